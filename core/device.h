@@ -1,0 +1,30 @@
+// Where a tensor lives. One process drives one device of each kind.
+#pragma once
+
+#include "core/check.h"
+
+namespace lf {
+
+enum class Device { cpu, cuda };
+
+#ifdef LF_CUDA
+inline constexpr bool kHasCuda = true;
+#else
+inline constexpr bool kHasCuda = false;
+#endif
+
+inline const char* name(Device device) { return device == Device::cpu ? "cpu" : "cuda"; }
+
+}  // namespace lf
+
+// Runs cuda::fn or cpu::fn for the device. A build without CUDA discards the CUDA call, so it needs no stub.
+#define LF_DISPATCH(device, fn, ...)         \
+  do {                                       \
+    if constexpr (::lf::kHasCuda) {          \
+      if ((device) == ::lf::Device::cuda) {  \
+        cuda::fn(__VA_ARGS__);               \
+        break;                               \
+      }                                      \
+    }                                        \
+    cpu::fn(__VA_ARGS__);                    \
+  } while (0)
