@@ -1,0 +1,117 @@
+#include "autograd/tape.h"
+
+#include <utility>
+
+#include "core/kernels/kernels.h"
+
+namespace lf {
+namespace {
+thread_local Tape* current_tape = nullptr;
+
+// Makes another tape current for a while.
+class TapeScope {
+ public:
+  explicit TapeScope(Tape& inner) : before_(std::exchange(current_tape, &inner)) {}
+  ~TapeScope() { current_tape = before_; }
+  TapeScope(const TapeScope&) = delete;
+  TapeScope& operator=(const TapeScope&) = delete;
+
+ private:
+  Tape* before_;
+};
+}  // namespace
+
+void Gradient::add(const Tensor& gradient) {
+  CHECK(gradient.shape() == shape && gradient.dtype() == dtype, "gradient is ", gradient.shape(), ' ',
+        name(gradient.dtype()), " for a value ", shape, ' ', name(dtype));
+  if (!sum.defined()) {
+    sum = gradient;
+  } else if (fixed) {
+    kernels::accumulate(gradient, sum);
+  } else {
+    // Out of place: an op may hand the same tensor to two inputs, and writing into it would change its twin.
+    Tensor total = Tensor::like(sum);
+    kernels::add(sum, gradient, total);
+    sum = total;
+  }
+}
+
+Var Var::leaf(Tensor value) {
+  auto gradient = std::make_shared<Gradient>(Gradient{value.shape(), value.dtype(), {}, false});
+  return Var(std::move(value), std::move(gradient));
+}
+
+Tape& tape() {
+  thread_local Tape root;
+  return current_tape ? *current_tape : root;
+}
+
+Var Tape::record(const char* op, Tensor y, const std::vector<Var>& inputs, Backward backward) {
+  bool wanted = false;
+  for (const Var& input : inputs) wanted = wanted || input.needs_gradient();
+  if (!wanted || !recording_) return Var(std::move(y));
+  Step step{op, std::make_shared<Gradient>(Gradient{y.shape(), y.dtype(), {}, false}), {}, std::move(backward)};
+  for (const Var& input : inputs) step.inputs.push_back(input.gradient());
+  Var result(std::move(y), step.output);
+  steps_.push_back(std::move(step));
+  return result;
+}
+
+void Tape::run(const Step& step) {
+  if (!step.output->sum.defined()) return;  // the loss does not depend on this output
+  const std::vector<Tensor> gradients = step.backward(std::exchange(step.output->sum, {}));
+  CHECK(gradients.size() == step.inputs.size(), step.op, ": backward returned ", gradients.size(),
+        " gradients for ", step.inputs.size(), " inputs");
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (!step.inputs[i] || !gradients[i].defined()) continue;
+    try {
+      step.inputs[i]->add(gradients[i]);
+    } catch (const Error& error) {
+      throw Error(text("backward of ", step.op, ", input ", i, ": ", error.what()));
+    }
+  }
+}
+
+void Tape::backward(const Var& y, const Tensor& seed) {
+  if (!y.needs_gradient()) {
+    steps_.clear();
+    throw Error("backward: this value depends on no parameter");
+  }
+  try {
+    y.gradient()->add(seed);
+    while (!steps_.empty()) {
+      const Step step = std::move(steps_.back());
+      steps_.pop_back();  // frees what the step saved as soon as it has run
+      run(step);
+    }
+  } catch (...) {
+    steps_.clear();
+    throw;
+  }
+}
+
+void backward(const Var& loss) {
+  CHECK(loss.value().elements() == 1, "backward: the loss is ", loss.shape(), ", needed one element");
+  tape().backward(loss, Tensor::full(loss.shape(), loss.dtype(), 1.0));
+}
+
+Var recompute(const std::function<Var(const Var&)>& f, const Var& x) {
+  if (!tape().recording()) return f(x);
+  Tensor y;
+  {
+    const NoGrad no_grad;
+    y = f(x).value();
+  }
+  // The output must be recorded even where x is a constant, since f uses parameters.
+  const Var anchor = x.needs_gradient() ? x : Var::leaf(x.value());
+  return tape().record("recompute", y, {anchor}, [f, x = x.value()](const Tensor& dy) {
+    Tape inner;
+    const TapeScope scope(inner);
+    const Var input = Var::leaf(x);
+    const Var again = f(input);
+    inner.backward(again, dy);
+    return std::vector{input.gradient()->sum};
+  });
+}
+
+}  // namespace lf

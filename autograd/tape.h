@@ -1,0 +1,99 @@
+// The gradient engine: an eager tape. Operations run at once and record one step each; backward() walks the steps newest
+// first and frees what each one saved as it goes. Execution order is a topological order, so nothing is sorted.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace lf {
+
+// Where the gradient of one value gathers during backward.
+struct Gradient {
+  Shape shape;
+  DType dtype = DType::f32;
+  Tensor sum;          // undefined until something arrived
+  bool fixed = false;  // sum is a slice of a parameter's gradient block: add in place, keep after backward
+
+  void add(const Tensor& gradient);
+};
+
+// A value and the place where its gradient gathers. Constants have no such place.
+class Var {
+ public:
+  Var() = default;
+  Var(Tensor constant) : value_(std::move(constant)) {}  // NOLINT: a tensor is a constant
+  Var(Tensor value, std::shared_ptr<Gradient> gradient) : value_(std::move(value)), gradient_(std::move(gradient)) {}
+
+  // A value whose gradient is wanted, with a place of its own (tests, and inputs of recompute()).
+  static Var leaf(Tensor value);
+
+  const Tensor& value() const { return value_; }
+  const Shape& shape() const { return value_.shape(); }
+  int64_t dim(int64_t axis) const { return value_.dim(axis); }
+  DType dtype() const { return value_.dtype(); }
+  bool defined() const { return value_.defined(); }
+  bool needs_gradient() const { return gradient_ != nullptr; }
+  const std::shared_ptr<Gradient>& gradient() const { return gradient_; }
+
+ private:
+  Tensor value_;
+  std::shared_ptr<Gradient> gradient_;
+};
+
+// The operations run so far on this thread, oldest first.
+class Tape {
+ public:
+  // Given the gradient of the output, returns one gradient per input; undefined where there is none.
+  using Backward = std::function<std::vector<Tensor>(const Tensor& dy)>;
+
+  // Makes the Var of an op's output; remembers `backward` if any input needs a gradient and recording is on.
+  Var record(const char* op, Tensor y, const std::vector<Var>& inputs, Backward backward);
+
+  // Adds to every leaf the gradient of <seed, y>, then empties the tape, also when a gradient throws.
+  void backward(const Var& y, const Tensor& seed);
+
+  bool empty() const { return steps_.empty(); }
+  bool recording() const { return recording_; }
+
+ private:
+  friend class NoGrad;
+
+  struct Step {
+    const char* op;
+    std::shared_ptr<Gradient> output;
+    std::vector<std::shared_ptr<Gradient>> inputs;
+    Backward backward;
+  };
+  void run(const Step& step);
+
+  std::vector<Step> steps_;
+  bool recording_ = true;
+};
+
+// This thread's current tape.
+Tape& tape();
+
+// Adds d(loss)/d(leaf) to every leaf that the scalar loss depends on.
+void backward(const Var& loss);
+
+// While alive, operations are not recorded: evaluation keeps no activations.
+class NoGrad {
+ public:
+  NoGrad() : before_(tape().recording_) { tape().recording_ = false; }
+  ~NoGrad() { tape().recording_ = before_; }
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  bool before_;
+};
+
+// Activation checkpointing (Chen et al. 2016): y = f(x) keeping only x; backward runs f again to have its activations.
+// f must be a pure function of x and of parameters: dropout keys are fixed values, so the second run draws the same bits.
+Var recompute(const std::function<Var(const Var&)>& f, const Var& x);
+
+}  // namespace lf

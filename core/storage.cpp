@@ -1,0 +1,135 @@
+#include "core/storage.h"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+namespace lf {
+namespace {
+
+constexpr int64_t kAlignment = 64;
+constexpr int64_t kGuardBytes = 64;
+constexpr unsigned char kGuard = 0xA5;
+
+#ifdef LF_CHECKED_MEMORY
+constexpr bool kChecked = true;
+#else
+constexpr bool kChecked = false;
+#endif
+
+// Freed blocks by capacity, and the counters, of one device.
+struct Pool {
+  std::mutex mutex;
+  std::multimap<int64_t, void*> free_blocks;
+  MemoryUse use;
+};
+
+Pool& pool(Device device) {
+  // Never destroyed: tensors in other statics may outlive it.
+  static auto* pools = new std::array<Pool, 2>;
+  return (*pools)[device == Device::cuda];
+}
+
+int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// Rounds so that tensors of nearly the same size share blocks: at most one eighth is wasted.
+int64_t capacity_for(int64_t bytes) {
+  const int64_t wanted = std::max<int64_t>(bytes + (kChecked ? kGuardBytes : 0), kAlignment);
+  int64_t step = kAlignment;
+  while (step * 8 < wanted) step *= 2;
+  return round_up(wanted, step);
+}
+
+void* take_cached(Pool& p, int64_t capacity) {
+  const auto block = p.free_blocks.find(capacity);
+  if (block == p.free_blocks.end()) return nullptr;
+  void* data = block->second;
+  p.free_blocks.erase(block);
+  p.use.cached -= capacity;
+  return data;
+}
+
+void free_all(Pool& p) {
+  for (const auto& [capacity, data] : p.free_blocks) std::free(data);
+  p.free_blocks.clear();
+  p.use.cached = 0;
+}
+
+void poison(std::byte* data, int64_t bytes, int64_t capacity) {
+  std::memset(data, 0xFF, static_cast<size_t>(bytes));  // every float type reads this as NaN
+  std::memset(data + bytes, kGuard, static_cast<size_t>(capacity - bytes));
+}
+
+void check_guard(const std::byte* data, int64_t bytes, int64_t capacity) {
+  for (int64_t i = bytes; i < capacity; ++i) {
+    if (static_cast<unsigned char>(data[i]) == kGuard) continue;
+    // A destructor cannot throw, and memory is already damaged: stop where it was found.
+    std::fprintf(stderr, "error: a kernel wrote %lld bytes past the end of a block of %lld bytes\n",
+                 static_cast<long long>(i - bytes), static_cast<long long>(bytes));
+    std::abort();
+  }
+}
+
+}  // namespace
+
+Storage::Storage(int64_t bytes, Device device, const std::string& purpose)
+    : bytes_(bytes), capacity_(capacity_for(bytes)), device_(device) {
+  CHECK(device == Device::cpu, "device cuda: this build has no CUDA; configure with -DLF_CUDA=ON");
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  void* data = take_cached(p, capacity_);
+  if (!data) data = std::aligned_alloc(kAlignment, static_cast<size_t>(capacity_));
+  if (!data) {
+    free_all(p);
+    data = std::aligned_alloc(kAlignment, static_cast<size_t>(capacity_));
+  }
+  CHECK(data, name(device), ": out of memory allocating ", purpose, " = ", format_bytes(bytes), "; live ",
+        format_bytes(p.use.live), ", cached ", format_bytes(p.use.cached),
+        "; a smaller micro_batch or recompute: true needs less");
+  data_ = static_cast<std::byte*>(data);
+  p.use.live += capacity_;
+  p.use.peak = std::max(p.use.peak, p.use.live);
+  if (kChecked) poison(data_, bytes_, capacity_);
+}
+
+Storage::~Storage() {
+  if (kChecked) check_guard(data_, bytes_, capacity_);
+  Pool& p = pool(device_);
+  const std::lock_guard lock(p.mutex);
+  p.use.live -= capacity_;
+  p.use.cached += capacity_;
+  p.free_blocks.emplace(capacity_, data_);
+}
+
+MemoryUse memory_use(Device device) {
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  return p.use;
+}
+
+void reset_peak_memory(Device device) {
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  p.use.peak = p.use.live;
+}
+
+void release_cached_memory(Device device) {
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  free_all(p);
+}
+
+std::string format_bytes(int64_t bytes) {
+  const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  int unit = 0;
+  for (; value >= 1024 && unit < 4; ++unit) value /= 1024;
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+  return buffer;
+}
+
+}  // namespace lf

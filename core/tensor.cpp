@@ -1,0 +1,148 @@
+#include "core/tensor.h"
+
+#include <cstring>
+
+#include "core/parallel.h"
+
+namespace lf {
+
+int64_t Shape::operator[](int64_t axis) const {
+  const int64_t index = axis < 0 ? axis + rank() : axis;
+  CHECK(index >= 0 && index < rank(), "shape ", *this, " has no axis ", axis);
+  return dims_[static_cast<size_t>(index)];
+}
+
+int64_t Shape::elements() const {
+  int64_t product = 1;
+  for (const int64_t dim : dims_) product *= dim;
+  return product;
+}
+
+Shape Shape::with_last(int64_t length) const {
+  Shape result = *this;
+  CHECK(rank() > 0, "a scalar has no last axis");
+  result.dims_.back() = length;
+  return result;
+}
+
+std::ostream& operator<<(std::ostream& out, const Shape& shape) {
+  out << '(';
+  for (int64_t i = 0; i < shape.rank(); ++i) out << (i ? ", " : "") << shape[i];
+  return out << ')';
+}
+
+Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
+  for (const int64_t dim : shape.dims()) CHECK(dim >= 0, "tensor shape ", shape, " has a negative axis");
+  Tensor result;
+  result.shape_ = shape;
+  result.dtype_ = dtype;
+  result.elements_ = shape.elements();
+  result.storage_ = std::make_shared<Storage>(result.bytes(), device, text(shape, ' ', lf::name(dtype)));
+  return result;
+}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
+  Tensor result = empty(shape, dtype, device);
+  result.fill_zero();
+  return result;
+}
+
+Tensor Tensor::full(const Shape& shape, DType dtype, double value, Device device) {
+  Tensor result = empty(shape, dtype, device);
+  visit_float(dtype, [&]<class T>() {
+    std::fill_n(result.data<T>(), result.elements(), static_cast<T>(static_cast<Accumulator<T>>(value)));
+  });
+  return result;
+}
+
+Tensor Tensor::view(const Shape& shape) const {
+  CHECK(shape.elements() == elements_, "cannot view ", shape_, " as ", shape, ": ", elements_, " and ",
+        shape.elements(), " elements");
+  Tensor result = *this;
+  result.shape_ = shape;
+  return result;
+}
+
+Tensor Tensor::slice(int64_t begin, int64_t end) const {
+  CHECK(shape_.rank() > 0 && 0 <= begin && begin <= end && end <= dim(0), "slice [", begin, ", ", end,
+        ") is outside ", shape_);
+  std::vector<int64_t> dims = shape_.dims();
+  const int64_t row = dim(0) ? elements_ / dim(0) : 0;
+  dims[0] = end - begin;
+  return window(begin * row, Shape(dims));
+}
+
+Tensor Tensor::window(int64_t offset, const Shape& shape) const {
+  CHECK(offset >= 0 && offset + shape.elements() <= elements_, "elements ", offset, " to ",
+        offset + shape.elements(), " are outside ", shape_);
+  Tensor result = *this;
+  result.shape_ = shape;
+  result.elements_ = shape.elements();
+  result.offset_ = offset_ + offset * size_of(dtype_);
+  return result;
+}
+
+Tensor Tensor::clone() const {
+  Tensor result = like(*this);
+  result.copy_from(*this);
+  return result;
+}
+
+void Tensor::copy_from(const Tensor& other) {
+  CHECK(shape_ == other.shape_ && dtype_ == other.dtype_, "cannot copy ", other.shape_, ' ', name(other.dtype_),
+        " into ", shape_, ' ', name(dtype_));
+  std::memcpy(raw(), other.raw(), static_cast<size_t>(bytes()));
+}
+
+void Tensor::fill_zero() { std::memset(raw(), 0, static_cast<size_t>(bytes())); }
+
+double Tensor::item() const {
+  CHECK(elements_ == 1, "item: ", shape_, " has ", elements_, " elements, needed one");
+  return to_doubles()[0];
+}
+
+namespace {
+template <class T>
+void widen(const T* values, std::vector<double>& result) {
+  for (size_t i = 0; i < result.size(); ++i) {
+    if constexpr (std::is_same_v<T, bf16>) {
+      result[i] = static_cast<float>(values[i]);
+    } else {
+      result[i] = static_cast<double>(values[i]);
+    }
+  }
+}
+}  // namespace
+
+std::vector<double> Tensor::to_doubles() const {
+  std::vector<double> result(static_cast<size_t>(elements_));
+  switch (dtype_) {
+    case DType::f32: widen(data<float>(), result); break;
+    case DType::bf16: widen(data<bf16>(), result); break;
+    case DType::f64: widen(data<double>(), result); break;
+    case DType::i32: widen(data<int32_t>(), result); break;
+    case DType::i64: widen(data<int64_t>(), result); break;
+    case DType::u8: widen(data<uint8_t>(), result); break;
+    case DType::u16: widen(data<uint16_t>(), result); break;
+  }
+  return result;
+}
+
+Tensor cast(const Tensor& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  Tensor y = Tensor::empty(x.shape(), dtype, x.device());
+  visit_float(x.dtype(), [&]<class From>() {
+    visit_float(dtype, [&]<class To>() {
+      // bf16 converts to and from float only; between float and double nothing is lost on the way up.
+      using Via = std::conditional_t<std::is_same_v<From, bf16> || std::is_same_v<To, bf16>, float, double>;
+      const From* from = x.data<From>();
+      To* to = y.data<To>();
+      parallel_for(x.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) to[i] = static_cast<To>(static_cast<Via>(from[i]));
+      });
+    });
+  });
+  return y;
+}
+
+}  // namespace lf
