@@ -1,0 +1,185 @@
+#include "core/files.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "core/check.h"
+
+namespace lf {
+namespace {
+
+// A descriptor closed on every way out of a function.
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  operator int() const { return value_; }
+
+ private:
+  int value_;
+};
+
+const char* advice(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+      return "; the disk is full: free some space or choose another folder";
+    case EDQUOT:
+      return "; your disk quota is used up: free some space or choose another folder";
+    case EFBIG:
+      return "; the file would exceed the size limit of this process or file system";
+    case EROFS:
+      return "; the file system is read-only: choose another folder";
+    case EACCES:
+    case EPERM:
+      return "; check the owner and rights of the file and its folder";
+    default:
+      return "";
+  }
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+std::span<const uint8_t> as_bytes(std::string_view content) {
+  return {reinterpret_cast<const uint8_t*>(content.data()), content.size()};
+}
+
+}  // namespace
+
+void throw_file_error(const std::string& action, const std::string& path, int error_number) {
+  const char* name = strerrorname_np(error_number);
+  throw Error(text("cannot ", action, " ", path, ": ", std::generic_category().message(error_number), " (",
+                   name ? name : std::to_string(error_number).c_str(), ")", advice(error_number)));
+}
+
+MappedFile::MappedFile(const std::string& path) : path_(path) {
+  // O_NONBLOCK: opening a pipe nobody writes to must not hang before the check below refuses it.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file < 0) throw_file_error("open", path, errno);
+  struct stat status = {};
+  if (::fstat(file, &status) != 0) throw_file_error("read", path, errno);
+  CHECK(!S_ISDIR(status.st_mode), path, " is a folder, needed a file");
+  CHECK(S_ISREG(status.st_mode), path, " is not a regular file; it cannot be mapped");
+  if (status.st_size == 0) return;
+  const auto size = static_cast<size_t>(status.st_size);
+  void* const address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
+  if (address == MAP_FAILED) throw_file_error("map", path, errno);
+  bytes_ = {static_cast<const uint8_t*>(address), size};
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<uint8_t*>(bytes_.data()), bytes_.size());
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  struct stat status = {};
+  CHECK(::stat(path_.c_str(), &status) != 0 || !S_ISDIR(status.st_mode), "cannot write ", path_,
+        ": a folder of that name is in the way");
+  // The process id keeps two programs apart, the counter two writers of one program.
+  static std::atomic<int> counter = 0;
+  do {
+    temporary_path_ = text(path_, ".partial.", ::getpid(), ".", counter++);
+    descriptor_ = ::open(temporary_path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (descriptor_ < 0 && errno == EEXIST);
+  if (descriptor_ < 0) throw_file_error("create", path_, errno);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_path_.c_str());
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_path_(std::move(other.temporary_path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      size_(other.size_) {}
+
+void AtomicFile::write_range(int64_t offset, std::span<const uint8_t> bytes) {
+  CHECK(descriptor_ >= 0, "write to ", path_, ": the file was already committed");
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw_file_error("write", path_, errno);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    offset += written;
+  }
+}
+
+void AtomicFile::write(std::span<const uint8_t> bytes) {
+  write_range(size_, bytes);
+  size_ += static_cast<int64_t>(bytes.size());
+}
+
+void AtomicFile::write(std::string_view bytes) { write(as_bytes(bytes)); }
+
+void AtomicFile::overwrite(int64_t offset, std::span<const uint8_t> bytes) {
+  CHECK(offset >= 0 && offset + static_cast<int64_t>(bytes.size()) <= size_, "overwrite ", path_, ": ",
+        bytes.size(), " bytes at ", offset, " do not lie within the ", size_, " bytes written");
+  write_range(offset, bytes);
+}
+
+void AtomicFile::commit() {
+  CHECK(descriptor_ >= 0, "commit of ", path_, ": the file was already committed");
+  if (::fsync(descriptor_) != 0) throw_file_error("write", path_, errno);
+  if (::rename(temporary_path_.c_str(), path_.c_str()) != 0) throw_file_error("rename to", path_, errno);
+  const int closed = ::close(std::exchange(descriptor_, -1));
+  if (closed != 0 && errno != EINTR) throw_file_error("close", path_, errno);
+  sync_folder(folder_of(path_));
+}
+
+void write_file_atomically(const std::string& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+std::string read_file(const std::string& path) {
+  const MappedFile file(path);
+  return {file.bytes().begin(), file.bytes().end()};
+}
+
+void sync_folder(const std::string& folder) {
+  const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // A folder may be writable but not readable; its entries then cannot be forced out, only left to the
+  // system.
+  if (descriptor < 0 && errno == EACCES) return;
+  if (descriptor < 0) throw_file_error("open", folder, errno);
+  // Some network file systems refuse fsync of folders with EINVAL: there is nothing more to do there.
+  if (::fsync(descriptor) != 0 && errno != EINVAL) throw_file_error("write", folder, errno);
+}
+
+bool create_folders(const std::string& folder) {
+  std::error_code error;
+  const bool created = std::filesystem::create_directories(folder, error);
+  if (error) throw_file_error("create the folder", folder, error.value());
+  CHECK(std::filesystem::is_directory(folder), folder, " exists and is not a folder");
+  return created;
+}
+
+}  // namespace lf
