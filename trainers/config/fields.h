@@ -1,0 +1,75 @@
+// The vocabulary of a section's field list: bounds of numbers, names of enumerations, values with a fallback.
+// A section is a struct with `static void visit(auto& self, auto&& field)` that calls
+// field(name, member, one-sentence description, bounds) for each member.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace lf {
+
+// The numbers a field accepts; every number when nothing is given.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool low_open = false;   // low itself is refused
+  bool high_open = false;  // high itself is refused
+
+  bool holds(double value) const {
+    return (low_open ? value > low : value >= low) && (high_open ? value < high : value <= high);
+  }
+};
+
+inline Range at_least(double low) { return {.low = low}; }
+inline Range above(double low) { return {.low = low, .low_open = true}; }
+inline Range within(double low, double high) { return {.low = low, .high = high}; }
+inline Range from_below(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
+
+// One number for every layer, or one per layer from bottom to top.
+struct PerLayer {
+  std::vector<int64_t> values;
+
+  bool operator==(const PerLayer&) const = default;
+};
+
+// A key that may be left out: then it is inherited from the previous stage, or else the fallback.
+template <class T>
+struct Inherited {
+  std::optional<T> given;
+  T fallback{};
+
+  bool operator==(const Inherited&) const = default;
+};
+
+struct IgnoreFields {
+  void operator()(auto&&...) const {}
+};
+
+template <class T>
+concept Section = requires(T& section) {
+  T::visit(section, IgnoreFields{});
+};
+
+// An enumeration whose values count from 0 and whose names are listed in that order by names_of(E).
+template <class E>
+concept Choice = std::is_enum_v<E> && requires(E value) {
+  names_of(value);
+};
+
+// The name a choice has in the configuration file.
+template <Choice E>
+std::string choice_name(E value) {
+  return names_of(value)[static_cast<size_t>(value)];
+}
+
+// "model" and "layers" give "model.layers"; either may be empty.
+inline std::string join_path(const std::string& parent, const std::string& key) {
+  return parent.empty() || key.empty() ? parent + key : parent + "." + key;
+}
+
+}  // namespace lf

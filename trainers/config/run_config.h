@@ -1,0 +1,70 @@
+// Everything a run can be told: the sections of the configuration file, and how it is read and printed.
+// From each visit() come parsing, printing, the hints for unknown keys, docs/config.md and the JSON Schema.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "trainers/config/sections.h"
+#include "trainers/config/stage_section.h"
+
+namespace lf {
+
+// A whole configuration file. Keys are left as they were written; resolved_stages() expands the stages.
+struct RunConfig {
+  int64_t seed = 1;
+  DeviceChoice device = DeviceChoice::cpu;
+  int64_t threads = 0;
+  PrecisionChoice precision = PrecisionChoice::f32;
+  TaskChoice task = TaskChoice::char_lm;
+  DataSection data;
+  ModelSection model;
+  AttentionSection attention;
+  OptimizerSection optimizer;
+  ScheduleSection schedule;
+  StagesSection stages;
+  EvaluationSection evaluation;
+  ValidationSection validation;
+  CheckpointSection checkpoint;
+  LogSection log;
+
+  static void visit(auto& self, auto&& field) {
+    field("seed", self.seed, "Seed of everything that is drawn: weights, order of examples, dropout.",
+          at_least(0));
+    field("device", self.device, "Where the model runs.");
+    field("threads", self.threads, "CPU threads; 0 is one per core.", within(0, 4096));
+    field("precision", self.precision,
+          "Type of the activations; parameters, gradients and optimizer state are f32 in any case.");
+    field("task", self.task, "What is learned.");
+    field("data", self.data, "The corpus.");
+    field("model", self.model, "Sizes and structure of the model.");
+    field("attention", self.attention, "How attention is computed.");
+    field("optimizer", self.optimizer, "AdamW; the learning rate is given per stage.");
+    field("schedule", self.schedule, "The learning rate within each stage.");
+    field("stages", self.stages, "The stages of training: length, windows, learning rate, batch.");
+    field("evaluation", self.evaluation,
+          "The protocol of the reported test figure; the defaults are the paper's.");
+    field("validation", self.validation,
+          "The faster protocol that scores the validation split during training.");
+    field("checkpoint", self.checkpoint, "When the run is saved and what is kept.");
+    field("log", self.log, "What is logged.");
+  }
+  bool operator==(const RunConfig&) const = default;
+};
+
+// Reads a YAML file and what it includes, applies overrides such as "stages.count=3", checks everything.
+// Throws one UsageError with a line `file:line:column: section.key: what is wrong` for every mistake.
+RunConfig load_run_config(const std::string& path, const std::vector<std::string>& overrides = {});
+
+// The same for a text; name stands for the file in messages, and include: is relative to the current folder.
+RunConfig parse_run_config(const std::string& yaml, const std::string& name,
+                           const std::vector<std::string>& overrides = {});
+
+// The whole configuration as YAML with every default written out; loads back to an equal RunConfig.
+std::string to_yaml(const RunConfig& config);
+
+// Lines such as "model.width: 512 -> 256" for every key whose value differs.
+std::vector<std::string> changed_keys(const RunConfig& before, const RunConfig& after);
+
+}  // namespace lf
