@@ -1,0 +1,79 @@
+// Training sequences: which tokens make up example number i, as a pure function of (seed, epoch, i), so that
+// the order never depends on batch size, accumulation, rank count or where a run was interrupted. No shuffle
+// array: an epoch's order is a keyed bijection (a Feistel network) of 0 ... sequences_per_epoch() - 1.
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <vector>
+
+#include "data/token_file.h"
+
+namespace lf {
+
+// The order of a token stream's training sequences. Each epoch cuts the stream, from an offset of its own,
+// into consecutive sequences of sequence_length + 1 tokens that overlap by one: inputs and next-token
+// targets.
+class SequenceOrder {
+ public:
+  // Throws Error when num_tokens < sequence_length + 1.
+  SequenceOrder(int64_t num_tokens, int64_t sequence_length, uint64_t seed);
+
+  int64_t num_tokens() const { return num_tokens_; }
+  int64_t sequence_length() const { return sequence_length_; }
+  int64_t sequences_per_epoch() const { return sequences_per_epoch_; }
+  // The epoch that a global example index, 0, 1, 2, ... over all epochs, belongs to.
+  int64_t epoch(int64_t example) const;
+  // Where the example's sequence_length + 1 tokens begin in the stream.
+  int64_t begin(int64_t example) const;
+
+ private:
+  int64_t permute(int64_t epoch, int64_t index) const;
+
+  int64_t num_tokens_;
+  int64_t sequence_length_;
+  uint64_t seed_;
+  int64_t sequences_per_epoch_;
+  int64_t num_offsets_;  // an epoch's first sequence begins at one of 0 ... num_offsets_ - 1
+  int half_bits_;        // the Feistel network permutes 2 * half_bits_ bits
+};
+
+// Consecutive examples, row-major.
+struct Batch {
+  int64_t rows = 0;
+  int64_t length = 0;
+  std::vector<int32_t> inputs;       // (rows, length)
+  std::vector<int32_t> targets;      // (rows, length), the token after each input
+  std::vector<int64_t> example_ids;  // (rows) global example indices
+};
+
+// Examples first_example ... first_example + rows - 1; throws Error when the order was made for another
+// stream.
+Batch make_batch(const TokenFile& tokens, const SequenceOrder& order, int64_t first_example, int64_t rows);
+
+// Batches of `rows` examples at first_example, first_example + stride, ...; while the caller works on one,
+// the next is read on another thread. With R ranks, rank r starts at first + r * rows and strides R * rows.
+class PrefetchingReader {
+ public:
+  // The token file must outlive the reader.
+  PrefetchingReader(const TokenFile& tokens, const SequenceOrder& order, int64_t first_example, int64_t rows,
+                    int64_t stride);
+
+  // The next batch; an error met while reading it is thrown here.
+  Batch next();
+  // Seconds that next() has spent waiting for data so far.
+  double wait_seconds() const { return wait_seconds_; }
+
+ private:
+  void prefetch();
+
+  const TokenFile* tokens_;
+  SequenceOrder order_;
+  int64_t next_example_;
+  int64_t rows_;
+  int64_t stride_;
+  double wait_seconds_ = 0;
+  std::future<Batch> pending_;
+};
+
+}  // namespace lf
