@@ -1,0 +1,145 @@
+// Progress output: the pure formats, plain lines into a file, and the live line on a real pseudo-terminal.
+#include "trainers/console.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+
+namespace lf {
+namespace {
+
+Progress sample() {
+  Progress progress;
+  progress.stage = "stage 2/5";
+  progress.step = 820;
+  progress.total_steps = 2000;
+  progress.loss = 1.60437;
+  progress.bits_per_character = 2.31462;
+  progress.learning_rate = 2.5e-4;
+  progress.tokens_per_second = 12345;
+  progress.memory_bytes = 1'503'238'554;
+  progress.seconds_left = 192;
+  return progress;
+}
+
+TEST(Format, Durations) {
+  EXPECT_EQ(format_duration(0), "0.00 s");
+  EXPECT_EQ(format_duration(0.994), "0.99 s");
+  EXPECT_EQ(format_duration(0.996), "1.0 s");
+  EXPECT_EQ(format_duration(9.94), "9.9 s");
+  EXPECT_EQ(format_duration(9.96), "10 s");
+  EXPECT_EQ(format_duration(59.4), "59 s");
+  EXPECT_EQ(format_duration(59.6), "1m 00s");
+  EXPECT_EQ(format_duration(192), "3m 12s");
+  EXPECT_EQ(format_duration(3599.6), "1h 00m");
+  EXPECT_EQ(format_duration(7500), "2h 05m");
+  EXPECT_EQ(format_duration(86399), "1d 00h");
+  EXPECT_EQ(format_duration(3 * 86400 + 4 * 3600), "3d 04h");
+  EXPECT_EQ(format_duration(-1), "?");
+  EXPECT_EQ(format_duration(std::nan("")), "?");
+  EXPECT_EQ(format_duration(HUGE_VAL), "?");
+  EXPECT_EQ(format_duration(1e300), "?");
+}
+
+TEST(Format, BytesCountsAndGroups) {
+  EXPECT_EQ(format_bytes(0), "0 B");
+  EXPECT_EQ(format_bytes(1023), "1023 B");
+  EXPECT_EQ(format_bytes(1024), "1.00 KiB");
+  EXPECT_EQ(format_bytes(1024 * 1024 - 1), "1.00 MiB");
+  EXPECT_EQ(format_bytes(1'503'238'554), "1.40 GiB");
+  EXPECT_EQ(format_bytes(150.0 * 1024 * 1024), "150 MiB");
+  EXPECT_EQ(format_bytes(std::nan("")), "?");
+  EXPECT_EQ(format_count(0), "0");
+  EXPECT_EQ(format_count(999.4), "999");
+  EXPECT_EQ(format_count(999.6), "1.00k");
+  EXPECT_EQ(format_count(12345), "12.3k");
+  EXPECT_EQ(format_count(999'960), "1.00M");
+  EXPECT_EQ(format_count(4.56e6), "4.56M");
+  EXPECT_EQ(format_count(-1), "?");
+  EXPECT_EQ(format_grouped(0), "0");
+  EXPECT_EQ(format_grouped(999), "999");
+  EXPECT_EQ(format_grouped(1000), "1,000");
+  EXPECT_EQ(format_grouped(-123456), "-123,456");
+  EXPECT_EQ(format_grouped(1234567), "1,234,567");
+}
+
+TEST(Format, ProgressShowsWhatIsKnown) {
+  EXPECT_EQ(format_progress(sample()),
+            "stage 2/5  step 820/2,000 (41%)  loss 1.6044  bpc 2.3146  lr 2.50e-04  12.3k tok/s  1.40 GiB  "
+            "ETA 3m 12s");
+  Progress open_ended;
+  open_ended.step = 1200;
+  EXPECT_EQ(format_progress(open_ended), "step 1,200");
+}
+
+TEST(Format, LiveLineFitsEveryWidthAndKeepsWhatMattersMost) {
+  for (int columns = 0; columns <= 200; ++columns) {
+    EXPECT_LE(static_cast<int>(format_live_progress(sample(), columns).size()), columns);
+  }
+  EXPECT_EQ(format_live_progress(sample(), 140), "[=======>            ]  " + format_progress(sample()));
+  EXPECT_EQ(format_live_progress(sample(), 79),
+            "stage 2/5  step 820/2,000 (41%)  loss 1.6044  bpc 2.3146  ETA 3m 12s");
+  EXPECT_EQ(format_live_progress(sample(), 34), "stage 2/5  step 820/2,000 (41%)");
+  Progress finished = sample();
+  finished.step = 2500;
+  EXPECT_EQ(format_live_progress(finished, 200).substr(0, 24), "[====================]  ");
+}
+
+TEST(Console, PlainLinesOutsideATerminal) {
+  std::FILE* file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  {
+    Console console(file);
+    EXPECT_FALSE(console.live());
+    Progress progress;
+    progress.stage = "stage 1/2";
+    progress.total_steps = 3;
+    for (progress.step = 1; progress.step <= 3; ++progress.step) console.progress(progress);
+    console.message("saved");
+    progress.stage = "stage 2/2";
+    progress.step = 1;
+    console.progress(progress);
+  }
+  std::rewind(file);
+  std::string content(1000, '\0');
+  content.resize(std::fread(content.data(), 1, content.size(), file));
+  std::fclose(file);
+  // The middle step is within ten seconds of the first and not the last one, so it is left out.
+  EXPECT_EQ(content,
+            "stage 1/2  step 1/3 (33%)\nstage 1/2  step 3/3 (100%)\nsaved\nstage 2/2  step 1/3 (33%)\n");
+}
+
+TEST(Console, LiveLineOnATerminal) {
+  const int master = posix_openpt(O_RDWR | O_NOCTTY);
+  if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) GTEST_SKIP() << "no pseudo-terminal here";
+  std::FILE* terminal = std::fopen(ptsname(master), "w");
+  if (terminal == nullptr) GTEST_SKIP() << "cannot open the pseudo-terminal";
+  const winsize size = {24, 41, 0, 0};
+  ASSERT_EQ(ioctl(master, TIOCSWINSZ, &size), 0);
+  const char* term = std::getenv("TERM");
+  const std::string old_term = term == nullptr ? "" : term;
+  setenv("TERM", "dumb", 1);
+  EXPECT_FALSE(Console(terminal).live());
+  setenv("TERM", "xterm", 1);
+  {
+    Console console(terminal);
+    EXPECT_TRUE(console.live());
+    console.progress(sample());
+    console.message("saved");
+  }
+  std::string shown(1000, '\0');
+  shown.resize(static_cast<size_t>(std::max<ssize_t>(0, read(master, shown.data(), shown.size()))));
+  std::fclose(terminal);
+  close(master);
+  if (term == nullptr) unsetenv("TERM");
+  if (term != nullptr) setenv("TERM", old_term.c_str(), 1);
+  const std::string line = "stage 2/5  step 820/2,000 (41%)", clear = "\r\x1b[2K";
+  EXPECT_EQ(shown, clear + line + clear + "saved\r\n" + line + "\r\n");
+}
+
+}  // namespace
+}  // namespace lf

@@ -1,0 +1,79 @@
+// Progress of a run for people: on a terminal one live line that is redrawn in place, elsewhere plain lines,
+// always on standard error so that standard output stays free for results. Formatting is in pure functions.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <string>
+
+namespace lf {
+
+// What one progress line shows; a value left at its default is not shown.
+struct Progress {
+  std::string stage;        // such as "stage 2/5"
+  int64_t step = 0;         // steps done in the stage
+  int64_t total_steps = 0;  // 0: the stage has no fixed end
+  double loss = kUnknown;   // nats
+  double bits_per_character = kUnknown;
+  double learning_rate = kUnknown;
+  double tokens_per_second = kUnknown;
+  int64_t memory_bytes = 0;
+  double seconds_left = kUnknown;
+
+  static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+};
+
+// "0.42 s", "7.3 s", "3m 12s", "2h 05m", "3d 04h"; "?" where the seconds are not finite or negative.
+std::string format_duration(double seconds);
+
+// "512 B", "1.4 KiB", "2.31 GiB": three significant digits, binary units.
+std::string format_bytes(double bytes);
+
+// "950", "12.3k", "4.56M": three significant digits, decimal units; `format_count(r) + " tok/s"` is a rate.
+std::string format_count(double count);
+
+// "1,234,567".
+std::string format_grouped(int64_t number);
+
+// A line of what is known: "stage 2/5  step 820/2,000 (41%)  loss 1.604  bpc 2.314  lr 2.5e-04  12.3k tok/s
+// ...".
+std::string format_progress(const Progress& progress);
+
+// The same with a bar, shortened to fit into `columns` characters by leaving out what matters least.
+std::string format_live_progress(const Progress& progress, int columns);
+
+class Console {
+ public:
+  // Writes to `stream`, live when it is a terminal that can move its cursor (TERM is not "dumb").
+  explicit Console(std::FILE* stream = stderr);
+
+  // Ends the live line.
+  ~Console();
+  Console(const Console&) = delete;
+  Console& operator=(const Console&) = delete;
+
+  // Shows progress; call it at every step. A live line is redrawn ten times a second at most; plain lines
+  // come every ten seconds at most. A new stage and a stage's last step are always shown.
+  void progress(const Progress& progress);
+
+  // Prints a line of its own that stays, above the live line.
+  void message(const std::string& line);
+
+  // Leaves the live line as it is and continues below it.
+  void finish_line();
+
+  bool live() const { return live_; }
+
+ private:
+  int columns() const;
+
+  std::FILE* stream_;
+  bool live_;
+  std::string live_line_;  // what the terminal's last line holds; empty when it holds nothing
+  std::string last_stage_;
+  std::chrono::steady_clock::time_point last_shown_ = {};
+};
+
+}  // namespace lf
