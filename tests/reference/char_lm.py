@@ -34,14 +34,14 @@ def sinusoid_table(distances, width, dtype=torch.float64):
 
 
 def window_mask(tokens, window, dilations):
-    """(H, T, T) bool: query i of head h sees key j iff i - j is one of 0, d .. window * d, d = dilations[h]."""
+    """(H, T, T) bool: query i of head h sees key j iff i - j is 0, d .. window * d, d = dilations[h]."""
     distance = torch.arange(tokens)[:, None] - torch.arange(tokens)[None, :]
     causal = distance >= 0
     return torch.stack([causal & (distance <= window * d) & (distance % d == 0) for d in dilations])
 
 
 def relative_attention(q, k, v, r, u, w, mask):
-    """Context (B, T, H, K) of q, k, v (B, T, H, K), r (R, H, K) by distance in tokens, biases u and w (H, K)."""
+    """Context (B, T, H, K) of q, k, v (B, T, H, K), r (R, H, K) by distance in tokens, biases u, w (H, K)."""
     tokens, head_width = q.shape[1], q.shape[3]
     by_content = torch.einsum("bihk,bjhk->bhij", q + u, k)
     by_every_distance = torch.einsum("bihk,rhk->bhir", q + w, r)
@@ -104,7 +104,7 @@ class CharLm(nn.Module):
         head_width = config.width // config.heads
         self.embedding = nn.Embedding(config.vocabulary, config.width)
         self.output_bias = nn.Parameter(torch.zeros(config.vocabulary))
-        self.position_u = nn.Parameter(torch.zeros(config.heads, head_width))  # both shared by all layers
+        self.position_u = nn.Parameter(torch.zeros(config.heads, head_width))  # shared by layers
         self.position_v = nn.Parameter(torch.zeros(config.heads, head_width))
         self.layers = nn.ModuleList(Layer(config, index) for index in range(len(config.windows)))
         self.dropout = nn.Dropout(config.dropout)

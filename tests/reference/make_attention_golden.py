@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers.models.longformer.modeling_longformer import LongformerConfig, LongformerSelfAttention
 
-HEADS, HEAD_WIDTH, TOKENS, WINDOW = 2, 8, 32, 8  # WINDOW is the total: 4 keys on each side, and self
+HEADS, HEAD_WIDTH, TOKENS, WINDOW = 2, 8, 32, 8  # WINDOW: 4 keys on each side
 INPUTS = ["q", "k", "v", "q_global", "k_global", "v_global"]
 
 # name, per row: valid tokens, global positions
@@ -33,7 +33,7 @@ class Given(nn.Module):
         self.value = value
 
     def forward(self, _):
-        return self.value.flatten(2).transpose(0, 1) * 1.0  # a new tensor, because the caller scales it in place
+        return self.value.flatten(2).transpose(0, 1) * 1.0  # a new tensor: the caller scales it in place
 
 
 class Copy(nn.Module):
@@ -107,7 +107,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     keep_float64_softmax()
-    made_with = f"torch {torch.__version__}, transformers {transformers.__version__}, attention_window {WINDOW}"
+    made_with = f"torch {torch.__version__}, transformers {transformers.__version__}, window {WINDOW}"
     for name, lengths, global_positions, seed in CASES:
         tensors = golden(lengths, global_positions, seed)
         if not any(global_positions):

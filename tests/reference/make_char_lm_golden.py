@@ -21,7 +21,7 @@ STEPS, LEARNING_RATE, WEIGHT_DECAY, CLIP = 10, 1e-3, 0.01, 0.25
 # name, config, batch, tokens, seed
 CASES = [
     (
-        "char_lm_dilated",  # windows differ, one is wider than the text; last two heads of upper layers dilated
+        "char_lm_dilated",  # one window is wider than the text; last two heads of upper layers dilated
         CharLmConfig(
             vocabulary=27, width=32, heads=4, feed_forward=64, windows=[5, 12, 64],
             dilations=[[1, 1, 1, 1], [1, 1, 2, 2], [1, 1, 3, 3]],
@@ -66,7 +66,7 @@ def perturbed(config, seed):
 
 
 def ten_steps(model, ids, targets):
-    """Trains in place; returns the loss and the unclipped gradient norm before each step, and the final loss."""
+    """Trains in place; returns loss and unclipped gradient norm before each step, and the final loss."""
     optimizer = adamw(model, LEARNING_RATE, WEIGHT_DECAY)
     losses, norms = [], []
     for _ in range(STEPS):
