@@ -50,7 +50,8 @@ Var Tape::record(const char* op, Tensor y, const std::vector<Var>& inputs, Backw
   bool wanted = false;
   for (const Var& input : inputs) wanted = wanted || input.needs_gradient();
   if (!wanted || !recording_) return Var(std::move(y));
-  Step step{op, std::make_shared<Gradient>(Gradient{y.shape(), y.dtype(), {}, false}), {}, std::move(backward)};
+  Step step{
+      op, std::make_shared<Gradient>(Gradient{y.shape(), y.dtype(), {}, false}), {}, std::move(backward)};
   for (const Var& input : inputs) step.inputs.push_back(input.gradient());
   Var result(std::move(y), step.output);
   steps_.push_back(std::move(step));

@@ -1,5 +1,6 @@
-// The gradient engine: an eager tape. Operations run at once and record one step each; backward() walks the steps newest
-// first and frees what each one saved as it goes. Execution order is a topological order, so nothing is sorted.
+// The gradient engine: an eager tape. Operations run at once and record one step each; backward() walks the
+// steps newest first and frees what each one saved as it goes. Execution order is a topological order, so
+// nothing is sorted.
 #pragma once
 
 #include <functional>
@@ -26,7 +27,8 @@ class Var {
  public:
   Var() = default;
   Var(Tensor constant) : value_(std::move(constant)) {}  // NOLINT: a tensor is a constant
-  Var(Tensor value, std::shared_ptr<Gradient> gradient) : value_(std::move(value)), gradient_(std::move(gradient)) {}
+  Var(Tensor value, std::shared_ptr<Gradient> gradient)
+      : value_(std::move(value)), gradient_(std::move(gradient)) {}
 
   // A value whose gradient is wanted, with a place of its own (tests, and inputs of recompute()).
   static Var leaf(Tensor value);
@@ -92,8 +94,9 @@ class NoGrad {
   bool before_;
 };
 
-// Activation checkpointing (Chen et al. 2016): y = f(x) keeping only x; backward runs f again to have its activations.
-// f must be a pure function of x and of parameters: dropout keys are fixed values, so the second run draws the same bits.
+// Activation checkpointing (Chen et al. 2016): y = f(x) keeping only x; backward runs f again to have its
+// activations. f must be a pure function of x and of parameters: dropout keys are fixed values, so the second
+// run draws the same bits.
 Var recompute(const std::function<Var(const Var&)>& f, const Var& x);
 
 }  // namespace lf

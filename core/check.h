@@ -30,7 +30,7 @@ std::string text(const Parts&... parts) {
 }  // namespace lf
 
 // Throws lf::Error made of the parts unless the condition holds; active in every build.
-#define CHECK(condition, ...)                                    \
-  do {                                                           \
+#define CHECK(condition, ...)                                     \
+  do {                                                            \
     if (!(condition)) throw ::lf::Error(::lf::text(__VA_ARGS__)); \
   } while (0)

@@ -17,14 +17,12 @@ inline const char* name(Device device) { return device == Device::cpu ? "cpu" : 
 
 }  // namespace lf
 
-// Runs cuda::fn or cpu::fn for the device. A build without CUDA discards the CUDA call, so it needs no stub.
-#define LF_DISPATCH(device, fn, ...)         \
-  do {                                       \
-    if constexpr (::lf::kHasCuda) {          \
-      if ((device) == ::lf::Device::cuda) {  \
-        cuda::fn(__VA_ARGS__);               \
-        break;                               \
-      }                                      \
-    }                                        \
-    cpu::fn(__VA_ARGS__);                    \
+// As the last statement of a function: returns cuda::fn(...) or cpu::fn(...) by device. A build without CUDA
+// discards the CUDA call, so it needs no stub.
+#define LF_DISPATCH(device, fn, ...)                                    \
+  do {                                                                  \
+    if constexpr (::lf::kHasCuda) {                                     \
+      if ((device) == ::lf::Device::cuda) return cuda::fn(__VA_ARGS__); \
+    }                                                                   \
+    return cpu::fn(__VA_ARGS__);                                        \
   } while (0)

@@ -22,8 +22,8 @@ void parallel_for(int64_t count, int64_t grain, F&& f) {
   }
 }
 
-// Sums over rows are cut into at most this many pieces, whatever the number of threads, and the pieces are added in
-// order: so the bits of the result do not depend on the machine's core count.
+// Sums over rows are cut into at most this many pieces, whatever the number of threads, and the pieces are
+// added in order: so the bits of the result do not depend on the machine's core count.
 inline constexpr int64_t kReductionChunks = 64;
 
 struct Chunks {

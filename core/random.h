@@ -1,6 +1,7 @@
-// Counter-based random numbers (Philox4x32-10, Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
-// Bits are a pure function of (seed, use, step, element), so CPU and CUDA, the first pass and its recomputation, and an
-// interrupted and an uninterrupted run draw the same ones, and nobody stores a generator's state.
+// Counter-based random numbers (Philox4x32-10, Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
+// 3"). Bits are a pure function of (seed, use, step, element), so CPU and CUDA, the first pass and its
+// recomputation, and an interrupted and an uninterrupted run draw the same ones, and nobody stores a
+// generator's state.
 #pragma once
 
 #include <array>
@@ -9,7 +10,8 @@
 
 namespace lf {
 
-// Names one stream of random bits: the run's seed, the place in the program that draws, and the step of the run.
+// Names one stream of random bits: the run's seed, the place in the program that draws, and the step of the
+// run.
 struct RandomKey {
   uint64_t seed = 0;
   uint32_t use = 0;   // a fixed number per dropout site or purpose, never a running counter
@@ -19,7 +21,8 @@ struct RandomKey {
 // The four 32-bit words of block `index` of the stream.
 inline std::array<uint32_t, 4> philox(const RandomKey& key, uint64_t index) {
   std::array<uint32_t, 4> c{static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),
-                            static_cast<uint32_t>(key.step), static_cast<uint32_t>(key.step >> 32) ^ (key.use << 8)};
+                            static_cast<uint32_t>(key.step),
+                            static_cast<uint32_t>(key.step >> 32) ^ (key.use << 8)};
   uint32_t k0 = static_cast<uint32_t>(key.seed) ^ (key.use * 0x85EBCA6Bu);
   uint32_t k1 = static_cast<uint32_t>(key.seed >> 32) ^ key.use;
   for (int round = 0; round < 10; ++round) {

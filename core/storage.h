@@ -1,5 +1,6 @@
 // Reference-counted memory with a cache of freed blocks per device and counters of what is in use.
-// With LF_CHECKED_MEMORY fresh memory is filled with NaN and guard bytes behind every block are checked when it is freed.
+// With LF_CHECKED_MEMORY fresh memory is filled with NaN and guard bytes behind every block are checked when
+// it is freed.
 #pragma once
 
 #include <cstdint>

@@ -89,8 +89,8 @@ Tensor Tensor::clone() const {
 }
 
 void Tensor::copy_from(const Tensor& other) {
-  CHECK(shape_ == other.shape_ && dtype_ == other.dtype_, "cannot copy ", other.shape_, ' ', name(other.dtype_),
-        " into ", shape_, ' ', name(dtype_));
+  CHECK(shape_ == other.shape_ && dtype_ == other.dtype_, "cannot copy ", other.shape_, ' ',
+        name(other.dtype_), " into ", shape_, ' ', name(dtype_));
   std::memcpy(raw(), other.raw(), static_cast<size_t>(bytes()));
 }
 
@@ -117,13 +117,27 @@ void widen(const T* values, std::vector<double>& result) {
 std::vector<double> Tensor::to_doubles() const {
   std::vector<double> result(static_cast<size_t>(elements_));
   switch (dtype_) {
-    case DType::f32: widen(data<float>(), result); break;
-    case DType::bf16: widen(data<bf16>(), result); break;
-    case DType::f64: widen(data<double>(), result); break;
-    case DType::i32: widen(data<int32_t>(), result); break;
-    case DType::i64: widen(data<int64_t>(), result); break;
-    case DType::u8: widen(data<uint8_t>(), result); break;
-    case DType::u16: widen(data<uint16_t>(), result); break;
+    case DType::f32:
+      widen(data<float>(), result);
+      break;
+    case DType::bf16:
+      widen(data<bf16>(), result);
+      break;
+    case DType::f64:
+      widen(data<double>(), result);
+      break;
+    case DType::i32:
+      widen(data<int32_t>(), result);
+      break;
+    case DType::i64:
+      widen(data<int64_t>(), result);
+      break;
+    case DType::u8:
+      widen(data<uint8_t>(), result);
+      break;
+    case DType::u16:
+      widen(data<uint16_t>(), result);
+      break;
   }
   return result;
 }

@@ -1,5 +1,6 @@
-// Tensor: shape + dtype + device + reference-counted storage. Contiguous and row-major, always; views are reshapes and
-// leading-axis slices. There are no strides, no broadcasting and no promotion: a mixture is an error that names both.
+// Tensor: shape + dtype + device + reference-counted storage. Contiguous and row-major, always; views are
+// reshapes and leading-axis slices. There are no strides, no broadcasting and no promotion: a mixture is an
+// error that names both.
 #pragma once
 
 #include <initializer_list>
@@ -43,7 +44,9 @@ class Tensor {
   static Tensor zeros(const Shape& shape, DType dtype, Device device = Device::cpu);
   static Tensor full(const Shape& shape, DType dtype, double value, Device device = Device::cpu);
   static Tensor like(const Tensor& other) { return empty(other.shape(), other.dtype(), other.device()); }
-  static Tensor zeros_like(const Tensor& other) { return zeros(other.shape(), other.dtype(), other.device()); }
+  static Tensor zeros_like(const Tensor& other) {
+    return zeros(other.shape(), other.dtype(), other.device());
+  }
   template <class T>
   static Tensor from(const Shape& shape, std::span<const T> values);  // copies; the counts must agree
   template <class T>
@@ -99,8 +102,8 @@ T* Tensor::data() const {
 
 template <class T>
 Tensor Tensor::from(const Shape& shape, std::span<const T> values) {
-  CHECK(shape.elements() == static_cast<int64_t>(values.size()), "tensor ", shape, " needs ", shape.elements(),
-        " values, got ", values.size());
+  CHECK(shape.elements() == static_cast<int64_t>(values.size()), "tensor ", shape, " needs ",
+        shape.elements(), " values, got ", values.size());
   Tensor result = empty(shape, DTypeOf<T>::value);
   std::copy(values.begin(), values.end(), result.data<T>());
   return result;

@@ -1,5 +1,5 @@
-// Highway pieces shared by the float kernels: loads and stores of float and bf16 as float vectors, and Philox bits.
-// Included once per SIMD target, after foreach_target.h.
+// Highway pieces shared by the float kernels: loads and stores of float and bf16 as float vectors, and Philox
+// bits. Included once per SIMD target, after foreach_target.h.
 #if defined(LF_SIMD_FLOAT_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef LF_SIMD_FLOAT_INL_H
 #undef LF_SIMD_FLOAT_INL_H
@@ -28,7 +28,7 @@ HWY_INLINE FloatVector load(FloatTag d, const bf16* p) {
   return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, half)));
 }
 // Rounds to nearest even, like bf16::round; a NaN stays one.
-HWY_INLINE void store(FloatVector v, FloatTag d, bf16* p) {
+HWY_INLINE void store(FloatVector v, FloatTag /*d*/, bf16* p) {
   const hn::RebindToUnsigned<FloatTag> du;
   const hn::RebindToSigned<FloatTag> di;
   const hn::Rebind<uint16_t, FloatTag> dh;
@@ -54,6 +54,15 @@ HWY_INLINE void store_first(FloatVector v, FloatTag d, T* p, size_t count) {
   for (size_t i = 0; i < count; ++i) p[i] = padded[i];
 }
 
+// 16 random bits for each of the 8 * blocks elements from block `first` on, in element order (core/random.h).
+// `bits` has room for a whole number of vectors of blocks (kBlockPadding more blocks are written at most).
+inline constexpr size_t kBlockPadding = HWY_MAX_BYTES / sizeof(uint32_t);
+#if HWY_TARGET == HWY_SCALAR
+inline void philox_bits(const RandomKey& key, uint64_t first, size_t blocks, uint16_t* bits) {
+  for (size_t i = 0; i < 8 * blocks; ++i)
+    bits[i] = static_cast<uint16_t>(dropout_bits(philox(key, first + i / 8), i));
+}
+#else
 // Upper halves of the products of 32-bit lanes.
 template <class VU>
 HWY_INLINE VU multiply_high(VU a, VU b) {
@@ -65,9 +74,6 @@ HWY_INLINE VU multiply_high(VU a, VU b) {
   return hn::OddEven(hn::BitCast(du, hn::MulEven(a_odd, b_odd)), even);
 }
 
-// 16 random bits for each of the 8 * blocks elements from block `first` on, in element order (core/random.h). `bits` has
-// room for a whole number of vectors of blocks (kBlockPadding more blocks are written at most).
-inline constexpr size_t kBlockPadding = HWY_MAX_BYTES / sizeof(uint32_t);
 inline void philox_bits(const RandomKey& key, uint64_t first, size_t blocks, uint16_t* bits) {
   const hn::ScalableTag<uint32_t> du;
   const size_t lanes = hn::Lanes(du);
@@ -95,6 +101,7 @@ inline void philox_bits(const RandomKey& key, uint64_t first, size_t blocks, uin
     hn::StoreInterleaved4(c0, c1, c2, c3, du, reinterpret_cast<uint32_t*>(bits + 8 * block));
   }
 }
+#endif
 
 }  // namespace lf::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

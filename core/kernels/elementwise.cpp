@@ -1,0 +1,47 @@
+// add, accumulate, scale: bound by memory, so plain loops do.
+#include "core/kernels/kernels.h"
+#include "core/parallel.h"
+
+namespace lf::kernels {
+namespace {
+constexpr int64_t kGrain = 1 << 14;
+}
+
+namespace cpu {
+
+template <class T, class F>
+void map(const Tensor& a, const Tensor& b, Tensor& y, F&& f) {
+  using A = Accumulator<T>;
+  const T* x0 = a.data<T>();
+  const T* x1 = b.data<T>();
+  T* out = y.data<T>();
+  parallel_for(y.elements(), kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      out[i] = static_cast<T>(f(static_cast<A>(x0[i]), static_cast<A>(x1[i])));
+  });
+}
+
+void add(const Tensor& a, const Tensor& b, Tensor& y) {
+  visit_float(y.dtype(), [&]<class T>() { map<T>(a, b, y, [](auto p, auto q) { return p + q; }); });
+}
+
+void scale(const Tensor& x, double factor, Tensor& y) {
+  visit_float(y.dtype(), [&]<class T>() {
+    const auto f = static_cast<Accumulator<T>>(factor);
+    map<T>(x, x, y, [f](auto p, auto) { return f * p; });
+  });
+}
+
+}  // namespace cpu
+
+void add(const Tensor& a, const Tensor& b, Tensor& y) {
+  CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "add: ", a.shape(), ' ', name(a.dtype()), " and ",
+        b.shape(), ' ', name(b.dtype()));
+  LF_DISPATCH(y.device(), add, a, b, y);
+}
+
+void accumulate(const Tensor& x, Tensor& sum) { add(x, sum, sum); }
+
+void scale(const Tensor& x, double factor, Tensor& y) { LF_DISPATCH(y.device(), scale, x, factor, y); }
+
+}  // namespace lf::kernels

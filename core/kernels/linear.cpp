@@ -1,0 +1,186 @@
+// Matrix products: y = x W^T + b and its gradients, and batched products. Single precision and bf16 go to
+// oneDNN; double, which only serves gradient checks, to a plain blocked loop.
+#include <array>
+#include <map>
+#include <mutex>
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "core/kernels/kernels.h"
+#include "core/parallel.h"
+
+namespace lf::kernels {
+namespace {
+
+// One product C (M,N) = A (M,K) B (K,N), row-major; `transpose` means that the matrix is stored the other way
+// round.
+struct Product {
+  int64_t M, N, K;
+  bool transpose_a, transpose_b;
+
+  int64_t stride_a() const { return transpose_a ? M : K; }
+  int64_t stride_b() const { return transpose_b ? K : N; }
+};
+
+void multiply(const Product& p, const float* a, const float* b, float* c) {
+  const dnnl_status_t status = dnnl_sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.M, p.N, p.K,
+                                          1.0f, a, p.stride_a(), b, p.stride_b(), 0.0f, c, p.N);
+  CHECK(status == dnnl_success, "linear: oneDNN's sgemm of ", p.M, " x ", p.N, " x ", p.K,
+        " failed with status ", static_cast<int>(status));
+}
+
+void multiply(const Product& p, const double* a, const double* b, double* c) {
+  parallel_for(p.M, 8, [&](int64_t begin, int64_t end) {
+    for (int64_t m = begin; m < end; ++m) {
+      double* row = c + m * p.N;
+      std::fill_n(row, p.N, 0.0);
+      for (int64_t k = 0; k < p.K; ++k) {
+        const double x = p.transpose_a ? a[k * p.M + m] : a[m * p.K + k];
+        if (p.transpose_b) {
+          for (int64_t n = 0; n < p.N; ++n) row[n] += x * b[n * p.K + k];
+        } else {
+          for (int64_t n = 0; n < p.N; ++n) row[n] += x * b[k * p.N + n];
+        }
+      }
+    }
+  });
+}
+
+dnnl::engine& engine() {
+  static dnnl::engine cpu = [] {
+    // oneDNN 2.6 picks AMX on some virtual machines that do not let it run, and dies with SIGILL.
+    dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
+    return dnnl::engine(dnnl::engine::kind::cpu, 0);
+  }();
+  return cpu;
+}
+
+// A compiled product with the layouts it was compiled for.
+struct CompiledProduct {
+  dnnl::memory::desc a, b, c;
+  dnnl::matmul run;
+};
+
+CompiledProduct compile(const Product& p) {
+  using dnnl::memory;
+  const auto layout = [](int64_t rows, int64_t columns, bool transposed) {
+    return memory::desc({rows, columns}, memory::data_type::bf16,
+                        transposed ? memory::dims{1, rows} : memory::dims{columns, 1});
+  };
+  CompiledProduct result{
+      layout(p.M, p.K, p.transpose_a), layout(p.K, p.N, p.transpose_b), layout(p.M, p.N, false), {}};
+#if DNNL_VERSION_MAJOR >= 3
+  result.run = dnnl::matmul(dnnl::matmul::primitive_desc(engine(), result.a, result.b, result.c));
+#else
+  const dnnl::matmul::desc operation(result.a, result.b, result.c);
+  result.run = dnnl::matmul(dnnl::matmul::primitive_desc(operation, engine()));
+#endif
+  return result;
+}
+
+// Compiling generates code, so the product of each shape is kept.
+void multiply(const Product& p, const bf16* a, const bf16* b, bf16* c) {
+  static std::mutex mutex;
+  static std::map<std::array<int64_t, 5>, CompiledProduct> products;
+  const std::lock_guard lock(mutex);
+  const std::array<int64_t, 5> key{p.M, p.N, p.K, p.transpose_a, p.transpose_b};
+  auto found = products.find(key);
+  if (found == products.end()) found = products.emplace(key, compile(p)).first;
+  const CompiledProduct& product = found->second;
+  const auto wrap = [](const dnnl::memory::desc& desc, const bf16* data) {
+    return dnnl::memory(desc, engine(), const_cast<bf16*>(data));
+  };
+  dnnl::stream stream(engine());
+  product.run.execute(stream, {{DNNL_ARG_SRC, wrap(product.a, a)},
+                               {DNNL_ARG_WEIGHTS, wrap(product.b, b)},
+                               {DNNL_ARG_DST, wrap(product.c, c)}});
+  stream.wait();
+}
+
+// Adds the f32 (f64 for f64) bias to every row.
+template <class T>
+void add_to_rows(const Accumulator<T>* bias, int64_t rows, int64_t columns, T* y) {
+  parallel_for(rows, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      T* out = y + row * columns;
+      for (int64_t i = 0; i < columns; ++i)
+        out[i] = static_cast<T>(static_cast<Accumulator<T>>(out[i]) + bias[i]);
+    }
+  });
+}
+
+}  // namespace
+
+namespace cpu {
+
+void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
+  const int64_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.dim(0);
+  visit_float(x.dtype(), [&]<class T>() {
+    multiply({rows, outputs, inputs, false, true}, x.data<T>(), weight.data<T>(), y.data<T>());
+    if (bias.defined()) add_to_rows<T>(bias.data<Accumulator<T>>(), rows, outputs, y.data<T>());
+  });
+}
+
+void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
+  visit_float(dy.dtype(), [&]<class T>() {
+    multiply({dy.dim(0), weight.dim(1), weight.dim(0), false, false}, dy.data<T>(), weight.data<T>(),
+             dx.data<T>());
+  });
+}
+
+void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight) {
+  visit_float(dy.dtype(), [&]<class T>() {
+    multiply({dy.dim(1), x.dim(1), x.dim(0), true, false}, dy.data<T>(), x.data<T>(), dweight.data<T>());
+  });
+}
+
+void column_sums(const Tensor& dy, Tensor& sums) {
+  visit_float(dy.dtype(), [&]<class T>() {
+    using A = Accumulator<T>;
+    const int64_t rows = dy.dim(0), columns = dy.dim(1);
+    const Chunks chunks = reduction_chunks(rows, 64);
+    std::vector<A> partial(static_cast<size_t>(chunks.count * columns), A{0});
+    parallel_for(chunks.count, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t chunk = begin; chunk < end; ++chunk) {
+        A* out = partial.data() + chunk * columns;
+        for (int64_t row = chunk * chunks.size; row < std::min(rows, (chunk + 1) * chunks.size); ++row) {
+          const T* in = dy.data<T>() + row * columns;
+          for (int64_t i = 0; i < columns; ++i) out[i] += static_cast<A>(in[i]);
+        }
+      }
+    });
+    A* total = sums.data<A>();
+    std::fill_n(total, columns, A{0});
+    for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
+      for (int64_t i = 0; i < columns; ++i) total[i] += partial[static_cast<size_t>(chunk * columns + i)];
+    }
+  });
+}
+
+void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, Tensor& y) {
+  const int64_t M = y.dim(1), N = y.dim(2), K = transpose_a ? a.dim(1) : a.dim(2);
+  visit_float(y.dtype(), [&]<class T>() {
+    for (int64_t g = 0; g < y.dim(0); ++g) {
+      multiply({M, N, K, transpose_a, transpose_b}, a.data<T>() + g * M * K, b.data<T>() + g * K * N,
+               y.data<T>() + g * M * N);
+    }
+  });
+}
+
+}  // namespace cpu
+
+void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
+  LF_DISPATCH(y.device(), linear, x, weight, bias, y);
+}
+void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
+  LF_DISPATCH(dx.device(), linear_backward_input, weight, dy, dx);
+}
+void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight) {
+  LF_DISPATCH(dy.device(), linear_backward_weight, x, dy, dweight);
+}
+void column_sums(const Tensor& dy, Tensor& sums) { LF_DISPATCH(dy.device(), column_sums, dy, sums); }
+void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, Tensor& y) {
+  LF_DISPATCH(y.device(), batched_matmul, a, transpose_a, b, transpose_b, y);
+}
+
+}  // namespace lf::kernels
