@@ -164,6 +164,14 @@ std::string read_file(const std::string& path) {
   return {file.bytes().begin(), file.bytes().end()};
 }
 
+void publish_file(const std::string& temporary_path, const std::string& path) {
+  const Descriptor file(::open(temporary_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file < 0) throw_file_error("open", temporary_path, errno);
+  if (::fsync(file) != 0) throw_file_error("write", temporary_path, errno);
+  if (::rename(temporary_path.c_str(), path.c_str()) != 0) throw_file_error("rename to", path, errno);
+  sync_folder(folder_of(path));
+}
+
 void sync_folder(const std::string& folder) {
   const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   // A folder may be writable but not readable; its entries then cannot be forced out, only left to the

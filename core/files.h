@@ -70,6 +70,9 @@ void write_file_atomically(const std::string& path, std::string_view content);
 // The whole content of a regular file.
 std::string read_file(const std::string& path);
 
+// Makes a complete file durable under its final name, replacing what was there.
+void publish_file(const std::string& temporary_path, const std::string& path);
+
 // Makes entries created, renamed or removed in the folder survive a power cut.
 void sync_folder(const std::string& folder);
 

@@ -102,13 +102,15 @@ void PrefetchingReader::prefetch() {
       std::async(std::launch::async, [tokens = tokens_, order = order_, first = next_example_, rows = rows_] {
         return make_batch(*tokens, order, first, rows);
       });
-  next_example_ += stride_;
 }
 
 Batch PrefetchingReader::next() {
+  // After an error the same batch is read again, never skipped.
+  if (!pending_.valid()) prefetch();
   const auto start = std::chrono::steady_clock::now();
   Batch batch = pending_.get();
   wait_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  next_example_ += stride_;
   prefetch();
   return batch;
 }
