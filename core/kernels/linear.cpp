@@ -97,28 +97,30 @@ void multiply(const Product& p, const bf16* a, const bf16* b, bf16* c) {
   stream.wait();
 }
 
-// Adds the f32 (f64 for f64) bias to every row.
-template <class T>
-void add_to_rows(const Accumulator<T>* bias, int64_t rows, int64_t columns, T* y) {
-  parallel_for(rows, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      T* out = y + row * columns;
-      for (int64_t i = 0; i < columns; ++i)
-        out[i] = static_cast<T>(static_cast<Accumulator<T>>(out[i]) + bias[i]);
-    }
-  });
-}
-
 }  // namespace
 
 namespace cpu {
+
+void add_bias(const Tensor& bias, Tensor& y) {
+  const int64_t columns = y.dim(1);
+  visit_float(y.dtype(), [&]<class T>() {
+    using A = Accumulator<T>;
+    const A* b = bias.data<A>();
+    parallel_for(y.dim(0), 16, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        T* out = y.data<T>() + row * columns;
+        for (int64_t i = 0; i < columns; ++i) out[i] = static_cast<T>(static_cast<A>(out[i]) + b[i]);
+      }
+    });
+  });
+}
 
 void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
   const int64_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.dim(0);
   visit_float(x.dtype(), [&]<class T>() {
     multiply({rows, outputs, inputs, false, true}, x.data<T>(), weight.data<T>(), y.data<T>());
-    if (bias.defined()) add_to_rows<T>(bias.data<Accumulator<T>>(), rows, outputs, y.data<T>());
   });
+  if (bias.defined()) add_bias(bias, y);
 }
 
 void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
@@ -172,6 +174,7 @@ void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool tra
 void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
   LF_DISPATCH(y.device(), linear, x, weight, bias, y);
 }
+void add_bias(const Tensor& bias, Tensor& y) { LF_DISPATCH(y.device(), add_bias, bias, y); }
 void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
   LF_DISPATCH(dx.device(), linear_backward_input, weight, dy, dx);
 }

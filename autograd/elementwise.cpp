@@ -1,0 +1,38 @@
+#include "autograd/ops.h"
+#include "core/kernels/kernels.h"
+
+namespace lf {
+
+Var add(const Var& a, const Var& b) {
+  CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "add: ", a.shape(), ' ', name(a.dtype()), " and ",
+        b.shape(), ' ', name(b.dtype()), " must agree");
+  Tensor y = Tensor::like(a.value());
+  kernels::add(a.value(), b.value(), y);
+  return tape().record("add", y, {a, b}, [](const Tensor& dy) { return std::vector{dy, dy}; });
+}
+
+Var scale(const Var& x, double factor) {
+  Tensor y = Tensor::like(x.value());
+  kernels::scale(x.value(), factor, y);
+  return tape().record("scale", y, {x}, [factor](const Tensor& dy) {
+    Tensor dx = Tensor::like(dy);
+    kernels::scale(dy, factor, dx);
+    return std::vector{dx};
+  });
+}
+
+Var cast(const Var& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  return tape().record("cast", cast(x.value(), dtype), {x},
+                       [from = x.dtype()](const Tensor& dy) { return std::vector{cast(dy, from)}; });
+}
+
+Var sum(const Var& x) {
+  const DType dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
+  const Tensor y = Tensor::full({}, dtype, kernels::sum(x.value()));
+  return tape().record("sum", y, {x}, [shape = x.shape(), from = x.dtype()](const Tensor& dy) {
+    return std::vector{Tensor::full(shape, from, dy.item(), dy.device())};
+  });
+}
+
+}  // namespace lf

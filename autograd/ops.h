@@ -1,0 +1,63 @@
+// Every differentiable operation on one page, with its formula and shapes.
+// Letters: B batch, T tokens, D width, H heads, K head width, V vocabulary, I inputs, O outputs, ... any
+// leading axes. Parameters enter as f32 (f64 in gradient checks); `cast` brings a matrix to the activations'
+// dtype.
+#pragma once
+
+#include "autograd/attention.h"
+#include "autograd/tape.h"
+#include "core/random.h"
+
+namespace lf {
+
+// --- elementwise ---
+Var add(const Var& a, const Var& b);     // a + b, one shape
+Var scale(const Var& x, double factor);  // factor x
+Var cast(const Var& x, DType dtype);     // x itself when the dtype is already right
+Var sum(const Var& x);                   // () f32 (f64 for f64): the sum of all elements
+
+// --- activation: dropout keeps an element with probability 1 - p and scales it by 1 / (1 - p); p = 0:
+// identity ---
+Var dropout(const Var& x, const Dropout& drop);
+Var add_dropout(const Var& residual, const Var& x, const Dropout& drop);  // residual + dropout(x)
+Var gelu_dropout(const Var& x, const Dropout& drop);                      // dropout(x Phi(x)), exact GELU
+
+// --- linear ---
+Var linear(const Var& x, const Var& weight,
+           const Var& bias = {});             // x (..., I) weight (O, I)^T + bias (O) -> (..., O)
+Var add_bias(const Var& x, const Var& bias);  // x (..., D) + bias (D)
+// a (G,M,K) or, transposed, (G,K,M) times b (G,K,N) or (G,N,K) -> (G,M,N)
+Var matmul(const Var& a, bool transpose_a, const Var& b, bool transpose_b);
+
+// --- layer_norm: over the last axis; gamma, beta (D) ---
+Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double epsilon);
+
+// --- embedding: table (V, D), ids (...) i32 -> factor table[ids] (..., D) in `dtype` ---
+Var embedding(const Var& table, const Tensor& ids, double factor, DType dtype);
+
+// --- softmax ---
+Var softmax(const Var& x);  // over the last axis; a row of -inf only gives zeros
+// -log softmax(logits)[target] per position, in nats; logits (..., V), targets (...) i32, -1 gives 0 -> (...)
+// f32
+Var cross_entropy(const Var& logits, const Tensor& targets);
+
+// --- shape: views and moves ---
+Var reshape(const Var& x, const Shape& shape);
+Var slice(const Var& x, int64_t begin, int64_t end);  // rows of the first axis
+// x (..., C), index (R, E) i32 -> (..., E): y[n][c] = x[n][index[n mod R][c]], or `fill` where the index is
+// -1
+Var gather_columns(const Var& x, const Tensor& index, double fill = 0.0);
+Var swap_axes(const Var& x, int64_t axis);  // exchanges axis and axis + 1
+
+// --- attention: see autograd/attention.h ---
+// One joint softmax over window and global keys. qkv (B, T, 3, H, K) -> context (B, T, H, K).
+Var window_attention(const Var& qkv, const AttentionPattern& pattern, const RelativeTerm* relative = nullptr);
+// The same of separate q, k, v (B, T, H, K).
+Var window_attention(const Var& q, const Var& k, const Var& v, const AttentionPattern& pattern,
+                     const RelativeTerm* relative = nullptr);
+// context (B, T, H, K) with the rows of the pattern's N global tokens replaced by dense attention of
+// q (N, H, K), in the order of the pattern's list, to all valid keys k, v (B, T, H, K).
+Var global_attention(const Var& context, const Var& q, const Var& k, const Var& v,
+                     const AttentionPattern& pattern);
+
+}  // namespace lf

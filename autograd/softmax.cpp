@@ -1,0 +1,39 @@
+#include "autograd/ops.h"
+#include "core/kernels/kernels.h"
+
+namespace lf {
+
+Var softmax(const Var& x) {
+  const int64_t C = x.dim(-1);
+  const Shape rows{C ? x.value().elements() / C : 0, C};
+  Tensor y = Tensor::like(x.value());
+  Tensor y_rows = y.view(rows);
+  kernels::softmax(x.value().view(rows), y_rows);
+  return tape().record("softmax", y, {x}, [y, rows](const Tensor& dy) {
+    Tensor dx = Tensor::like(y);
+    Tensor dx_rows = dx.view(rows);
+    kernels::softmax_backward(y.view(rows), dy.view(rows), dx_rows);
+    return std::vector{dx};
+  });
+}
+
+Var cross_entropy(const Var& logits, const Tensor& targets) {
+  const int64_t V = logits.dim(-1), positions = targets.elements();
+  CHECK(logits.value().elements() == positions * V && targets.dtype() == DType::i32,
+        "cross_entropy: logits are ", logits.shape(), ", targets ", targets.shape(), ' ',
+        name(targets.dtype()), "; needed (..., V) and (...) i32");
+  const DType dtype = logits.dtype() == DType::f64 ? DType::f64 : DType::f32;
+  const Tensor rows = logits.value().view({positions, V});
+  Tensor losses = Tensor::empty(targets.shape(), dtype, rows.device());
+  Tensor lse = Tensor::empty({positions}, dtype, rows.device());
+  Tensor flat = losses.view({positions});
+  kernels::cross_entropy(rows, targets, flat, lse);
+  return tape().record("cross_entropy", losses, {logits},
+                       [rows, targets, lse, shape = logits.shape()](const Tensor& dlosses) {
+                         Tensor dlogits = Tensor::like(rows);
+                         kernels::cross_entropy_backward(rows, targets, lse, dlosses, dlogits);
+                         return std::vector{dlogits.view(shape)};
+                       });
+}
+
+}  // namespace lf
