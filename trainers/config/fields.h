@@ -29,6 +29,9 @@ inline Range at_least(double low) { return {.low = low}; }
 inline Range above(double low) { return {.low = low, .low_open = true}; }
 inline Range within(double low, double high) { return {.low = low, .high = high}; }
 inline Range from_below(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
+inline Range between(double low, double high) {
+  return {.low = low, .high = high, .low_open = true, .high_open = true};
+}
 
 // One number for every layer, or one per layer from bottom to top.
 struct PerLayer {

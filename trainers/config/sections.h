@@ -47,7 +47,7 @@ struct DataSection {
     field("kind", self.kind, "How a raw file is read: its alphabet and its expected size.");
     field("newlines", self.newlines, "Whether newline bytes are symbols of the corpus or removed from it.");
     field("split", self.split, "Fractions of the corpus for training, validation and test, in file order.",
-          within(0.0, 1.0));
+          between(0, 1));
   }
   bool operator==(const DataSection&) const = default;
 };

@@ -33,6 +33,9 @@ struct Stage {
 // The stages that the run goes through, in order. Takes a config from load_run_config.
 std::vector<Stage> resolved_stages(const RunConfig& config);
 
+// The first `count` stages, whatever stages.count says; beyond the list they are made by doubling.
+std::vector<Stage> expanded_stages(const RunConfig& config, size_t count);
+
 // Updates until the stage ends by steps or tokens, whichever is first; 0 when neither limit is given.
 int64_t planned_steps(const Stage& stage);
 

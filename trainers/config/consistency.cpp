@@ -1,0 +1,199 @@
+#include "trainers/config/consistency.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "trainers/config/stages.h"
+
+namespace lf {
+
+namespace {
+
+// Judges keys that could be read, and notes contradictions where the key was written.
+class Judge {
+ public:
+  Judge(const Node& root, Problems& problems) : root_(root), unread_(problems), problems_(problems) {}
+
+  // Notes the problem at path unless ok, or unless one of the keys that matter could not be read.
+  template <class... Parts>
+  void require(bool ok, const std::string& path, const std::vector<std::string>& matter,
+               const Parts&... parts) {
+    if (ok || unread_.concern(path)) return;
+    const auto unread = [&](const std::string& key) { return unread_.concern(key); };
+    if (std::any_of(matter.begin(), matter.end(), unread)) return;
+    problems_.add(place_of(root_, path), path, parts...);
+  }
+
+ private:
+  const Node& root_;
+  const Problems unread_;  // the problems known before the first rule
+  Problems& problems_;
+};
+
+void judge_sections(const RunConfig& config, Judge& judge) {
+  const ModelSection& model = config.model;
+  judge.require(model.head_width > 0 || model.width % model.heads == 0, "model.heads",
+                {"model.width", "model.head_width"}, model.heads, " heads do not divide model.width ",
+                model.width, "; change one, or give model.head_width");
+  judge.require(!model.relative_positions || model.width % 2 == 0, "model.width",
+                {"model.relative_positions"},
+                "must be even for relative positions (sines and cosines), found ", model.width);
+  const auto& split = config.data.split;
+  const double sum = std::accumulate(split.begin(), split.end(), 0.0);
+  constexpr double kRounding = 1e-9;  // decimal fractions do not add up exactly
+  judge.require(std::abs(sum - 1.0) < kRounding, "data.split", {}, "the fractions sum to ", sum, ", not 1");
+  const EvaluationSection& evaluation = config.evaluation;
+  judge.require(evaluation.step <= evaluation.sequence_length, "evaluation.step",
+                {"evaluation.sequence_length"}, evaluation.step,
+                " is longer than evaluation.sequence_length ", evaluation.sequence_length);
+}
+
+void judge_validation(const RunConfig& config, const std::vector<Stage>& stages, Judge& judge) {
+  const ValidationSection& validation = config.validation;
+  if (validation.sequence_length > 0) {
+    judge.require(validation.step <= validation.sequence_length, "validation.step",
+                  {"validation.sequence_length"}, validation.step,
+                  " is longer than validation.sequence_length ", validation.sequence_length);
+    return;
+  }
+  const auto shorter = std::find_if(stages.begin(), stages.end(), [&](const Stage& stage) {
+    return stage.sequence_length > 0 && stage.sequence_length < validation.step;
+  });
+  if (shorter == stages.end()) return;
+  judge.require(false, "validation.step", {"validation.sequence_length", "stages"}, validation.step,
+                " is longer than the sequences of ", shorter->name, " (", shorter->sequence_length,
+                "), which validation.sequence_length 0 uses");
+}
+
+void judge_schedule(const RunConfig& config, const std::vector<Stage>& stages, Judge& judge) {
+  if (config.schedule.kind == ScheduleChoice::constant) return;
+  const auto endless = std::find_if(stages.begin(), stages.end(),
+                                    [](const Stage& stage) { return planned_steps(stage) == 0; });
+  if (endless == stages.end()) return;
+  judge.require(false, "schedule.kind", {"stages"}, choice_name(config.schedule.kind),
+                " needs the length of every stage in steps or tokens, and ", endless->name, " has neither");
+}
+
+// The rules for one entry of stages.list; only what the entry itself gives is judged, so that a mistake that
+// later stages inherit is noted once.
+class StageJudge {
+ public:
+  StageJudge(const RunConfig& config, size_t position, const Stage& stage, Judge& judge)
+      : config_(config), entry_(config.stages.list[position]), stage_(stage), judge_(judge) {
+    base_ = text("stages.list.", position, ".");
+    inherits_ = position > 0 && config.stages.doubling.enabled;
+    for (size_t i = 0; inherits_ && i < position; ++i) earlier_.push_back(text("stages.list.", i));
+  }
+
+  void judge() const {
+    required(entry_.sequence_length.has_value(), "sequence_length");
+    required(entry_.windows.has_value(), "windows");
+    required(entry_.learning_rate.has_value(), "learning_rate");
+    one_per_layer(entry_.windows, "windows");
+    one_per_layer(entry_.dilation.given, "dilation");
+    dilated_heads();
+    chunks();
+    micro_batch();
+    limits();
+  }
+
+ private:
+  template <class... Parts>
+  void require(bool ok, const char* key, std::vector<std::string> matter, const Parts&... parts) const {
+    matter.insert(matter.end(), earlier_.begin(), earlier_.end());
+    matter.push_back("stages.doubling");
+    judge_.require(ok, base_ + key, matter, parts...);
+  }
+
+  void required(bool given, const char* key) const {
+    require(
+        given || inherits_, key, {},
+        "is missing; every stage gives it unless stages.doubling.enabled is true, the first stage always");
+  }
+
+  void one_per_layer(const std::optional<PerLayer>& written, const char* key) const {
+    const size_t count = written ? written->values.size() : 1;
+    const int64_t layers = config_.model.layers;
+    require(count == 1 || static_cast<int64_t>(count) == layers, key, {"model.layers"}, "has ", count,
+            " numbers, but model.layers is ", layers, "; give one number or one per layer");
+  }
+
+  void dilated_heads() const {
+    const bool dilates =
+        std::any_of(stage_.dilation.begin(), stage_.dilation.end(), [](int64_t d) { return d > 1; });
+    if (!entry_.dilated_heads.given && !(entry_.dilation.given && dilates)) return;
+    require(stage_.dilated_heads <= config_.model.heads, "dilated_heads", {"model.heads"},
+            stage_.dilated_heads, " heads are dilated, but model.heads is ", config_.model.heads);
+  }
+
+  void chunks() const {
+    if (config_.attention.implementation != AttentionChoice::chunks || !entry_.dilation.given) return;
+    const auto dilated =
+        std::find_if(stage_.dilation.begin(), stage_.dilation.end(), [](int64_t d) { return d > 1; });
+    require(dilated == stage_.dilation.end() || stage_.dilated_heads == 0, "dilation",
+            {"attention.implementation", base_ + "dilated_heads"},
+            "attention.implementation chunks cannot dilate, but ", stage_.name, " has dilation ",
+            dilated == stage_.dilation.end() ? 1 : *dilated, " in layer ", dilated - stage_.dilation.begin(),
+            " (counted from 0); use fused, loop or full");
+  }
+
+  void micro_batch() const {
+    const bool given = entry_.micro_batch.given || entry_.batch_size.given;
+    require(!given || stage_.batch_size % stage_.micro_batch == 0, "micro_batch", {base_ + "batch_size"},
+            "micro-batches of ", stage_.micro_batch, " sequences do not divide batch_size ",
+            stage_.batch_size);
+  }
+
+  void limits() const {
+    const bool own =
+        entry_.steps.given || entry_.tokens.given || entry_.minutes.given || entry_.patience.given;
+    const bool ends = stage_.steps > 0 || stage_.tokens > 0 || stage_.minutes > 0 || stage_.patience > 0;
+    require(ends || (inherits_ && !own), "steps", {base_ + "tokens", base_ + "minutes", base_ + "patience"},
+            "the stage never ends; give steps, tokens, minutes or patience");
+    require(stage_.patience == 0 || !entry_.patience.given || config_.validation.every_steps > 0, "patience",
+            {"validation.every_steps"}, "counts validations, but validation.every_steps is 0");
+  }
+
+  const RunConfig& config_;
+  const StageEntry& entry_;
+  const Stage& stage_;
+  Judge& judge_;
+  std::string base_;
+  bool inherits_ = false;
+  std::vector<std::string> earlier_;  // the entries that this one inherits from
+};
+
+void judge_names(const RunConfig& config, const std::vector<Stage>& stages, Judge& judge) {
+  for (size_t i = 0; i < config.stages.list.size(); ++i) {
+    if (!config.stages.list[i].name.given) continue;
+    for (size_t j = 0; j < stages.size(); ++j) {
+      const bool first = j > i && j < config.stages.list.size() && config.stages.list[j].name.given;
+      judge.require(i == j || first || stages[i].name != stages[j].name, text("stages.list.", i, ".name"), {},
+                    stages[i].name, " is also the name of stage ", j + 1);
+    }
+  }
+}
+
+}  // namespace
+
+void check_consistency(const RunConfig& config, const Node& root, Problems& problems) {
+  Judge judge(root, problems);
+  judge_sections(config, judge);
+  const StagesSection& section = config.stages;
+  judge.require(!section.list.empty(), "stages.list", {}, "at least one stage is needed");
+  judge.require(section.doubling.enabled || section.count <= static_cast<int64_t>(section.list.size()),
+                "stages.count", {"stages.list", "stages.doubling"}, "asks for ", section.count,
+                " stages, but stages.list has ", section.list.size(),
+                "; add stages, or set stages.doubling.enabled: true");
+  const size_t count = std::max(section.list.size(), static_cast<size_t>(section.count));
+  const std::vector<Stage> stages = expanded_stages(config, count);
+  for (size_t i = 0; i < section.list.size(); ++i) StageJudge(config, i, stages[i], judge).judge();
+  judge_names(config, stages, judge);
+  judge_validation(config, stages, judge);
+  judge_schedule(config, stages, judge);
+}
+
+}  // namespace lf

@@ -1,0 +1,74 @@
+#include "trainers/config/run_config.h"
+
+#include <map>
+#include <utility>
+
+#include "trainers/config/config_tree.h"
+#include "trainers/config/consistency.h"
+#include "trainers/config/outline.h"
+#include "trainers/config/read_fields.h"
+#include "trainers/config/write_fields.h"
+
+namespace lf {
+
+namespace {
+
+RunConfig from_tree(std::optional<Node> root, const std::vector<std::string>& overrides, Problems& problems) {
+  if (!root) problems.throw_if_any();
+  for (const std::string& setting : overrides) apply_override(*root, setting, problems);
+  RunConfig config;
+  FieldReader(key_paths(outline<RunConfig>()), problems).read(*root, config, "");
+  check_consistency(config, *root, problems);
+  problems.throw_if_any();
+  return config;
+}
+
+// Adds every scalar below the node under its path; a list of scalars counts as one.
+void flatten(const Node& node, const std::string& path, std::map<std::string, std::string>& values) {
+  for (const Entry& entry : node.entries) flatten(entry.value, join_path(path, entry.key), values);
+  std::string scalars;
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    if (node.items[i].kind == NodeKind::scalar) {
+      scalars += (i == 0 ? "" : ", ") + node.items[i].scalar;
+    } else {
+      flatten(node.items[i], join_path(path, std::to_string(i)), values);
+    }
+  }
+  if (node.kind == NodeKind::scalar) values[path] = node.scalar;
+  if (!scalars.empty()) values[path] = "[" + scalars + "]";
+}
+
+}  // namespace
+
+RunConfig load_run_config(const std::string& path, const std::vector<std::string>& overrides) {
+  Problems problems;
+  return from_tree(read_config_tree(path, problems), overrides, problems);
+}
+
+RunConfig parse_run_config(const std::string& yaml, const std::string& name,
+                           const std::vector<std::string>& overrides) {
+  Problems problems;
+  return from_tree(parse_config_tree(yaml, name, problems), overrides, problems);
+}
+
+std::string to_yaml(const RunConfig& config) { return yaml_text(to_node(config)); }
+
+std::vector<std::string> changed_keys(const RunConfig& before, const RunConfig& after) {
+  std::map<std::string, std::string> old_values, new_values;
+  flatten(to_node(before), "", old_values);
+  flatten(to_node(after), "", new_values);
+  std::map<std::string, std::pair<std::string, std::string>> both;
+  for (const auto& [path, value] : old_values) both[path].first = value;
+  for (const auto& [path, value] : new_values) both[path].second = value;
+  const auto shown = [](const std::string& value) {
+    return value.empty() ? std::string("not given") : value;
+  };
+  std::vector<std::string> changes;
+  for (const auto& [path, values] : both) {
+    if (values.first == values.second) continue;
+    changes.push_back(path + ": " + shown(values.first) + " -> " + shown(values.second));
+  }
+  return changes;
+}
+
+}  // namespace lf

@@ -1,0 +1,117 @@
+#include "trainers/config/scalars.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "trainers/config/suggestion.h"
+
+namespace lf {
+
+namespace {
+
+constexpr double kExactWhole = 9007199254740992.0;  // 2^53: whole numbers below it are doubles exactly
+
+template <class T>
+bool parse_number(const std::string& written, T& value) {
+  const auto [end, error] = std::from_chars(written.data(), written.data() + written.size(), value);
+  return error == std::errc() && end == written.data() + written.size();
+}
+
+// What a whole number written as 1e3, 5.0 or 430_000 probably was; empty when it is no number at all.
+std::string whole_number_meant(const std::string& written) {
+  std::string digits;
+  for (const char letter : written) {
+    if (letter != '_' && letter != ',' && letter != '+') digits += letter;
+  }
+  double value = 0;
+  const bool whole =
+      parse_number(digits, value) && std::abs(value) < kExactWhole && value == std::floor(value);
+  return whole ? text("; did you mean ", static_cast<int64_t>(value), "?") : "";
+}
+
+std::string outside(const Range& range, const std::string& written) {
+  return text("must be ", range_words(range), ", found ", written);
+}
+
+}  // namespace
+
+std::string read_scalar(const Node& node, const Range& range, int64_t& value) {
+  int64_t read = 0;
+  if (node.kind != NodeKind::scalar || node.quoted || !parse_number(node.scalar, read)) {
+    const std::string meant = node.kind == NodeKind::scalar ? whole_number_meant(node.scalar) : "";
+    return text("expected a whole number, found ", node.words(), meant);
+  }
+  if (!range.holds(static_cast<double>(read))) return outside(range, node.scalar);
+  value = read;
+  return "";
+}
+
+std::string read_scalar(const Node& node, const Range& range, double& value) {
+  double read = 0;
+  if (node.kind != NodeKind::scalar || node.quoted || !parse_number(node.scalar, read) ||
+      !std::isfinite(read)) {
+    return text("expected a number, found ", node.words());
+  }
+  if (!range.holds(read)) return outside(range, node.scalar);
+  value = read;
+  return "";
+}
+
+std::string read_scalar(const Node& node, const Range&, bool& value) {
+  const std::string& written = node.scalar;
+  if (node.kind == NodeKind::scalar && !node.quoted && (written == "true" || written == "false")) {
+    value = written == "true";
+    return "";
+  }
+  std::string meant;
+  for (const char* yes : {"yes", "on", "True", "TRUE", "y", "1"}) {
+    if (written == yes) meant = "; did you mean true?";
+  }
+  for (const char* no : {"no", "off", "False", "FALSE", "n", "0"}) {
+    if (written == no) meant = "; did you mean false?";
+  }
+  return text("expected true or false, found ", node.words(), meant);
+}
+
+std::string read_scalar(const Node& node, const Range&, std::string& value) {
+  if (node.kind != NodeKind::scalar || node.scalar.empty()) {
+    return text("expected text, found ", node.words());
+  }
+  value = node.scalar;
+  return "";
+}
+
+std::string read_choice(const Node& node, const std::vector<std::string>& names, size_t& value) {
+  const std::string expected = "expected one of " + joined(names) + "; found " + node.words();
+  if (node.kind != NodeKind::scalar) return expected;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (node.scalar != names[i]) continue;
+    value = i;
+    return "";
+  }
+  const std::string meant = nearest_word(node.scalar, names);
+  return expected + (meant.empty() ? "" : "; did you mean " + meant + "?");
+}
+
+std::string number_text(double value) {
+  char letters[32];  // the shortest form of a double has at most 24 characters
+  const auto result = std::to_chars(letters, letters + sizeof letters, value);
+  return std::string(letters, result.ptr);
+}
+
+std::string range_words(const Range& range) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::string low = (range.low_open ? "above " : "at least ") + number_text(range.low);
+  const std::string high = (range.high_open ? "below " : "at most ") + number_text(range.high);
+  if (range.low == -infinity) return range.high == infinity ? "" : high;
+  return range.high == infinity ? low : low + " and " + high;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : ", ") + word;
+  return line;
+}
+
+}  // namespace lf
