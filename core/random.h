@@ -18,6 +18,9 @@ struct RandomKey {
   uint64_t step = 0;  // micro-batches count: two forwards of one update must differ
 };
 
+// The `use` of everything but dropout; dropout sites count from kFirstDropoutUse (see the models).
+inline constexpr uint32_t kInitialUse = 1, kSamplingUse = 2, kFirstDropoutUse = 16;
+
 // The four 32-bit words of block `index` of the stream.
 inline std::array<uint32_t, 4> philox(const RandomKey& key, uint64_t index) {
   std::array<uint32_t, 4> c{static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),

@@ -1,0 +1,127 @@
+#include "layers/char_lm.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lf {
+namespace {
+
+// Dropout sites: three of the model, four of each layer.
+constexpr uint32_t kEmbeddingSite = 0, kPositionSite = 1, kFinalSite = 2, kFirstLayerSite = 8,
+                   kSitesPerLayer = 4;
+
+enum LayerSite : uint32_t { kProbabilities, kAttentionOutput, kInner, kFeedForwardOutput };
+
+uint32_t layer_site(int64_t layer, LayerSite site) {
+  return kFirstLayerSite + kSitesPerLayer * static_cast<uint32_t>(layer) + site;
+}
+
+}  // namespace
+
+int64_t LayerPattern::largest_dilation() const {
+  return dilation.empty() ? 1 : *std::max_element(dilation.begin(), dilation.end());
+}
+
+Tensor sinusoids(int64_t distances, int64_t width, DType dtype) {
+  CHECK(width % 2 == 0, "sinusoidal positions need an even width, got ", width);
+  const int64_t half = width / 2;
+  Tensor table = Tensor::empty({distances, width}, DType::f64);
+  double* out = table.data<double>();
+  for (int64_t d = 0; d < distances; ++d) {
+    for (int64_t i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(d) *
+                           std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(width));
+      out[d * width + i] = std::sin(angle);
+      out[d * width + half + i] = std::cos(angle);
+    }
+  }
+  return cast(table, dtype);
+}
+
+RelativeAttention::RelativeAttention(const CharLMShape& shape_)
+    : qkv(shape_.width, 3 * shape_.heads * shape_.head_width, false),
+      position(shape_.width, shape_.heads * shape_.head_width, false),
+      output(shape_.heads * shape_.head_width, shape_.width, false),
+      shape(shape_) {}
+
+Var RelativeAttention::operator()(const Var& x, const Var& table, const Var& u, const Var& v,
+                                  const LayerPattern& pattern, AttentionImplementation implementation,
+                                  const Dropout& drop) const {
+  const int64_t B = x.dim(0), T = x.dim(1), H = shape.heads, K = shape.head_width;
+  const Var projected = reshape(qkv(x), {B, T, 3, H, K});
+  const AttentionPattern attention{.left = pattern.window,
+                                   .right = 0,
+                                   .dilation = pattern.dilation,
+                                   .key_mask = {},
+                                   .global_tokens = nullptr,
+                                   .dropout = drop};
+  RelativeTerm relative;
+  if (shape.relative_positions) {
+    const int64_t distances = std::min(pattern.reach(), T - 1) + 1;
+    relative = {u, v, reshape(position(slice(table, 0, distances)), {distances, H, K}), 0};
+  }
+  const RelativeTerm* term = shape.relative_positions ? &relative : nullptr;
+  const Var context = implementation == AttentionImplementation::fused
+                          ? window_attention(projected, attention, term)
+                          : composed_attention(implementation, projected, attention, term);
+  return output(reshape(context, {B, T, H * K}));
+}
+
+CharLMBlock::CharLMBlock(const CharLMShape& shape)
+    : attention_norm(shape.width),
+      attention(shape),
+      feed_forward_norm(shape.width),
+      feed_forward(shape.width, shape.feed_forward) {}
+
+CharLM::CharLM(const CharLMShape& shape_)
+    : shape(shape_),
+      embedding{.shape = {shape_.vocabulary, shape_.width}},
+      output_bias{.shape = {shape_.vocabulary}, .initial = Initial::zero, .decays = false},
+      position_u{.shape = {shape_.heads, shape_.head_width}, .decays = false},
+      position_v{.shape = {shape_.heads, shape_.head_width}, .decays = false},
+      layers(static_cast<size_t>(shape_.layers), CharLMBlock(shape_)),
+      final_norm(shape_.width) {}
+
+Var CharLM::block(const CharLMBlock& layer, int64_t index, const Var& x, const Var& table,
+                  const CharLMPattern& pattern, const Pass& pass) const {
+  const auto drop = [&](double probability, LayerSite site) {
+    return pass.dropout(probability, layer_site(index, site));
+  };
+  const Var attended = layer.attention(layer.attention_norm(x), table, position_u, position_v,
+                                       pattern.layers[static_cast<size_t>(index)], pattern.implementation,
+                                       drop(shape.attention_dropout, kProbabilities));
+  const Var h = add_dropout(x, attended, drop(shape.dropout, kAttentionOutput));
+  const Var fed = layer.feed_forward(layer.feed_forward_norm(h), drop(shape.dropout, kInner));
+  return add_dropout(h, fed, drop(shape.dropout, kFeedForwardOutput));
+}
+
+Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& pass) const {
+  CHECK(static_cast<int64_t>(pattern.layers.size()) == shape.layers, "CharLM: windows for ",
+        pattern.layers.size(), " layers, the model has ", shape.layers);
+  CHECK(ids.shape().rank() == 2, "CharLM: ids are ", ids.shape(), ", needed (B, T)");
+  int64_t reach = 0;
+  for (const LayerPattern& layer : pattern.layers) reach = std::max(reach, layer.reach());
+  const int64_t distances = std::min(reach, ids.dim(1) - 1) + 1;
+  Var table;
+  if (shape.relative_positions) {
+    table =
+        dropout(sinusoids(distances, shape.width, pass.compute), pass.dropout(shape.dropout, kPositionSite));
+  }
+  Var x = lf::embedding(embedding, ids, std::sqrt(static_cast<double>(shape.width)), pass.compute);
+  x = dropout(x, pass.dropout(shape.dropout, kEmbeddingSite));
+  for (int64_t i = 0; i < shape.layers; ++i) {
+    const auto run = [&layer = layers[static_cast<size_t>(i)], i, table, pattern, pass,
+                      this](const Var& input) { return block(layer, i, input, table, pattern, pass); };
+    x = pattern.recompute ? recompute(run, x) : run(x);
+  }
+  if (shape.final_layer_norm) x = final_norm(x);
+  x = dropout(x, pass.dropout(shape.dropout, kFinalSite));
+  return linear(x, cast(embedding, x.dtype()), output_bias);
+}
+
+Var CharLM::losses(const Tensor& ids, const Tensor& targets, const CharLMPattern& pattern,
+                   const Pass& pass) const {
+  return cross_entropy(logits(ids, pattern, pass), targets);
+}
+
+}  // namespace lf

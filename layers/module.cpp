@@ -1,0 +1,46 @@
+#include "layers/module.h"
+
+#include <xxhash.h>
+
+#include "core/parallel.h"
+#include "core/random.h"
+
+namespace lf {
+
+int64_t lay_out(std::vector<PackedParameter>& parameters, int64_t& decaying) {
+  constexpr int64_t kElementsOf64Bytes = 16;
+  int64_t end = 0;
+  for (const bool decays : {true, false}) {
+    for (PackedParameter& p : parameters) {
+      if (p.decays != decays) continue;
+      p.offset = end;
+      end += (p.shape.elements() + kElementsOf64Bytes - 1) / kElementsOf64Bytes * kElementsOf64Bytes;
+    }
+    if (decays) decaying = end;
+  }
+  return end;
+}
+
+void initialise(const ParameterBlock& block, const std::vector<Initial>& kinds, double range, uint64_t seed) {
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const PackedParameter& p = block.parameters[i];
+    Tensor value = block.value(p);
+    if (kinds[i] == Initial::zero) {
+      value.fill_zero();
+      continue;
+    }
+    const double mean = kinds[i] == Initial::normal_around_one ? 1.0 : 0.0;
+    // The name's hash takes the step's place, so that no parameter depends on which others there are.
+    const RandomKey key{seed, kInitialUse, XXH3_64bits(p.name.data(), p.name.size())};
+    visit_float(value.dtype(), [&]<class T>() {
+      T* out = value.data<T>();
+      parallel_for(value.elements(), 1 << 12, [&](int64_t begin, int64_t end) {
+        for (int64_t k = begin; k < end; ++k) {
+          out[k] = static_cast<T>(static_cast<float>(mean + range * normal(key, static_cast<uint64_t>(k))));
+        }
+      });
+    });
+  }
+}
+
+}  // namespace lf
