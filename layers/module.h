@@ -21,8 +21,8 @@ struct Parameter {
   Initial initial = Initial::normal;
   bool decays = true;  // weight decay applies: matrices, but not biases, norms and other vectors
 
-  Tensor value;
-  std::shared_ptr<Gradient> gradient;
+  Tensor value{};
+  std::shared_ptr<Gradient> gradient{};
 
   operator Var() const { return Var(value, gradient); }  // NOLINT: a parameter is used like a value
 };
