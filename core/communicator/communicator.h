@@ -1,0 +1,32 @@
+// What the processes of a run exchange. Every reduction of the trainer goes through a Communicator, also when there is
+// only one process, so that more processes change no caller.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace lf {
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  // Replaces x on every rank by the sum over all ranks, added in rank order.
+  virtual void sum(Tensor& x) = 0;
+  virtual void sum(std::vector<double>& values) = 0;
+  // The largest value of all ranks (non-finite flags, signals: what one rank saw, all act on).
+  virtual int64_t maximum(int64_t value) = 0;
+  // Returns when every rank has arrived.
+  virtual void barrier() = 0;
+};
+
+// The communicator of a run of one process.
+std::unique_ptr<Communicator> alone();
+
+}  // namespace lf
