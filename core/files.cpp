@@ -186,7 +186,6 @@ bool create_folders(const std::string& folder) {
   std::error_code error;
   const bool created = std::filesystem::create_directories(folder, error);
   if (error) throw_file_error("create the folder", folder, error.value());
-  CHECK(std::filesystem::is_directory(folder), folder, " exists and is not a folder");
   return created;
 }
 

@@ -201,8 +201,11 @@ SplitSizes split_sizes(int64_t bytes, const SplitFractions& fractions) {
 }
 
 PreparedCorpus prepare_corpus(const CorpusRequest& request) {
+  // Declared first, made second, gone last: the source is looked at before anything is created, and unpacks
+  // into this folder.
+  std::optional<OutputFolder> folder;
   CorpusSource source(request.source, request.kind);
-  OutputFolder folder(request.folder);
+  folder.emplace(request.folder);
   source.unpack(request.folder + "/source", request.progress);
   if (request.kind == CorpusKind::kText8) check_text8(request.source, source.bytes());
   const SplitSizes sizes = split_sizes(static_cast<int64_t>(source.bytes().size()), request.split);
@@ -232,7 +235,7 @@ PreparedCorpus prepare_corpus(const CorpusRequest& request) {
   // last.
   for (Split& split : splits) split.writer->commit();
   description.commit();
-  folder.keep();
+  folder->keep();
   return corpus;
 }
 

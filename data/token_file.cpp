@@ -126,7 +126,7 @@ void TokenFile::parse_header() {
   CHECK(fields.version == kVersion, path(), ": token file version ", fields.version, ", this program reads ",
         kVersion);
   const uint64_t header_size = sizeof(fields) + uint64_t{fields.num_symbols} + fields.provenance_bytes;
-  CHECK(bytes.size() >= header_size, path(), ": truncated token file: ", bytes.size(),
+  CHECK(bytes.size() >= header_size, path(), ": truncated or damaged token file: ", bytes.size(),
         " bytes, the header alone has ", header_size);
 
   std::string header(bytes.begin(), bytes.begin() + static_cast<int64_t>(header_size));
