@@ -1,0 +1,40 @@
+#include "trainers/optimizer.h"
+
+#include <cmath>
+
+#include "core/kernels/kernels.h"
+
+namespace lf {
+
+Optimizer::Optimizer(const ParameterBlock& block, const OptimizerSection& settings)
+    : block_(block),
+      settings_(settings),
+      first_(Tensor::zeros_like(block.values)),
+      second_(Tensor::zeros_like(block.values)) {}
+
+double Optimizer::gradient_norm() const { return std::sqrt(kernels::sum_of_squares(block_.gradients)); }
+
+void Optimizer::step(double learning_rate, double gradient_norm) {
+  ++updates_;
+  const bool clips = settings_.clip > 0 && gradient_norm > settings_.clip;
+  kernels::AdamW update{.learning_rate = learning_rate,
+                        .beta1 = settings_.betas[0],
+                        .beta2 = settings_.betas[1],
+                        .epsilon = settings_.epsilon,
+                        .weight_decay = settings_.weight_decay,
+                        .step = updates_,
+                        .gradient_scale = clips ? settings_.clip / gradient_norm : 1.0};
+  const auto apply = [&](int64_t begin, int64_t end) {
+    Tensor values = block_.values.slice(begin, end), first = first_.slice(begin, end),
+           second = second_.slice(begin, end);
+    kernels::adamw(update, block_.gradients.slice(begin, end), values, first, second);
+  };
+  apply(0, block_.decaying);
+  update.weight_decay = 0;
+  apply(block_.decaying, block_.values.elements());
+  zero_gradients();
+}
+
+void Optimizer::zero_gradients() { block_.gradients.fill_zero(); }
+
+}  // namespace lf

@@ -1,0 +1,33 @@
+// AdamW over a model's flat blocks: decaying parameters with weight decay, the others without.
+#pragma once
+
+#include "layers/module.h"
+#include "trainers/config/sections.h"
+
+namespace lf {
+
+class Optimizer {
+ public:
+  Optimizer(const ParameterBlock& block, const OptimizerSection& settings);
+
+  // The Euclidean norm of all gradients; not finite if any gradient is not.
+  double gradient_norm() const;
+  // One update with the gradients scaled so that their norm is at most settings.clip; then zeroes the
+  // gradients.
+  void step(double learning_rate, double gradient_norm);
+  void zero_gradients();
+
+  // The moments, flat like the parameters, and the number of updates so far: what a checkpoint keeps.
+  Tensor& first() { return first_; }
+  Tensor& second() { return second_; }
+  int64_t updates() const { return updates_; }
+  void set_updates(int64_t updates) { updates_ = updates; }
+
+ private:
+  ParameterBlock block_;  // shares the model's memory
+  OptimizerSection settings_;
+  Tensor first_, second_;
+  int64_t updates_ = 0;
+};
+
+}  // namespace lf

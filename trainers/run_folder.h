@@ -1,0 +1,28 @@
+// A run folder: config.yaml (resolved), log.jsonl, timing.jsonl, checkpoints/, latest, best, events/.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "trainers/checkpoint.h"
+#include "trainers/optimizer.h"
+#include "trainers/run_state.h"
+#include "trainers/task.h"
+
+namespace lf {
+
+inline constexpr const char* kConfigName = "config.yaml";
+
+// The configuration stored with a run.
+RunConfig run_folder_config(const std::string& folder);
+
+// Saves parameters, optimizer and state as the run's newest checkpoint.
+void save_run(const std::string& folder, const RunState& state, const RunConfig& config,
+              const ParameterBlock& parameters, Optimizer& optimizer);
+
+// The checkpoint's parameters into the block: every name and shape must agree; all that do not are listed in
+// one Error.
+void load_parameters(LoadedCheckpoint& checkpoint, const ParameterBlock& parameters);
+void load_optimizer(LoadedCheckpoint& checkpoint, const ParameterBlock& parameters, Optimizer& optimizer);
+
+}  // namespace lf

@@ -1,0 +1,61 @@
+// What the training loop asks of a task. A task is one file in trainers/tasks/: its data, its model, its loss
+// and its metric; the loop knows none of them by name.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/communicator/communicator.h"
+#include "layers/module.h"
+#include "trainers/config/run_config.h"
+#include "trainers/config/stages.h"
+
+namespace lf {
+
+// A summed loss and over how many targets: the mean is nats per target.
+struct Score {
+  double nats = 0;
+  int64_t targets = 0;
+
+  double mean() const { return nats / static_cast<double>(targets); }
+  double bits() const;  // per target: mean() / ln 2
+};
+
+enum class Split { train, validation, test };
+const char* name(Split split);
+
+// How a split is scored: overlapping sequences that each score their last `step` targets.
+struct Protocol {
+  int64_t sequence_length = 0, step = 0, batch_size = 1;
+  int64_t tokens = 0;  // only so many from the split's start; 0: all
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  virtual ParameterBlock& parameters() = 0;
+  // From here on train with this stage's lengths and patterns, starting at its example number
+  // `first_example`.
+  virtual void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) = 0;
+  // Reads this rank's micro-batches of the next update; returns the number of their targets.
+  virtual int64_t fetch() = 0;
+  virtual int64_t micro_batches() const = 0;
+  // Adds factor times the gradient of micro-batch i's summed loss to the parameters' gradients. `step` counts
+  // micro-batches over the whole run and keys dropout. Returns the summed loss in nats.
+  virtual double forward_backward(int64_t i, double factor, uint64_t step) = 0;
+  // "examples 12, 13, 14" of micro-batch i, for reports.
+  virtual std::string describe(int64_t i) const = 0;
+  // Scores a split with the current stage's patterns; every target once. `progress(done, total)` may be
+  // empty.
+  virtual Score evaluate(Split split, const Protocol& protocol,
+                         const std::function<void(int64_t, int64_t)>& progress) = 0;
+  // Seconds spent waiting for data so far.
+  virtual double data_wait_seconds() const = 0;
+};
+
+// The task that the configuration names, with its data opened and its model initialised.
+std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator);
+
+}  // namespace lf

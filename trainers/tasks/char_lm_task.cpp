@@ -1,0 +1,173 @@
+#include "trainers/tasks/char_lm_task.h"
+
+#include "core/kernels/kernels.h"
+#include "data/evaluation_windows.h"
+
+namespace lf {
+namespace {
+
+AttentionImplementation implementation_of(AttentionChoice choice) {
+  switch (choice) {
+    case AttentionChoice::fused:
+      return AttentionImplementation::fused;
+    case AttentionChoice::chunks:
+      return AttentionImplementation::chunks;
+    case AttentionChoice::loop:
+      return AttentionImplementation::loop;
+    case AttentionChoice::full:
+      return AttentionImplementation::full;
+  }
+  throw Error("unknown attention implementation");
+}
+
+// (rows, length) i32 inputs and targets of a batch or of evaluation windows.
+struct TokenPair {
+  Tensor inputs, targets;
+};
+
+// The windows' tokens, one window per row; targets before score_from are -1, which cross_entropy ignores.
+TokenPair read_windows(const TokenFile& tokens, const std::vector<EvaluationWindow>& windows, size_t first,
+                       int64_t rows) {
+  const int64_t length = windows[first].length;
+  TokenPair pair{Tensor::empty({rows, length}, DType::i32), Tensor::empty({rows, length}, DType::i32)};
+  std::vector<int32_t> buffer(static_cast<size_t>(length + 1));
+  for (int64_t row = 0; row < rows; ++row) {
+    const EvaluationWindow& window = windows[first + static_cast<size_t>(row)];
+    tokens.copy(window.begin, buffer);
+    std::copy(buffer.begin(), buffer.end() - 1, pair.inputs.data<int32_t>() + row * length);
+    int32_t* targets = pair.targets.data<int32_t>() + row * length;
+    for (int64_t i = 0; i < length; ++i)
+      targets[i] = i < window.score_from ? -1 : buffer[static_cast<size_t>(i + 1)];
+  }
+  return pair;
+}
+
+}  // namespace
+
+CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary) {
+  const ModelSection& m = config.model;
+  CHECK(m.vocabulary == 0 || m.vocabulary >= vocabulary, "model.vocabulary is ", m.vocabulary,
+        ", but the corpus has ", vocabulary, " symbols");
+  return {.vocabulary = m.vocabulary ? m.vocabulary : vocabulary,
+          .layers = m.layers,
+          .width = m.width,
+          .heads = m.heads,
+          .head_width = m.head_width ? m.head_width : m.width / m.heads,
+          .feed_forward = m.feed_forward,
+          .dropout = m.dropout,
+          .attention_dropout = m.attention_dropout,
+          .relative_positions = m.relative_positions,
+          .final_layer_norm = m.final_layer_norm};
+}
+
+CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage) {
+  CharLMPattern pattern{.layers = {},
+                        .implementation = implementation_of(config.attention.implementation),
+                        .recompute = stage.recompute};
+  for (size_t i = 0; i < stage.windows.size(); ++i) {
+    LayerPattern layer{.window = stage.windows[i], .dilation = {}};
+    if (stage.dilation[i] > 1) {
+      layer.dilation.assign(static_cast<size_t>(config.model.heads), 1);
+      // The last heads are the dilated ones; the paper does not say which two are.
+      const auto heads = static_cast<std::ptrdiff_t>(stage.dilated_heads);
+      std::fill(layer.dilation.end() - heads, layer.dilation.end(), static_cast<int32_t>(stage.dilation[i]));
+    }
+    pattern.layers.push_back(layer);
+  }
+  return pattern;
+}
+
+DType compute_dtype(const RunConfig& config) {
+  return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
+}
+
+Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,
+                   const Protocol& protocol, const std::function<void(int64_t, int64_t)>& progress) {
+  const NoGrad no_grad;
+  const int64_t count = protocol.tokens ? std::min(protocol.tokens, tokens.count()) : tokens.count();
+  const std::vector<EvaluationWindow> windows =
+      evaluation_windows(count, protocol.sequence_length, protocol.step);
+  Score score;
+  for (size_t first = 0; first < windows.size();) {
+    int64_t rows = 1;
+    while (rows < protocol.batch_size && first + static_cast<size_t>(rows) < windows.size() &&
+           windows[first + static_cast<size_t>(rows)].length == windows[first].length) {
+      ++rows;
+    }
+    const TokenPair pair = read_windows(tokens, windows, first, rows);
+    const Tensor losses =
+        model.losses(pair.inputs, pair.targets, pattern, {.training = false, .compute = compute}).value();
+    // Row by row, so that the order of additions does not depend on the batch size.
+    for (int64_t row = 0; row < rows; ++row) {
+      const EvaluationWindow& window = windows[first + static_cast<size_t>(row)];
+      score.nats += kernels::sum(losses.slice(row, row + 1));
+      score.targets += window.length - window.score_from;
+    }
+    first += static_cast<size_t>(rows);
+    if (progress) progress(static_cast<int64_t>(first), static_cast<int64_t>(windows.size()));
+  }
+  return score;
+}
+
+CharLMTask::CharLMTask(const RunConfig& config, const Communicator& communicator)
+    : config_(config),
+      communicator_(communicator),
+      corpus_(open_corpus_files(config.data)),
+      model_(char_lm_shape(config, corpus_.train->vocabulary_size())),
+      parameters_(pack(model_)) {
+  initialise(model_, parameters_, config.model.initializer_range, static_cast<uint64_t>(config.seed));
+}
+
+void CharLMTask::begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) {
+  stage_ = stage;
+  pattern_ = char_lm_pattern(config_, stage);
+  waited_ = data_wait_seconds();
+  // Each stage cuts the stream to its own length and draws its own order.
+  const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage_index) << 32);
+  const SequenceOrder order(corpus_.train->count(), stage.sequence_length, seed);
+  const int64_t rows = stage.micro_batch, ranks = communicator_.size();
+  reader_.emplace(*corpus_.train, order, first_example + communicator_.rank() * rows, rows, ranks * rows);
+}
+
+int64_t CharLMTask::fetch() {
+  const int64_t mine = stage_.accumulation() / communicator_.size();
+  batches_.clear();
+  int64_t targets = 0;
+  for (int64_t i = 0; i < mine; ++i) {
+    batches_.push_back(reader_->next());
+    targets += batches_.back().rows * batches_.back().length;
+  }
+  return targets;
+}
+
+double CharLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
+  const Batch& batch = batches_[static_cast<size_t>(i)];
+  const Shape shape{batch.rows, batch.length};
+  const Pass pass{.training = true,
+                  .compute = compute_dtype(config_),
+                  .seed = static_cast<uint64_t>(config_.seed),
+                  .step = step};
+  const Var loss = sum(
+      model_.losses(Tensor::from(shape, batch.inputs), Tensor::from(shape, batch.targets), pattern_, pass));
+  backward(scale(loss, factor));
+  return loss.value().item();
+}
+
+std::string CharLMTask::describe(int64_t i) const {
+  std::string ids;
+  for (const int64_t id : batches_[static_cast<size_t>(i)].example_ids)
+    ids += text(ids.empty() ? "" : ", ", id);
+  return "examples " + ids;
+}
+
+Score CharLMTask::evaluate(Split split, const Protocol& protocol,
+                           const std::function<void(int64_t, int64_t)>& progress) {
+  const TokenFile& tokens = split == Split::test         ? *corpus_.test
+                            : split == Split::validation ? *corpus_.validation
+                                                         : *corpus_.train;
+  return score_tokens(model_, pattern_, compute_dtype(config_), tokens, protocol, progress);
+}
+
+double CharLMTask::data_wait_seconds() const { return waited_ + (reader_ ? reader_->wait_seconds() : 0.0); }
+
+}  // namespace lf

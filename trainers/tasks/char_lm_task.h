@@ -1,0 +1,55 @@
+// Character language modelling on text8 and enwik8 (Beltagy et al. 2020, section 4).
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "data/windows.h"
+#include "layers/char_lm.h"
+#include "trainers/corpora.h"
+#include "trainers/task.h"
+
+namespace lf {
+
+CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary);
+CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage);
+DType compute_dtype(const RunConfig& config);
+
+// Scores tokens[0 .. limit) of a file with the model: each target once, in the windows of the protocol. The
+// sum's bits do not depend on the batch size.
+Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,
+                   const Protocol& protocol, const std::function<void(int64_t, int64_t)>& progress);
+
+class CharLMTask : public Task {
+ public:
+  // Opens the corpus (preparing it first where the path is a raw file) and initialises the model.
+  CharLMTask(const RunConfig& config, const Communicator& communicator);
+
+  ParameterBlock& parameters() override { return parameters_; }
+  void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) override;
+  int64_t fetch() override;
+  int64_t micro_batches() const override { return static_cast<int64_t>(batches_.size()); }
+  double forward_backward(int64_t i, double factor, uint64_t step) override;
+  std::string describe(int64_t i) const override;
+  Score evaluate(Split split, const Protocol& protocol,
+                 const std::function<void(int64_t, int64_t)>& progress) override;
+  double data_wait_seconds() const override;
+
+  const CharLM& model() const { return model_; }
+  const CharLMPattern& pattern() const { return pattern_; }
+
+ private:
+  RunConfig config_;
+  const Communicator& communicator_;
+  CorpusFiles corpus_;
+  CharLM model_;
+  ParameterBlock parameters_;
+
+  Stage stage_;
+  CharLMPattern pattern_;
+  std::optional<PrefetchingReader> reader_;
+  std::vector<Batch> batches_;
+  double waited_ = 0;  // in readers of earlier stages
+};
+
+}  // namespace lf

@@ -1,0 +1,80 @@
+// The training loop: stages of updates, with validation, logging and checkpoints between them. It knows no
+// task by name.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "trainers/console.h"
+#include "trainers/event_file.h"
+#include "trainers/optimizer.h"
+#include "trainers/run_log.h"
+#include "trainers/run_state.h"
+#include "trainers/signals.h"
+#include "trainers/task.h"
+
+namespace lf {
+
+// What became of a run.
+enum class RunEnd { finished, stopped };
+
+class Trainer {
+ public:
+  // A new run in `folder`, which must not hold one; or, with `resume`, the run that it holds, from its newest
+  // good checkpoint (from the start if there is none yet).
+  Trainer(const RunConfig& config, const std::string& folder, bool resume);
+
+  RunEnd run();
+  // The signal that stopped the run: SIGTERM or SIGINT; 0 if none did.
+  int stop_signal() const { return signals_.stop_signal(); }
+
+ private:
+  struct StepResult {
+    double nats = 0, norm = 0, learning_rate = 0;
+    int64_t targets = 0;
+    bool applied = true;
+  };
+
+  bool stage_done() const;
+  bool run_stage();
+  void begin_stage();
+  void end_stage();
+  StepResult train_step();
+  bool accept(StepResult& result);
+  void roll_back();
+  std::string first_bad_gradient() const;
+
+  void after_step(const StepResult& result);
+  void log_step(const StepResult& result);
+  void show_progress(const StepResult& result);
+  void validate();
+  Score score(Split split, const Protocol& protocol, const char* what);
+  Protocol validation_protocol() const;
+  void log_score(const char* event, const Score& score, const Protocol& protocol);
+  void scalar(const std::string& tag, double value);
+  void save_if_due();
+  void save(bool best = false);
+  void load_newest();
+  std::string stage_name() const;
+
+  RunConfig config_;
+  std::string folder_;
+  std::vector<Stage> stages_;
+
+  std::unique_ptr<Communicator> communicator_;
+  std::unique_ptr<Task> task_;
+  Optimizer optimizer_;
+
+  RunState state_;
+  Stage stage_;
+
+  RunLog log_, timing_;
+  std::unique_ptr<EventFile> events_;
+  Console console_;
+  SignalScope signals_;
+  double run_started_, interval_started_, last_save_;
+  int64_t interval_tokens_ = 0;
+};
+
+}  // namespace lf
