@@ -65,38 +65,6 @@ struct Call {
 }  // namespace
 
 template <class Element>
-void window_attention_forward(const WindowAttentionShape& shape, TokenView<const Element> q,
-                              TokenView<const Element> k, TokenView<const Element> v,
-                              const RelativePositions<Element>* relative, TokenView<Element> context,
-                              Accumulator<Element>* lse) {
-  using F = Accumulator<Element>;
-  const AttentionPlan plan(shape);
-  const Call<Element> call{shape, plan, q, k, v, relative};
-  const int64_t T = shape.T, K = shape.K;
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t row = 0; row < shape.B * shape.H; ++row) {
-    const int64_t b = row / shape.H, h = row % shape.H;
-    for (int64_t i = 0; i < T; ++i) {
-      const auto keys = call.keys(b, h, i);
-      std::vector<F> score(keys.size()), sum_v(K);
-      F highest = -std::numeric_limits<F>::infinity(), sum = 0;
-      for (size_t n = 0; n < keys.size(); ++n) {
-        score[n] = call.score(b, h, i, keys[n]);
-        highest = std::max(highest, score[n]);
-      }
-      for (size_t n = 0; n < keys.size(); ++n) {
-        const F p = std::exp(score[n] - highest);
-        sum += p;
-        for (int64_t c = 0; c < K; ++c)
-          sum_v[c] += p * call.keep(b, h, i, keys[n]) * F(v.row(b, keys[n], h * K)[c]);
-      }
-      lse[row * T + i] = sum > 0 ? highest + std::log(sum) : -std::numeric_limits<F>::infinity();
-      for (int64_t c = 0; c < K; ++c) context.row(b, i, h * K)[c] = Element(sum > 0 ? sum_v[c] / sum : F(0));
-    }
-  }
-}
-
-template <class Element>
 void window_attention_backward(const WindowAttentionShape& shape, TokenView<const Element> q,
                                TokenView<const Element> k, TokenView<const Element> v,
                                const RelativePositions<Element>* relative, TokenView<const Element> context,
@@ -157,10 +125,6 @@ void window_attention_backward(const WindowAttentionShape& shape, TokenView<cons
 }
 
 #define LF_INSTANTIATE(Element)                                                                      \
-  template void window_attention_forward(const WindowAttentionShape&, TokenView<const Element>,      \
-                                         TokenView<const Element>, TokenView<const Element>,         \
-                                         const RelativePositions<Element>*, TokenView<Element>,      \
-                                         Accumulator<Element>*);                                     \
   template void window_attention_backward(                                                           \
       const WindowAttentionShape&, TokenView<const Element>, TokenView<const Element>,               \
       TokenView<const Element>, const RelativePositions<Element>*, TokenView<const Element>,         \
