@@ -131,9 +131,13 @@ TEST(Console, LiveLineOnATerminal) {
     console.progress(sample());
     console.message("saved");
   }
-  std::string shown(1000, '\0');
-  shown.resize(static_cast<size_t>(std::max<ssize_t>(0, read(master, shown.data(), shown.size()))));
   std::fclose(terminal);
+  // The terminal passes output on in pieces; once the writer has closed, reading fails after the last of
+  // them.
+  std::string shown, piece(1000, '\0');
+  for (ssize_t got = 0; (got = read(master, piece.data(), piece.size())) > 0;) {
+    shown.append(piece, 0, static_cast<size_t>(got));
+  }
   close(master);
   if (term == nullptr) unsetenv("TERM");
   if (term != nullptr) setenv("TERM", old_term.c_str(), 1);
