@@ -1,6 +1,7 @@
 // The gradient of every op against central differences in double: d<r, f(x)>/dx for a fixed random r, every
 // element of every input. A sum in place of r would hide errors of symmetric ops (softmax).
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include "tests/op_cases.h"
 #include "tests/testing.h"
@@ -21,6 +22,10 @@ double inner_product(const Tensor& a, const Tensor& b) {
 
 class Gradient : public ::testing::TestWithParam<OpCase> {
  protected:
+  // Thousands of tiny calls: starting threads for each would take most of the time.
+  Gradient() { omp_set_num_threads(1); }
+  ~Gradient() override { omp_set_num_threads(threads_); }
+
   // <r, f(inputs)> without recording.
   double objective() const {
     const NoGrad no_grad;
@@ -46,6 +51,7 @@ class Gradient : public ::testing::TestWithParam<OpCase> {
                 place_of(element, inputs_[input].shape()));
   }
 
+  int threads_ = omp_get_max_threads();
   std::vector<Tensor> inputs_ = inputs_of(GetParam(), DType::f64);
 };
 

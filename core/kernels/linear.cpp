@@ -1,6 +1,7 @@
 // Matrix products: y = x W^T + b and its gradients, and batched products. Single precision and bf16 go to
 // oneDNN; double, which only serves gradient checks, to a plain blocked loop.
 #include <array>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 
@@ -22,7 +23,19 @@ struct Product {
   int64_t stride_b() const { return transpose_b ? K : N; }
 };
 
+// oneDNN 2.6 picks AMX on some virtual machines that do not let it run, and dies with SIGILL. The cap only
+// counts before the first call of any kind; a cap that the user set stays.
+void cap_instructions() {
+  static const bool done = [] {
+    const bool chosen = std::getenv("ONEDNN_MAX_CPU_ISA") || std::getenv("DNNL_MAX_CPU_ISA");
+    if (!chosen) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
+    return true;
+  }();
+  static_cast<void>(done);
+}
+
 void multiply(const Product& p, const float* a, const float* b, float* c) {
+  cap_instructions();
   const dnnl_status_t status = dnnl_sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.M, p.N, p.K,
                                           1.0f, a, p.stride_a(), b, p.stride_b(), 0.0f, c, p.N);
   CHECK(status == dnnl_success, "linear: oneDNN's sgemm of ", p.M, " x ", p.N, " x ", p.K,
@@ -47,11 +60,7 @@ void multiply(const Product& p, const double* a, const double* b, double* c) {
 }
 
 dnnl::engine& engine() {
-  static dnnl::engine cpu = [] {
-    // oneDNN 2.6 picks AMX on some virtual machines that do not let it run, and dies with SIGILL.
-    dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
-    return dnnl::engine(dnnl::engine::kind::cpu, 0);
-  }();
+  static dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
   return cpu;
 }
 
@@ -78,8 +87,39 @@ CompiledProduct compile(const Product& p) {
   return result;
 }
 
+// Before AVX-512 oneDNN has no bf16 product at all.
+bool multiplies_bf16() {
+  static const bool works = [] {
+    try {
+      compile({16, 16, 16, false, false});
+      return true;
+    } catch (const dnnl::error&) {
+      return false;
+    }
+  }();
+  return works;
+}
+
+// bf16 through float copies, rounded once at the end.
+void multiply_widened(const Product& p, const bf16* a, const bf16* b, bf16* c) {
+  const auto widened = [](const bf16* from, int64_t count) {
+    std::vector<float> to(static_cast<size_t>(count));
+    parallel_for(count, 1 << 15, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to[static_cast<size_t>(i)] = static_cast<float>(from[i]);
+    });
+    return to;
+  };
+  std::vector<float> wide(static_cast<size_t>(p.M * p.N));
+  multiply(p, widened(a, p.M * p.K).data(), widened(b, p.K * p.N).data(), wide.data());
+  parallel_for(p.M * p.N, 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) c[i] = bf16(wide[static_cast<size_t>(i)]);
+  });
+}
+
 // Compiling generates code, so the product of each shape is kept.
 void multiply(const Product& p, const bf16* a, const bf16* b, bf16* c) {
+  cap_instructions();
+  if (!multiplies_bf16()) return multiply_widened(p, a, b, c);
   static std::mutex mutex;
   static std::map<std::array<int64_t, 5>, CompiledProduct> products;
   const std::lock_guard lock(mutex);

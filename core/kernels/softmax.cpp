@@ -8,6 +8,7 @@
 #include "hwy/contrib/math/math-inl.h"
 // clang-format on
 
+#include <algorithm>
 #include <limits>
 
 #include "core/kernels/kernels.h"
@@ -65,6 +66,14 @@ std::pair<A, A> exponentials(const T* x, int64_t C, A* y) {
   return {maximum, exp_row(y, maximum, C, y)};
 }
 
+// True for a row of -inf only; a NaN is not hidden.
+template <class T>
+bool hides_all(const T* x, int64_t C) {
+  using A = Accumulator<T>;
+  return std::all_of(x, x + C,
+                     [](T value) { return static_cast<A>(value) == -std::numeric_limits<A>::infinity(); });
+}
+
 }  // namespace
 
 namespace cpu {
@@ -77,10 +86,13 @@ void softmax(const Tensor& x, Tensor& y) {
       std::vector<A> e(static_cast<size_t>(C));
       for (int64_t row = begin; row < end; ++row) {
         const auto [maximum, sum] = exponentials(x.data<T>() + row * C, C, e.data());
-        const A factor = maximum == -std::numeric_limits<A>::infinity() ? A{0} : A{1} / sum;
         T* out = y.data<T>() + row * C;
-        for (int64_t i = 0; i < C; ++i)
-          out[i] = factor == 0 ? T{} : static_cast<T>(e[static_cast<size_t>(i)] * factor);
+        if (hides_all(x.data<T>() + row * C, C)) {
+          std::fill_n(out, C, T{});
+          continue;
+        }
+        const A factor = A{1} / sum;
+        for (int64_t i = 0; i < C; ++i) out[i] = static_cast<T>(e[static_cast<size_t>(i)] * factor);
       }
     });
   });
