@@ -158,7 +158,7 @@ Node* step_into(Node& node, const std::string& part, const std::string& path, co
     return nullptr;
   }
   if (node.kind == NodeKind::scalar) {
-    problems.add(place, path, "no such key; what is above it is the value ", node.words());
+    problems.add(place, path, "no such key; the key above it has a value, not keys");
     return nullptr;
   }
   if (node.kind == NodeKind::nothing) {

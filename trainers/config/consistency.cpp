@@ -70,8 +70,9 @@ void judge_validation(const RunConfig& config, const std::vector<Stage>& stages,
 
 void judge_schedule(const RunConfig& config, const std::vector<Stage>& stages, Judge& judge) {
   if (config.schedule.kind == ScheduleChoice::constant) return;
-  const auto endless = std::find_if(stages.begin(), stages.end(),
-                                    [](const Stage& stage) { return planned_steps(stage) == 0; });
+  const auto endless = std::find_if(stages.begin(), stages.end(), [](const Stage& stage) {
+    return stage.sequence_length > 0 && planned_steps(stage) == 0;
+  });
   if (endless == stages.end()) return;
   judge.require(false, "schedule.kind", {"stages"}, choice_name(config.schedule.kind),
                 " needs the length of every stage in steps or tokens, and ", endless->name, " has neither");
@@ -109,9 +110,10 @@ class StageJudge {
   }
 
   void required(bool given, const char* key) const {
-    require(
-        given || inherits_, key, {},
-        "is missing; every stage gives it unless stages.doubling.enabled is true, the first stage always");
+    require(given || inherits_, key, {},
+            base_ == "stages.list.0."
+                ? "is missing; the first stage gives it"
+                : "is missing; with stages.doubling.enabled: true it would be generated");
   }
 
   void one_per_layer(const std::optional<PerLayer>& written, const char* key) const {
@@ -184,9 +186,9 @@ void check_consistency(const RunConfig& config, const Node& root, Problems& prob
   judge_sections(config, judge);
   const StagesSection& section = config.stages;
   judge.require(!section.list.empty(), "stages.list", {}, "at least one stage is needed");
-  judge.require(section.doubling.enabled || section.count <= static_cast<int64_t>(section.list.size()),
-                "stages.count", {"stages.list", "stages.doubling"}, "asks for ", section.count,
-                " stages, but stages.list has ", section.list.size(),
+  const bool enough = section.list.empty() || section.count <= static_cast<int64_t>(section.list.size());
+  judge.require(section.doubling.enabled || enough, "stages.count", {"stages.doubling"}, "asks for ",
+                section.count, " stages, but stages.list has ", section.list.size(),
                 "; add stages, or set stages.doubling.enabled: true");
   const size_t count = std::max(section.list.size(), static_cast<size_t>(section.count));
   const std::vector<Stage> stages = expanded_stages(config, count);

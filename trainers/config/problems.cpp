@@ -17,6 +17,12 @@ bool lies_below(const std::string& path, const std::string& prefix) {
 
 std::string Place::words() const { return line > 0 ? text(source, ":", line, ":", column) : source; }
 
+bool Problems::cover(const std::string& path) const {
+  return std::any_of(problems_.begin(), problems_.end(), [&](const Problem& problem) {
+    return !problem.path.empty() && lies_below(path, problem.path);
+  });
+}
+
 bool Problems::concern(const std::string& path) const {
   return std::any_of(problems_.begin(), problems_.end(), [&](const Problem& problem) {
     return !problem.path.empty() && (lies_below(problem.path, path) || lies_below(path, problem.path));
@@ -25,11 +31,12 @@ bool Problems::concern(const std::string& path) const {
 
 void Problems::throw_if_any() const {
   if (problems_.empty()) return;
-  std::map<std::string, size_t> ranks;  // sources in the order in which they first failed
+  std::map<std::string, size_t> ranks;  // files in the order in which they first failed, then overrides
   for (const Problem& problem : problems_) ranks.emplace(problem.place.source, ranks.size());
   std::vector<Problem> sorted = problems_;
   const auto key = [&](const Problem& problem) {
-    return std::tuple(ranks[problem.place.source], problem.place.line, problem.place.column);
+    return std::tuple(problem.place.line == 0, ranks[problem.place.source], problem.place.line,
+                      problem.place.column);
   };
   std::stable_sort(sorted.begin(), sorted.end(),
                    [&](const Problem& a, const Problem& b) { return key(a) < key(b); });

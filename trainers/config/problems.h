@@ -26,6 +26,9 @@ class Problems {
     problems_.push_back({place, path, text(parts...)});
   }
 
+  // Whether the key itself or something above it is already known to be wrong.
+  bool cover(const std::string& path) const;
+
   // Whether the key, something below it or something above it is already known to be wrong.
   bool concern(const std::string& path) const;
 

@@ -38,8 +38,8 @@ void FieldReader::read_value(const Node& node, const Range& range, PerLayer& mem
   member.values.clear();
   if (node.kind == NodeKind::list && !node.items.empty()) {
     for (const Node& item : node.items) {
-      read_value(item, range, member.values.emplace_back(),
-                 join_path(path, std::to_string(member.values.size() - 1)));
+      const std::string element = join_path(path, std::to_string(member.values.size()));
+      read_value(item, range, member.values.emplace_back(), element);
     }
     return;
   }

@@ -36,7 +36,7 @@ class FieldReader {
     S::visit(section, [&](const char* name, auto& member, const char*, Range range = {}) {
       const Node* value = node.find(name);
       const std::string key = join_path(path, name);
-      if (value && !problems_.concern(key)) read_value(*value, range, member, key);
+      if (value && !problems_.cover(key)) read_value(*value, range, member, key);
     });
     refuse_unknown(node, names, path);
   }
@@ -63,7 +63,9 @@ class FieldReader {
 
   template <class T>
   void read_value(const Node& node, const Range& range, std::optional<T>& member, const std::string& path) {
-    read_value(node, range, member.emplace(), path);
+    T value{};
+    read_value(node, range, value, path);
+    if (!problems_.concern(path)) member = value;  // otherwise the rules that follow meet the default
   }
 
   template <class T>
@@ -94,7 +96,8 @@ class FieldReader {
     }
     member.clear();
     for (const Node& item : node.items) {
-      read(item, member.emplace_back(), join_path(path, std::to_string(member.size() - 1)));
+      const std::string element = join_path(path, std::to_string(member.size()));
+      read(item, member.emplace_back(), element);
     }
   }
 

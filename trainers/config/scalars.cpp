@@ -91,7 +91,8 @@ std::string read_choice(const Node& node, const std::vector<std::string>& names,
     return "";
   }
   const std::string meant = nearest_word(node.scalar, names);
-  return expected + (meant.empty() ? "" : "; did you mean " + meant + "?");
+  const bool likely = !meant.empty() && meant.front() == node.scalar.front();  // gpu is no misspelt cpu
+  return expected + (likely ? "; did you mean " + meant + "?" : "");
 }
 
 std::string number_text(double value) {

@@ -68,7 +68,6 @@ Stage complete(const StageEntry& entry, const Stage* previous, size_t position, 
   stage.learning_rate = learning_rate(entry, previous, config.stages.doubling);
   stage.batch_size = inherited(entry.batch_size, previous ? &previous->batch_size : nullptr);
   stage.micro_batch = inherited(entry.micro_batch, previous ? &previous->micro_batch : nullptr);
-  if (stage.micro_batch == 0) stage.micro_batch = stage.batch_size;
   set_limits(stage, entry, previous);
   stage.patience = inherited(entry.patience, previous ? &previous->patience : nullptr);
   stage.recompute = inherited(entry.recompute, previous ? &previous->recompute : nullptr);
@@ -85,6 +84,9 @@ std::vector<Stage> expanded_stages(const RunConfig& config, size_t count) {
     const StageEntry entry = i < section.list.size() ? section.list[i] : StageEntry{};
     const Stage* const previous = doubles && i > 0 ? &stages.back() : nullptr;
     stages.push_back(complete(entry, previous, i, config));
+  }
+  for (Stage& stage : stages) {
+    if (stage.micro_batch == 0) stage.micro_batch = stage.batch_size;
   }
   return stages;
 }

@@ -114,6 +114,8 @@ class TreeBuilder : public YAML::EventHandler {
     } else if (!frame.has_key) {
       take_key(frame, node);
     } else {
+      // yaml-cpp places an absent value at the next token.
+      if (node.kind == NodeKind::nothing) node.place = frame.key_place;
       if (!frame.key_is_wrong) frame.node.entries.push_back({frame.key, frame.key_place, std::move(node)});
       frame.has_key = false;
       frame.key.clear();
@@ -141,6 +143,23 @@ class TreeBuilder : public YAML::EventHandler {
   Node root_;
 };
 
+// yaml-cpp's message and, for the mistakes that are made most, what to do.
+std::string syntax_words(const YAML::Exception& error, const std::string& yaml) {
+  std::istringstream lines(yaml);
+  std::string line;
+  for (int number = 1; std::getline(lines, line) && number <= error.mark.line + 1; ++number) {
+    const size_t text_start = line.find_first_not_of(" \t");
+    if (line.find('\t') < text_start && text_start != std::string::npos) {
+      return text(error.msg, "; line ", number, " is indented by a tab, which YAML refuses; use blanks");
+    }
+  }
+  if (error.msg == YAML::ErrorMsg::BAD_FILE) return "nested too deeply";
+  if (error.msg != YAML::ErrorMsg::MAP_VALUE) return error.msg;
+  return error.msg +
+         "; give the keys of a section the same indent, put a blank after a key's colon, and quote text with "
+         "a colon";
+}
+
 std::optional<Node> parse(const std::string& yaml, const std::string& source, const Place* fixed,
                           Problems& problems) {
   const auto place = [&](const YAML::Mark& mark) {
@@ -158,7 +177,7 @@ std::optional<Node> parse(const std::string& yaml, const std::string& source, co
     return builder.take_root();
   } catch (const YAML::Exception& error) {
     const YAML::Mark mark = error.mark.is_null() ? YAML::Mark() : error.mark;
-    problems.add(place(mark), "", "not valid YAML: ", error.msg);
+    problems.add(place(mark), "", "not valid YAML: ", syntax_words(error, yaml));
     return std::nullopt;
   }
 }

@@ -1,0 +1,175 @@
+// Where a configuration comes from: included files, overrides, and text that is damaged at random.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/check.h"
+#include "tests/temporary_folder.h"
+#include "trainers/config/run_config.h"
+
+namespace lf {
+namespace {
+
+const std::string kStages =
+    "stages: {list: [{sequence_length: 8, windows: 4, learning_rate: 0.1, steps: 5}]}\n";
+
+// The lines of the error for a text, which a valid list of stages follows; empty when it is accepted.
+std::string errors_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
+  try {
+    parse_run_config(yaml + kStages, "run.yaml", overrides);
+    return "";
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+}
+
+// The same for a text with stages of its own.
+std::string stage_errors_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
+  try {
+    parse_run_config(yaml, "run.yaml", overrides);
+    return "";
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+}
+
+void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+
+std::string load_errors_of(const std::string& path, const std::vector<std::string>& overrides = {}) {
+  return error_of([&] { load_run_config(path, overrides); });
+}
+
+TEST(ConfigInclude, MapsMergeListsAreReplacedLaterFilesWin) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "sub");
+  write(folder / "sub/first.yaml", "seed: 1\nmodel: {width: 64, heads: 4}\n" + kStages);
+  write(folder / "second.yaml", "seed: 2\nthreads: 3\n");
+  write(folder / "sub/run.yaml",
+        "include: [first.yaml, ../second.yaml]\nmodel: {heads: 2}\n"
+        "stages: {list: [{sequence_length: 9, windows: 3, learning_rate: 1, minutes: 2}]}\nlog:\n");
+  const RunConfig config = load_run_config(folder / "sub/run.yaml");
+  EXPECT_EQ(config.seed, 2);
+  EXPECT_EQ(config.threads, 3);
+  EXPECT_EQ(config.model.width, 64);
+  EXPECT_EQ(config.model.heads, 2);
+  ASSERT_EQ(config.stages.list.size(), 1u);
+  EXPECT_EQ(config.stages.list[0].sequence_length, 9);
+  EXPECT_FALSE(config.stages.list[0].steps.given.has_value());
+}
+
+TEST(ConfigInclude, ErrorsPointIntoTheFileTheyCameFrom) {
+  const TemporaryFolder folder;
+  write(folder / "base.yaml", "model:\n  width: 30\n  heads: 4\n  layrs: 3\n" + kStages);
+  write(folder / "run.yaml", "include: base.yaml\nmodel:\n  heads: 8\n  dropout: -1\n");
+  EXPECT_EQ(load_errors_of(folder / "run.yaml"),
+            folder / "run.yaml:3:3: model.heads: 8 heads do not divide model.width 30; change one, or give "
+                     "model.head_width\n" +
+                (folder / "run.yaml:4:12: model.dropout: must be at least 0 and below 1, found -1\n") +
+                (folder / "base.yaml:4:3: model.layrs: unknown key; did you mean model.layers?"));
+}
+
+TEST(ConfigInclude, CyclesMissingFilesAndWrongNames) {
+  const TemporaryFolder folder;
+  write(folder / "a.yaml", "include: b.yaml\n");
+  write(folder / "b.yaml", "include:\n  - a.yaml\n");
+  EXPECT_EQ(load_errors_of(folder / "a.yaml"),
+            folder / "b.yaml:2:5: include: files include each other: " + (folder / "a.yaml -> ") +
+                (folder / "b.yaml -> ") + (folder / "a.yaml"));
+  write(folder / "c.yaml", "seed: 1\ninclude: [gone.yaml, 3, [x], \"\"]\n");
+  EXPECT_EQ(
+      load_errors_of(folder / "c.yaml"),
+      folder / "c.yaml:2:11: include: " + (folder / "gone.yaml cannot be read: No such file or directory\n") +
+          (folder / "c.yaml:2:22: include: ") + (folder / "3 cannot be read: No such file or directory\n") +
+          (folder / "c.yaml:2:25: include: expected a file name or a list of them, found a list\n") +
+          (folder / "c.yaml:2:30: include: expected a file name or a list of them, found the quoted text "
+                    "\"\""));
+  EXPECT_EQ(load_errors_of(folder / "none.yaml"),
+            folder / "none.yaml: cannot be read: No such file or directory");
+  EXPECT_EQ(load_errors_of(folder.path()), folder.path() + ": is a folder");
+  write(folder / "corpus", std::string((1 << 20) + 1, 'x'));
+  EXPECT_EQ(load_errors_of(folder / "corpus"),
+            folder / "corpus: has 1048577 bytes; a configuration has at most 1048576");
+}
+
+TEST(ConfigInclude, ATangleOfIncludesEnds) {
+  const TemporaryFolder folder;
+  write(folder / "0.yaml", "seed: 1\n");
+  for (int i = 1; i <= 30; ++i) {
+    const std::string below = std::to_string(i - 1) + ".yaml";
+    write(folder / (std::to_string(i) + ".yaml"), "include: [" + below + ", " + below + "]\n");
+  }
+  EXPECT_NE(load_errors_of(folder / "30.yaml").find("include: more than 64 files are included"),
+            std::string::npos);
+}
+
+TEST(ConfigSet, OverridesOfEveryKind) {
+  const RunConfig config = parse_run_config(
+      "model: {layers: 2}\n" + kStages, "run.yaml",
+      {"stages.count=1", "stages.list.0.steps=100", "data.path=a=b: c #d", "model.layers=3",
+       "stages.list.0.windows=[1, 2, 3]", "stages.list.0.windows.1=9", "data.split=[0.5,0.3,0.2]",
+       "optimizer.non_finite.policy=rollback", "seed=4", "seed=5"});
+  EXPECT_EQ(config.stages.count, 1);
+  EXPECT_EQ(config.stages.list[0].steps.given, 100);
+  EXPECT_EQ(config.data.path, "a=b: c #d");
+  EXPECT_EQ(config.stages.list[0].windows->values, (std::vector<int64_t>{1, 9, 3}));
+  EXPECT_EQ(config.data.split, (std::array<double, 3>{0.5, 0.3, 0.2}));
+  EXPECT_EQ(config.optimizer.non_finite.policy, NonFiniteChoice::rollback);
+  EXPECT_EQ(config.seed, 5);
+}
+
+TEST(ConfigSet, Errors) {
+  EXPECT_EQ(errors_of("", {"stages.cuont=3"}),
+            "--set stages.cuont=3: stages.cuont: unknown key; did you mean stages.count?");
+  EXPECT_EQ(errors_of("", {"seed"}), "--set seed: expected key=value, such as stages.count=3");
+  EXPECT_EQ(errors_of("", {"=3"}), "--set =3: expected key=value, such as stages.count=3");
+  EXPECT_EQ(errors_of("", {"model..width=3"}),
+            "--set model..width=3: expected key=value, such as stages.count=3");
+  EXPECT_EQ(errors_of("", {"seed="}), "--set seed=: seed: expected a whole number, found nothing");
+  EXPECT_EQ(errors_of("", {"data.split=[0.5,"}),
+            "--set data.split=[0.5,: not valid YAML: end of sequence flow not found");
+  EXPECT_EQ(errors_of("", {"stages.list.1.steps=3"}),
+            "--set stages.list.1.steps=3: stages.list.1: no such element; the list has 1, counted from 0");
+  EXPECT_EQ(errors_of("seed: 1\n", {"seed.x=3"}),
+            "--set seed.x=3: seed.x: no such key; the key above it has a value, not keys");
+  EXPECT_EQ(errors_of("", {"model.heads=7"}),
+            "--set model.heads=7: model.heads: 7 heads do not divide model.width 512; change one, or give "
+            "model.head_width");
+}
+
+TEST(ConfigFuzz, DamagedTextIsAcceptedOrRefusedButNeverMore) {
+  std::ifstream file(std::string(LF_SOURCE_DIR) + "/configs/demo.yaml");
+  const std::string whole(std::istreambuf_iterator<char>(file), {});
+  const std::string good = whole.substr(whole.find("\ndata:"));
+  ASSERT_EQ(stage_errors_of(good), "");
+  std::mt19937 draw(1);
+  const std::string letters = "[]{}:-#&*!|>'\"%@`,?\n\t 0aZ~\\\xc3\xff\x01";
+  int accepted = 0, refused = 0;
+  for (int i = 0; i < 1000; ++i) {
+    std::string damaged = good;
+    for (unsigned edits = draw() % 4 + 1; edits > 0; --edits) {
+      const size_t position = draw() % damaged.size();
+      const char letter = letters[draw() % letters.size()];
+      if (draw() % 2)
+        damaged[position] = letter;
+      else
+        damaged.insert(position, 1, letter);
+    }
+    try {
+      const RunConfig config = parse_run_config(damaged, "run.yaml");
+      EXPECT_EQ(parse_run_config(to_yaml(config), "again.yaml"), config) << damaged;
+      ++accepted;
+    } catch (const UsageError& error) {
+      EXPECT_EQ(std::string(error.what()).substr(0, 9), "run.yaml:") << error.what();
+      ++refused;
+    }
+  }
+  EXPECT_GT(accepted, 20);
+  EXPECT_GT(refused, 200);
+}
+
+}  // namespace
+}  // namespace lf
