@@ -82,7 +82,7 @@ HWY_INLINE void gemm_tile(GemmA<F> a, GemmB<F> b, GemmC<F> c, int64_t depth) {
 
 // One row of register tiles: kTileRows rows of any number of vectors.
 template <bool kAccumulate, class F>
-HWY_INLINE void gemm_row_of_tiles(GemmA<F> a, GemmB<F> b, GemmC<F> c, int64_t depth, int64_t vectors) {
+HWY_NOINLINE void gemm_row_of_tiles(GemmA<F> a, GemmB<F> b, GemmC<F> c, int64_t depth, int64_t vectors) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<F>()));
   while (vectors > 0) {
     // Four vectors split into 2 + 2: a lone vector would wait for its loads.

@@ -17,7 +17,6 @@
 #define HWY_TARGET_INCLUDE "core/kernels/window_attention_forward.cpp"
 #include <hwy/foreach_target.h>
 
-#include "core/kernels/attention_dropout-inl.h"
 #include "core/kernels/window_attention_scores-inl.h"
 
 #ifndef LF_WINDOW_ATTENTION_FORWARD_CALL_
@@ -76,20 +75,6 @@ HWY_INLINE RowSum<F> softmax_row(const SegmentSizes& sizes, const Tile& tile, F*
   return {maximum, global_sum + exponentiate(row + tile.begin, count, maximum)};
 }
 
-template <class F>
-HWY_INLINE void drop_row(const AttentionPlan& plan, const AttentionTask& task, const SegmentSizes& sizes,
-                         const Tile& tile, int64_t r, F* row, F* keep) {
-  const Dropout& dropout = plan.shape().dropout;
-  const uint64_t first = plan.dropout_row(task.b, task.h, task.token(tile.query + r));
-  const int64_t key = tile.key_begin + tile.begin - tile.origin;
-  keep_factors(dropout, first + static_cast<uint64_t>(task.token(key)), task.D, tile.end - tile.begin, keep);
-  multiply(row + tile.begin, keep, tile.end - tile.begin);
-  for (int64_t n = 0; n < sizes.global_count; ++n) {
-    keep_factors(dropout, first + static_cast<uint64_t>(plan.valid_globals(task.b)[n]), 1, 1, keep);
-    row[n] *= keep[0];
-  }
-}
-
 // sums (kTileRows, width) = P V of one tile.
 template <class F>
 HWY_INLINE void tile_context(const SegmentSizes& sizes, const PackedKeys<F>& keys, const Tile& tile,
@@ -139,8 +124,11 @@ HWY_INLINE void forward_block(const ForwardCall<Element>& call, const AttentionT
     for (int64_t r = 0; r < kTileRows; ++r) {
       F* const strip_row = buffers.strip + (row + r) * sizes.stride;
       sums[r] = softmax_row(sizes, tile, strip_row);
-      if (call.plan.shape().dropout.active())
-        drop_row(call.plan, task, sizes, tile, r, strip_row, buffers.keep);
+      if (call.plan.shape().dropout.active()) {
+        row_keep_factors(call.plan, task, sizes, tile, r, buffers.keep);
+        multiply(strip_row, buffers.keep, sizes.globals);
+        multiply(strip_row + tile.begin, buffers.keep + tile.begin, tile.end - tile.begin);
+      }
     }
     tile_context(sizes, buffers.keys, tile, buffers.strip, buffers.sums);
     for (int64_t r = 0; r < std::min(kTileRows, rows - row); ++r) {

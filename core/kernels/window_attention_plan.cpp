@@ -33,7 +33,10 @@ AttentionPlan::AttentionPlan(const WindowAttentionShape& shape) : shape_(shape) 
   query_end_ = shape.query_end < 0 ? shape.T : shape.query_end;
   read_tokens();
   for (int64_t h = 0; h < shape.H; ++h) {
-    for (int64_t b = 0; b < shape.B; ++b) add_tasks(b, h);
+    for (int64_t b = 0; b < shape.B; ++b) {
+      add_tasks(b, h);
+      sequence_tasks_.push_back(static_cast<int64_t>(tasks_.size()));
+    }
   }
 }
 

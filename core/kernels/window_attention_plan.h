@@ -47,6 +47,8 @@ class AttentionPlan {
   const std::vector<AttentionTask>& tasks() const { return tasks_; }
   const std::vector<int64_t>& even_tasks() const { return even_tasks_; }
   const std::vector<int64_t>& odd_tasks() const { return odd_tasks_; }
+  // Tasks of (h, b) are [sequence_tasks()[h * B + b], sequence_tasks()[h * B + b + 1]).
+  const std::vector<int64_t>& sequence_tasks() const { return sequence_tasks_; }
 
   // The dropout element of (b, h, i, key 0); key j is j further.
   uint64_t dropout_row(int64_t b, int64_t h, int64_t i) const;
@@ -63,7 +65,7 @@ class AttentionPlan {
   std::vector<std::vector<int64_t>> valid_globals_;
   int64_t query_begin_ = 0, query_end_ = 0;
   std::vector<AttentionTask> tasks_;
-  std::vector<int64_t> even_tasks_, odd_tasks_;
+  std::vector<int64_t> even_tasks_, odd_tasks_, sequence_tasks_{0};
 };
 
 }  // namespace lf

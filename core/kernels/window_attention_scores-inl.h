@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "core/kernels/attention_dropout-inl.h"
 #include "core/kernels/attention_packing-inl.h"
 #include "core/kernels/attention_softmax-inl.h"
 #include "core/kernels/small_gemm-inl.h"
@@ -188,6 +189,21 @@ HWY_INLINE void tile_scores(const SegmentSizes& sizes, const PackedKeys<F>& keys
     hide_edges(row, tile.begin, tile.end, tile.visible_begin(r), tile.visible_end(r));
     hide_edges(row, int64_t{0}, sizes.globals, int64_t{0}, sizes.global_count);
   }
+}
+
+// The dropout factors of row r of the tile, in the strip's columns.
+template <class F>
+HWY_INLINE void row_keep_factors(const AttentionPlan& plan, const AttentionTask& task,
+                                 const SegmentSizes& sizes, const Tile& tile, int64_t r, F* keep) {
+  const Dropout& dropout = plan.shape().dropout;
+  const uint64_t row = plan.dropout_row(task.b, task.h, task.token(tile.query + r));
+  const int64_t key = tile.key_begin + tile.begin - tile.origin;
+  keep_factors(dropout, row + static_cast<uint64_t>(task.token(key)), task.D, tile.end - tile.begin,
+               keep + tile.begin);
+  for (int64_t n = 0; n < sizes.global_count; ++n) {
+    keep_factors(dropout, row + static_cast<uint64_t>(plan.valid_globals(task.b)[n]), 1, 1, keep + n);
+  }
+  clear(keep + sizes.global_count, sizes.globals - sizes.global_count);
 }
 
 }  // namespace HWY_NAMESPACE
