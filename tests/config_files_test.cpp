@@ -151,6 +151,12 @@ TEST(ConfigPrinting, NumbersLoseNothing) {
   }
 }
 
+TEST(ConfigPrinting, OtherReadersTakeNumbersForNumbers) {
+  RunConfig config = one_stage();
+  config.optimizer.epsilon = 1e-8;
+  EXPECT_NE(to_yaml(config).find("epsilon: 1.0e-08\n"), std::string::npos) << to_yaml(config);
+}
+
 TEST(ConfigPrinting, ChangedKeys) {
   const RunConfig before = one_stage();
   EXPECT_TRUE(changed_keys(before, before).empty());

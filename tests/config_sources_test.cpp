@@ -129,6 +129,9 @@ TEST(ConfigSet, Errors) {
   EXPECT_EQ(errors_of("", {"model..width=3"}),
             "--set model..width=3: expected key=value, such as stages.count=3");
   EXPECT_EQ(errors_of("", {"seed="}), "--set seed=: seed: expected a whole number, found nothing");
+  EXPECT_EQ(errors_of("", {"data.path=caf\xc3\xa9"}), "");
+  EXPECT_EQ(errors_of("", {"data.path=caf\xe9"}),
+            "--set data.path=caf\xe9: data.path: expected text in UTF-8");
   EXPECT_EQ(errors_of("", {"data.split=[0.5,"}),
             "--set data.split=[0.5,: not valid YAML: end of sequence flow not found");
   EXPECT_EQ(errors_of("", {"stages.list.1.steps=3"}),

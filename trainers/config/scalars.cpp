@@ -30,6 +30,18 @@ std::string whole_number_meant(const std::string& written) {
   return whole ? text("; did you mean ", static_cast<int64_t>(value), "?") : "";
 }
 
+// Whether every lead byte is followed by as many continuation bytes as it announces.
+bool is_utf8(const std::string& words) {
+  int expected = 0;
+  for (const char letter : words) {
+    const auto byte = static_cast<unsigned char>(letter);
+    const bool continues = (byte & 0xC0) == 0x80;
+    if (continues != (expected > 0) || byte >= 0xF8) return false;
+    expected = continues ? expected - 1 : byte < 0x80 ? 0 : byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
+  }
+  return expected == 0;
+}
+
 std::string outside(const Range& range, const std::string& written) {
   return text("must be ", range_words(range), ", found ", written);
 }
@@ -78,6 +90,7 @@ std::string read_scalar(const Node& node, const Range&, std::string& value) {
   if (node.kind != NodeKind::scalar || node.scalar.empty()) {
     return text("expected text, found ", node.words());
   }
+  if (!is_utf8(node.scalar)) return "expected text in UTF-8";
   value = node.scalar;
   return "";
 }
@@ -98,7 +111,11 @@ std::string read_choice(const Node& node, const std::vector<std::string>& names,
 std::string number_text(double value) {
   char letters[32];  // the shortest form of a double has at most 24 characters
   const auto result = std::to_chars(letters, letters + sizeof letters, value);
-  return std::string(letters, result.ptr);
+  std::string written(letters, result.ptr);
+  // YAML 1.1 readers take 1e-08 for text, 1.0e-08 for a number.
+  const size_t exponent = written.find('e');
+  if (exponent != std::string::npos && written.find('.') == std::string::npos) written.insert(exponent, ".0");
+  return written;
 }
 
 std::string range_words(const Range& range) {
