@@ -1,6 +1,7 @@
 // A run folder: config.yaml (resolved), log.jsonl, timing.jsonl, checkpoints/, latest, best, events/.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,13 +17,19 @@ inline constexpr const char* kConfigName = "config.yaml";
 // The configuration stored with a run.
 RunConfig run_folder_config(const std::string& folder);
 
-// Saves parameters, optimizer and state as the run's newest checkpoint.
-void save_run(const std::string& folder, const RunState& state, const RunConfig& config,
-              const ParameterBlock& parameters, Optimizer& optimizer);
+// Saves parameters, optimizer and state as the run's newest checkpoint; with `best`, also as its best.
+SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
+                         const ParameterBlock& parameters, Optimizer& optimizer, bool best);
 
-// The checkpoint's parameters into the block: every name and shape must agree; all that do not are listed in
-// one Error.
-void load_parameters(LoadedCheckpoint& checkpoint, const ParameterBlock& parameters);
-void load_optimizer(LoadedCheckpoint& checkpoint, const ParameterBlock& parameters, Optimizer& optimizer);
+// The checkpoint's parameters into the block: every name and shape must agree; all that do not are in one
+// Error.
+void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters);
+void load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters,
+                    Optimizer& optimizer);
+
+// The newest good checkpoint; nothing for a run that has saved none. Faults on the way are added to
+// `warnings`.
+std::optional<LoadedCheckpoint> newest_checkpoint(const std::string& folder,
+                                                  std::vector<std::string>& warnings);
 
 }  // namespace lf

@@ -8,6 +8,10 @@ namespace lf {
 
 double Score::bits() const { return mean() / std::numbers::ln2; }
 
+double Score::bits_without_newlines() const {
+  return (nats - newline_nats) / static_cast<double>(targets - newline_targets) / std::numbers::ln2;
+}
+
 const char* name(Split split) {
   switch (split) {
     case Split::train:

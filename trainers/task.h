@@ -17,9 +17,13 @@ namespace lf {
 struct Score {
   double nats = 0;
   int64_t targets = 0;
+  // Of these, newline characters: a corpus that keeps them can also be scored as one that does not.
+  double newline_nats = 0;
+  int64_t newline_targets = 0;
 
   double mean() const { return nats / static_cast<double>(targets); }
   double bits() const;  // per target: mean() / ln 2
+  double bits_without_newlines() const;
 };
 
 enum class Split { train, validation, test };

@@ -367,7 +367,8 @@ void Trainer::save(bool best) {
   state_.log_bytes = log_.bytes();
   state_.timing_bytes = timing_.bytes();
   const double started = seconds_now();
-  save_run(folder_, state_, config_, task_->parameters(), optimizer_, best);
+  const SavedCheckpoint saved = save_run(folder_, state_, config_, task_->parameters(), optimizer_, best);
+  for (const std::string& warning : saved.warnings) console_.message("warning: " + warning);
   if (events_) events_->flush();
   last_save_ = seconds_now();
   interval_started_ += last_save_ - started;

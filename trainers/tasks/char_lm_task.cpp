@@ -42,6 +42,13 @@ TokenPair read_windows(const TokenFile& tokens, const std::vector<EvaluationWind
   return pair;
 }
 
+// The token that stands for a newline byte; -2, which no target is, where there is none.
+int32_t newline_token(const TokenFile& tokens) {
+  const std::vector<uint8_t>& symbols = tokens.header().symbols;
+  const auto found = std::find(symbols.begin(), symbols.end(), uint8_t{'\n'});
+  return found == symbols.end() ? -2 : static_cast<int32_t>(found - symbols.begin());
+}
+
 }  // namespace
 
 CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary) {
@@ -87,6 +94,7 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
   const int64_t count = protocol.tokens ? std::min(protocol.tokens, tokens.count()) : tokens.count();
   const std::vector<EvaluationWindow> windows =
       evaluation_windows(count, protocol.sequence_length, protocol.step);
+  const int32_t newline = newline_token(tokens);
   Score score;
   for (size_t first = 0; first < windows.size();) {
     int64_t rows = 1;
@@ -102,6 +110,13 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
       const EvaluationWindow& window = windows[first + static_cast<size_t>(row)];
       score.nats += kernels::sum(losses.slice(row, row + 1));
       score.targets += window.length - window.score_from;
+      const int32_t* targets = pair.targets.data<int32_t>() + row * window.length;
+      const std::vector<double> values = losses.slice(row, row + 1).to_doubles();
+      for (int64_t i = window.score_from; i < window.length; ++i) {
+        if (targets[i] != newline) continue;
+        score.newline_nats += values[static_cast<size_t>(i)];
+        score.newline_targets += 1;
+      }
     }
     first += static_cast<size_t>(rows);
     if (progress) progress(static_cast<int64_t>(first), static_cast<int64_t>(windows.size()));
@@ -118,9 +133,13 @@ CharLMTask::CharLMTask(const RunConfig& config, const Communicator& communicator
   initialise(model_, parameters_, config.model.initializer_range, static_cast<uint64_t>(config.seed));
 }
 
-void CharLMTask::begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) {
+void CharLMTask::use_stage(const Stage& stage) {
   stage_ = stage;
   pattern_ = char_lm_pattern(config_, stage);
+}
+
+void CharLMTask::begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) {
+  use_stage(stage);
   waited_ = data_wait_seconds();
   // Each stage cuts the stream to its own length and draws its own order.
   const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage_index) << 32);

@@ -26,6 +26,7 @@ class CharLMTask : public Task {
   CharLMTask(const RunConfig& config, const Communicator& communicator);
 
   ParameterBlock& parameters() override { return parameters_; }
+  void use_stage(const Stage& stage) override;
   void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) override;
   int64_t fetch() override;
   int64_t micro_batches() const override { return static_cast<int64_t>(batches_.size()); }
@@ -37,6 +38,7 @@ class CharLMTask : public Task {
 
   const CharLM& model() const { return model_; }
   const CharLMPattern& pattern() const { return pattern_; }
+  const CorpusFiles& corpus() const { return corpus_; }
 
  private:
   RunConfig config_;

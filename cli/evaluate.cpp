@@ -1,0 +1,91 @@
+// longform evaluate RUN|CONFIG [--split test] [--checkpoint latest|best|FOLDER] [--json]
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/verbs.h"
+#include "trainers/console.h"
+#include "trainers/opened_run.h"
+
+namespace lf::cli {
+namespace {
+
+struct Options {
+  std::string run, split = "test", checkpoint = "latest";
+  std::vector<std::string> overrides;
+  bool json = false;
+};
+
+Split parse_split(const std::string& text) {
+  for (const Split split : {Split::train, Split::validation, Split::test}) {
+    if (text == name(split)) return split;
+  }
+  throw UsageError("--split is " + text + "; needed train, validation or test");
+}
+
+void evaluate(const Options& options) {
+  Console console;
+  std::vector<std::string> warnings;
+  OpenedRun run = open_run(options.run, options.checkpoint, options.overrides, warnings);
+  for (const std::string& warning : warnings) console.message("warning: " + warning);
+  const EvaluationSection& e = run.config.evaluation;
+  const Protocol protocol{
+      .sequence_length = e.sequence_length, .step = e.step, .batch_size = e.batch_size, .tokens = 0};
+  const Split split = parse_split(options.split);
+  const Score score = run.task->evaluate(split, protocol, [&](int64_t done, int64_t total) {
+    Progress progress;
+    progress.stage = std::string("evaluating ") + name(split);
+    progress.step = done;
+    progress.total_steps = total;
+    console.progress(progress);
+  });
+  console.finish_line();
+  nlohmann::ordered_json result = {
+      {"split", name(split)},
+      {"protocol",
+       {{"sequence_length", protocol.sequence_length},
+        {"step", protocol.step},
+        {"scored",
+         "the last step targets of each sequence, the first sequence whole; every character once"}}},
+      {"characters", score.targets},
+      {"loss_nats", score.mean()},
+      {"bits_per_character", score.bits()},
+      {"newlines", choice_name(run.config.data.newlines)},
+      {"checkpoint", run.checkpoint},
+      {"step", run.state.step},
+      {"stage", run.stage.name}};
+  if (score.newline_targets > 0) {
+    result["bits_per_character_without_newlines"] = score.bits_without_newlines();
+    result["newline_characters"] = score.newline_targets;
+  }
+  if (options.json) {
+    std::printf("%s\n", result.dump().c_str());
+    return;
+  }
+  std::printf("%s: %.4f bits per character (%.4f nats) over %lld characters\n", name(split), score.bits(),
+              score.mean(), static_cast<long long>(score.targets));
+  if (score.newline_targets > 0) {
+    std::printf("without the %lld newlines: %.4f bits per character\n",
+                static_cast<long long>(score.newline_targets), score.bits_without_newlines());
+  }
+  std::printf("protocol: sequences of %lld every %lld, the last %lld scored (the first whole); %s\n",
+              static_cast<long long>(protocol.sequence_length), static_cast<long long>(protocol.step),
+              static_cast<long long>(protocol.step), run.checkpoint.c_str());
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Outcome&) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      app.add_subcommand("evaluate", "Score a run's checkpoint by the configuration's protocol.");
+  verb->add_option("run", options->run, "Run folder")->required();
+  verb->add_option("--split", options->split, "train, validation or test (default)");
+  verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");
+  verb->add_option("--set", options->overrides, "Override a key: --set evaluation.step=256")
+      ->allow_extra_args(false);
+  verb->add_flag("--json", options->json, "One JSON object on standard output");
+  verb->callback([options] { evaluate(*options); });
+}
+
+}  // namespace lf::cli

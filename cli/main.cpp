@@ -1,0 +1,42 @@
+// longform: trains and runs Longformer models. One verb per file; `longform --help` lists them.
+#include <cstdio>
+#include <exception>
+
+#include "cli/verbs.h"
+#include "core/check.h"
+
+namespace {
+
+constexpr int kFailed = 1, kBadUsage = 2;
+
+int run(int argc, char** argv) {
+  CLI::App app("Longform trains Longformer models from YAML configurations.", "longform");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", LF_VERSION);
+  lf::cli::Outcome outcome;
+  for (const auto add : {lf::cli::add_train, lf::cli::add_evaluate, lf::cli::add_generate, lf::cli::add_check,
+                         lf::cli::add_prepare, lf::cli::add_inspect, lf::cli::add_plot, lf::cli::add_bench,
+                         lf::cli::add_env}) {
+    add(app, outcome);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kBadUsage;
+  }
+  return outcome.exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const lf::UsageError& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return kBadUsage;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return kFailed;
+  }
+}

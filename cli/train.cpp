@@ -1,0 +1,35 @@
+// longform train CONFIG --out DIR [--set k=v ...] [--resume]
+#include <csignal>
+
+#include "cli/verbs.h"
+#include "trainers/trainer.h"
+
+namespace lf::cli {
+namespace {
+
+struct Options {
+  std::string config, out;
+  std::vector<std::string> overrides;
+  bool resume = false;
+};
+
+void train(const Options& options, Outcome& outcome) {
+  Trainer trainer(load_run_config(options.config, options.overrides), options.out, options.resume);
+  if (trainer.run() == RunEnd::stopped) outcome.exit_code = 128 + trainer.stop_signal();
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Outcome& outcome) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("train", "Train a model through the stages of a configuration.");
+  verb->add_option("config", options->config, "YAML configuration")->required();
+  verb->add_option("--out", options->out, "Run folder: configuration, logs, checkpoints")->required();
+  verb->add_option("--set", options->overrides, "Override a key: --set stages.count=3")
+      ->allow_extra_args(false);
+  verb->add_flag("--resume", options->resume,
+                 "Continue the run in the folder; start it if there is none yet");
+  verb->callback([options, &outcome] { train(*options, outcome); });
+}
+
+}  // namespace lf::cli

@@ -1,0 +1,82 @@
+#include "trainers/run_folder.h"
+
+#include <filesystem>
+
+namespace lf {
+namespace {
+
+constexpr const char* kModelFile = "model.safetensors";
+constexpr const char* kOptimizerFile = "optimizer.safetensors";
+
+// The block's parameters as named tensors that share the memory of `flat` (values, or a moment of them).
+std::vector<NamedTensor> named(const ParameterBlock& block, const Tensor& flat,
+                               const std::string& prefix = "") {
+  std::vector<NamedTensor> result;
+  for (const PackedParameter& p : block.parameters)
+    result.push_back({prefix + p.name, flat.window(p.offset, p.shape)});
+  return result;
+}
+
+// Copies the file's tensors into the slices; every difference between the two lists is in one Error.
+void load_named(const SafetensorsFile& file, const std::vector<NamedTensor>& wanted) {
+  std::string problems;
+  for (const NamedTensor& w : wanted) {
+    if (!file.contains(w.name)) {
+      problems += text("\n  missing: ", w.name, ' ', w.tensor.shape());
+    } else if (file.info(w.name).shape != w.tensor.shape()) {
+      problems +=
+          text("\n  ", w.name, " is ", file.info(w.name).shape, ", the model needs ", w.tensor.shape());
+    }
+  }
+  if (file.tensors().size() > wanted.size()) {
+    problems += text("\n  ", file.tensors().size(), " tensors for a model of ", wanted.size());
+  }
+  CHECK(problems.empty(), file.path(), " does not fit the model:", problems);
+  for (const NamedTensor& w : wanted) file.read_into(w.name, w.tensor);
+}
+
+std::vector<NamedTensor> moments(const ParameterBlock& parameters, Optimizer& optimizer) {
+  std::vector<NamedTensor> result = named(parameters, optimizer.first(), "first.");
+  const std::vector<NamedTensor> second = named(parameters, optimizer.second(), "second.");
+  result.insert(result.end(), second.begin(), second.end());
+  return result;
+}
+
+}  // namespace
+
+RunConfig run_folder_config(const std::string& folder) {
+  const std::string path = folder + "/" + kConfigName;
+  if (!std::filesystem::exists(path))
+    throw UsageError(folder + " is not a run folder: it has no " + kConfigName);
+  return load_run_config(path);
+}
+
+SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
+                         const ParameterBlock& parameters, Optimizer& optimizer, bool best) {
+  const nlohmann::ordered_json json = {
+      {"run", to_json(state)}, {"optimizer_updates", optimizer.updates()}, {"config", to_yaml(config)}};
+  const Retention retention{
+      .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};
+  return save_checkpoint(
+      folder, state.step,
+      {{kModelFile, named(parameters, parameters.values)}, {kOptimizerFile, moments(parameters, optimizer)}},
+      json, retention);
+}
+
+void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters) {
+  load_named(checkpoint.file(kModelFile), named(parameters, parameters.values));
+}
+
+void load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters,
+                    Optimizer& optimizer) {
+  load_named(checkpoint.file(kOptimizerFile), moments(parameters, optimizer));
+  optimizer.set_updates(checkpoint.state.at("optimizer_updates").get<int64_t>());
+}
+
+std::optional<LoadedCheckpoint> newest_checkpoint(const std::string& folder,
+                                                  std::vector<std::string>& warnings) {
+  if (checkpoint_folders(folder).empty()) return std::nullopt;
+  return load_checkpoint(folder, warnings);
+}
+
+}  // namespace lf
