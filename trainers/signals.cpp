@@ -1,6 +1,7 @@
 #include "trainers/signals.h"
 
 #include <csignal>
+#include <initializer_list>
 
 namespace lf {
 namespace {

@@ -40,6 +40,8 @@ class Task {
   virtual ~Task() = default;
 
   virtual ParameterBlock& parameters() = 0;
+  // From here on evaluate with this stage's patterns.
+  virtual void use_stage(const Stage& stage) = 0;
   // From here on train with this stage's lengths and patterns, starting at its example number
   // `first_example`.
   virtual void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) = 0;
