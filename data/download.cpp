@@ -30,7 +30,7 @@ constexpr int kBadResume = 36;
 
 struct Outcome {
   int exit_code = 0;
-  std::string message;  // what curl wrote to its error output
+  std::string message;  // the last line of curl's error output
 };
 
 // The error output of the child: a file without a name, so that any amount of text cannot block the child.
@@ -44,12 +44,13 @@ class ErrorOutput {
   ErrorOutput& operator=(const ErrorOutput&) = delete;
   int descriptor() const { return descriptor_; }
 
-  std::string content() const {
-    std::array<char, 2000> buffer;
+  // One line for every retry; the last says why it gave up.
+  std::string last_line() const {
+    std::array<char, 4000> buffer;
     const ssize_t size = ::pread(descriptor_, buffer.data(), buffer.size(), 0);
     std::string result(buffer.data(), size > 0 ? static_cast<size_t>(size) : 0);
-    while (!result.empty() && (result.back() == '\n' || result.back() == ' ')) result.pop_back();
-    return result;
+    while (!result.empty() && result.back() == '\n') result.pop_back();
+    return result.substr(result.rfind('\n') + 1);
   }
 
  private:
@@ -97,7 +98,7 @@ Outcome run_curl(const Download& download, const std::string& partial, const Cor
     if (progress) progress("download", size_or_zero(partial), download.bytes);
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), errors.content()};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), errors.last_line()};
 }
 
 void fetch(const Download& download, const std::string& partial, const std::string& destination,
