@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <numbers>
 
+#include "core/failpoint.h"
 #include "core/files.h"
 #include "trainers/run_folder.h"
 #include "trainers/schedule.h"
@@ -183,7 +184,8 @@ Trainer::StepResult Trainer::train_step() {
   }
   communicator_->sum(task_->parameters().gradients);
   communicator_->sum(nats);
-  result.nats = nats[0];
+  // The failpoint stands for what bad data or hardware would do.
+  result.nats = failpoint("trainer.loss") ? std::numeric_limits<double>::quiet_NaN() : nats[0];
   result.norm = optimizer_.gradient_norm();
   return result;
 }

@@ -1,0 +1,202 @@
+// The training loop in this process: how stages end, what is logged, non-finite steps, evaluation and its
+// protocol.
+#include "trainers/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "core/failpoint.h"
+#include "tests/temporary_folder.h"
+#include "tests/testing.h"
+#include "trainers/opened_run.h"
+#include "trainers/schedule.h"
+
+namespace lf {
+namespace {
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ::setenv("XDG_CACHE_HOME", (folder_.path() + "/cache").c_str(), 1);
+    std::ofstream(folder_ / "corpus.txt")
+        << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 30000);
+  }
+  void TearDown() override {
+    ::unsetenv("LF_FAILPOINT");
+    read_failpoint_environment();
+  }
+
+  // A tiny run; `stage` is its only stage's ending, `more` further sections.
+  RunConfig config(const std::string& stage, const std::string& more = "") {
+    return parse_run_config(
+        "data: {path: " + (folder_ / "corpus.txt") +
+            "}\n"
+            "model: {layers: 2, width: 32, heads: 2, feed_forward: 64, dropout: 0.1}\n"
+            "schedule: {warmup_steps: 2}\n"
+            "stages: {list: [{name: a, sequence_length: 64, windows: 8, learning_rate: 0.003, "
+            "batch_size: 2, " +
+            stage +
+            "}]}\n"
+            "evaluation: {sequence_length: 256, step: 64}\n"
+            "log: {every_steps: 1}\n" +
+            more,
+        "test.yaml");
+  }
+  void train(const RunConfig& c, const std::string& name, bool resume = false) {
+    EXPECT_EQ(Trainer(c, folder_ / name, resume).run(), RunEnd::finished);
+  }
+  std::vector<nlohmann::json> events(const std::string& run, const std::string& event) {
+    std::vector<nlohmann::json> found;
+    for (const LogRecord& record : read_run_log(folder_ / (run + "/log.jsonl"))) {
+      if (record.fields.at("event") == event) found.push_back(record.fields);
+    }
+    return found;
+  }
+  void arm(const char* setting) {
+    ::setenv("LF_FAILPOINT", setting, 1);
+    read_failpoint_environment();
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(TrainerTest, LossFallsAndEveryStepIsLoggedOnce) {
+  train(config("steps: 40", "checkpoint: {every_steps: 0}\n"), "run");
+  const auto steps = events("run", "step");
+  ASSERT_EQ(steps.size(), 40u);
+  for (size_t i = 0; i < steps.size(); ++i) EXPECT_EQ(steps[i].at("step"), i + 1);
+  EXPECT_LT(steps.back().at("loss").get<double>(), 0.8 * steps.front().at("loss").get<double>());
+  EXPECT_EQ(events("run", "stage_end").size(), 1u);
+  EXPECT_EQ(events("run", "test").size(), 1u);
+}
+
+TEST_F(TrainerTest, StageEndsByTokens) {
+  train(config("tokens: 1000"), "run");
+  EXPECT_EQ(events("run", "step").back().at("tokens"), 1024);  // 128 a step: the first multiple from 1,000 on
+}
+
+TEST_F(TrainerTest, StageEndsWhenValidationStopsImproving) {
+  RunConfig c = config("steps: 1000, patience: 2", "validation: {every_steps: 2, tokens: 300}\n");
+  c.stages.list[0].learning_rate.given =
+      1e-12;  // nothing is learned, so rounding decides and patience soon ends
+  train(c, "run");
+  EXPECT_LT(events("run", "step").size(), 200u);
+  EXPECT_GE(events("run", "validation").size(), 3u);
+}
+
+TEST_F(TrainerTest, AccumulationGivesTheSameUpdates) {
+  train(config("steps: 5"), "whole");
+  train(config("steps: 5, micro_batch: 1"), "parts");
+  // Dropout draws per micro-batch, so without it the two agree to rounding.
+  RunConfig whole = config("steps: 5"), parts = config("steps: 5, micro_batch: 1");
+  whole.model.dropout = parts.model.dropout = 0;
+  train(whole, "whole-plain");
+  train(parts, "parts-plain");
+  const auto a = events("whole-plain", "step"), b = events("parts-plain", "step");
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_NEAR(a[i].at("loss").get<double>(), b[i].at("loss").get<double>(), 1e-5);
+  }
+}
+
+TEST_F(TrainerTest, RefusesAFolderThatHoldsARunAndAChangedConfiguration) {
+  train(config("steps: 2"), "run");
+  EXPECT_THROW(Trainer(config("steps: 2"), folder_ / "run", false), UsageError);
+  try {
+    Trainer(config("steps: 3"), folder_ / "run", true);
+    FAIL() << "a changed configuration was accepted";
+  } catch (const UsageError& error) {
+    EXPECT_NE(std::string(error.what()).find("steps"), std::string::npos) << error.what();
+  }
+  train(config("steps: 2", "checkpoint: {keep_last: 5}\n"), "run",
+        true);  // may change; the run is already finished
+}
+
+TEST_F(TrainerTest, StopsAtALossThatIsNotFiniteAndKeepsTheWeights) {
+  arm("trainer.loss:4=enospc");
+  Trainer trainer(config("steps: 8", "checkpoint: {every_steps: 1}\n"), folder_ / "run", false);
+  try {
+    trainer.run();
+    FAIL() << "the step was accepted";
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("step 4 (stage 1/1), examples 6, 7"), std::string::npos) << message;
+  }
+  std::vector<std::string> warnings;
+  EXPECT_EQ(load_checkpoint(folder_ / "run", warnings).step, 3);
+}
+
+TEST_F(TrainerTest, SkipsAStepThatIsNotFinite) {
+  arm("trainer.loss:4=enospc");
+  RunConfig c = config("steps: 8");
+  c.optimizer.non_finite.policy = NonFiniteChoice::skip;
+  train(c, "run");
+  EXPECT_EQ(events("run", "not_finite").size(), 1u);
+  EXPECT_EQ(events("run", "step").size(), 8u);
+  std::vector<std::string> warnings;
+  const LoadedCheckpoint end = load_checkpoint(folder_ / "run", warnings);
+  EXPECT_EQ(end.state.at("optimizer_updates"), 7);
+}
+
+TEST_F(TrainerTest, RollsBackAndLeavesOutTheStepThatWasNotFinite) {
+  arm("trainer.loss:6=enospc");
+  RunConfig c = config("steps: 8", "checkpoint: {every_steps: 2}\n");
+  c.optimizer.non_finite.policy = NonFiniteChoice::rollback;
+  train(c, "run");
+  const auto steps = events("run", "step");
+  ASSERT_EQ(steps.size(), 8u);
+  for (size_t i = 0; i < steps.size(); ++i) EXPECT_EQ(steps[i].at("step"), i + 1);
+  std::vector<std::string> warnings;
+  EXPECT_EQ(load_checkpoint(folder_ / "run", warnings).state.at("optimizer_updates"), 7);
+}
+
+TEST_F(TrainerTest, EvaluationDoesNotDependOnTheBatchSize) {
+  train(config("steps: 3"), "run");
+  std::vector<std::string> warnings;
+  OpenedRun run = open_run(folder_ / "run", "latest", {}, warnings);
+  const auto nats = [&](int64_t batch) {
+    return run.task->evaluate(Split::test, {.sequence_length = 200, .step = 50, .batch_size = batch}, {})
+        .nats;
+  };
+  const double one = nats(1);
+  EXPECT_EQ(nats(2), one);
+  EXPECT_EQ(nats(7), one);
+}
+
+TEST_F(TrainerTest, EvaluationScoresEveryCharacterOnceAndNewlinesApart) {
+  train(config("steps: 3"), "run");
+  std::vector<std::string> warnings;
+  OpenedRun run = open_run(folder_ / "run", "latest", {}, warnings);
+  const Score whole = run.task->evaluate(Split::test, {.sequence_length = 10000, .step = 10000}, {});
+  const Score parts = run.task->evaluate(Split::test, {.sequence_length = 100, .step = 50}, {});
+  EXPECT_EQ(whole.targets, 1499);  // 5 % of 30,000, but the first
+  EXPECT_EQ(parts.targets, whole.targets);
+  EXPECT_GT(whole.newline_targets, 0);
+  EXPECT_EQ(parts.newline_targets, whole.newline_targets);
+  EXPECT_NEAR(whole.bits(), parts.bits(), 0.5);
+}
+
+TEST(Schedule, WarmsUpThenFollowsItsKind) {
+  Stage stage;
+  stage.learning_rate = 1.0;
+  stage.steps = 110;
+  ScheduleSection schedule;
+  schedule.warmup_steps = 10;
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, stage, 0), 0.1);
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, stage, 9), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, stage, 109), 1.0);
+  schedule.kind = ScheduleChoice::linear;
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, stage, 60), 0.5);
+  schedule.kind = ScheduleChoice::cosine;
+  EXPECT_NEAR(learning_rate(schedule, stage, 60), 0.5, 1e-12);
+  EXPECT_NEAR(learning_rate(schedule, stage, 35), 0.5 * (1 + std::sqrt(0.5)), 1e-12);
+  schedule.kind = ScheduleChoice::polynomial;
+  schedule.power = 3;
+  EXPECT_NEAR(learning_rate(schedule, stage, 60), 0.125, 1e-12);
+  schedule.end_factor = 0.2;
+  EXPECT_NEAR(learning_rate(schedule, stage, 110), 0.2, 1e-12);
+}
+
+}  // namespace
+}  // namespace lf
