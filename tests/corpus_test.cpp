@@ -1,22 +1,13 @@
-// Preparing corpora: exact splits and symbols, and a clear error with nothing left behind for every bad
-// input.
+// Preparing corpora: exact splits and symbols, from raw files and archives, and reading them back.
 #include "data/corpus.h"
-
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <zip.h>
 
 #include <cmath>
 #include <cstdlib>
-#include <numeric>
 
 #include "core/hash.h"
 #include "data/sample_corpus.h"
 #include "data/token_file.h"
+#include "tests/corpus_input.h"
 #include "tests/temporary_folder.h"
 
 namespace lf {
@@ -25,40 +16,12 @@ namespace {
 // The last byte value, 0xFF, only at the end: unseen in training.
 constexpr char kText[] = "<mediawiki>\nsome text\n\nover lines, with 7 digits\nand \xC3\xA9 and an end\xFF";
 
-CorpusRequest request(const std::string& source, CorpusKind kind, const std::string& folder) {
-  return {.source = source, .kind = kind, .folder = folder};
-}
-
 std::string decode_all(const PreparedSplit& split) {
   const TokenFile file(split.path);
   file.verify();
   std::vector<int32_t> tokens(static_cast<size_t>(file.count()));
   file.copy(0, tokens);
   return file.decode(tokens);
-}
-
-void write_zip(const std::string& path, const std::vector<std::pair<std::string, std::string>>& members) {
-  zip_t* archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
-  CHECK(archive, "cannot write ", path);
-  for (const auto& [name, content] : members) {
-    if (name.back() == '/') {
-      zip_dir_add(archive, name.c_str(), 0);
-    } else {
-      zip_file_add(archive, name.c_str(), zip_source_buffer(archive, content.data(), content.size(), 0), 0);
-    }
-  }
-  CHECK(zip_close(archive) == 0, "cannot write ", path);
-}
-
-// Text that does not compress away, of the letters a-z and space.
-std::string letters(size_t count) {
-  std::string content;
-  uint32_t state = 1;
-  for (size_t i = 0; i < count; ++i) {
-    state = state * 1664525 + 1013904223;
-    content += " abcdefghijklmnopqrstuvwxyz"[(state >> 16) % 27];
-  }
-  return content;
 }
 
 // The real corpora of a development machine; empty where there are none.
@@ -190,108 +153,6 @@ TEST(Corpus, ZipAndRawGiveTheSameFiles) {
     }
   }
   EXPECT_EQ(decode_all(open_corpus(folder / "zip").train), content.substr(0, 2'250'000));
-}
-
-TEST(Corpus, BadArchivesAreExplained) {
-  const TemporaryFolder folder;
-  write_zip(folder / "good.zip", {{"text8", letters(50'000)}});
-  const std::string archive = read_file(folder / "good.zip");
-  const auto fails = [&](const std::string& name, const std::string& part) {
-    EXPECT_ERROR(prepare_corpus(request(folder / name, CorpusKind::kText8, folder / "out")), part);
-    EXPECT_FALSE(std::filesystem::exists(folder / "out")) << name;
-  };
-  write_file_atomically(folder / "cut.zip", archive.substr(0, archive.size() / 2));
-  fails("cut.zip", (folder / "cut.zip") + ": not a whole zip archive");
-  std::string flipped = archive;
-  flipped[archive.size() / 2] ^= 1;
-  write_file_atomically(folder / "flipped.zip", flipped);
-  fails("flipped.zip", "flipped.zip: member text8 is damaged");
-  write_file_atomically(folder / "text.zip", "plain text");
-  fails("text.zip", "not a whole zip archive");
-  write_zip(folder / "two.zip", {{"one", "a"}, {"two", "b"}});
-  fails("two.zip", "must hold exactly one file, it holds 2 (one, two)");
-  write_zip(folder / "none.zip", {{"folder/", ""}});
-  fails("none.zip", "must hold exactly one file, it holds 0");
-  write_zip(folder / "empty.zip", {{"text8", ""}});
-  fails("empty.zip", "member text8 is empty");
-}
-
-TEST(Corpus, BadSourcesAreExplained) {
-  const TemporaryFolder folder;
-  const auto fails = [&](CorpusKind kind, const std::string& name, const std::string& part) {
-    EXPECT_ERROR(prepare_corpus(request(folder / name, kind, folder / "out")), part);
-    EXPECT_FALSE(std::filesystem::exists(folder / "out")) << name;
-  };
-  fails(CorpusKind::kEnwik8, "absent",
-        "curl --location --fail --continue-at - --output enwik8.zip http://mattmahoney.net/dc/enwik8.zip");
-  fails(CorpusKind::kText8, "absent", "no file " + (folder / "absent") + "; text8 is 100000000 bytes");
-  fails(CorpusKind::kBytes, "absent", "No such file or directory (ENOENT)");
-  fails(CorpusKind::kEnwik8, "", "is a folder, needed a file");
-  write_file_atomically(folder / "empty", "");
-  fails(CorpusKind::kEnwik8, "empty", "empty file");
-  write_file_atomically(folder / "tiny", "abc");
-  fails(CorpusKind::kText8, "tiny", "split: 3 bytes give");
-  write_file_atomically(folder / "secret", kText);
-  ::chmod((folder / "secret").c_str(), 0);
-  const WithoutPrivileges ordinary_user;
-  fails(CorpusKind::kEnwik8, "secret", "Permission denied (EACCES)");
-}
-
-TEST(Corpus, OutputThatCannotBeWrittenIsExplainedAndTheOldOneStays) {
-  const TemporaryFolder folder;
-  write_file_atomically(folder / "source", letters(100'000));
-  write_file_atomically(folder / "other", letters(50'000));
-  const PreparedCorpus old = prepare_corpus(request(folder / "other", CorpusKind::kText8, folder / "out"));
-  const CorpusRequest wish = request(folder / "source", CorpusKind::kText8, folder / "out");
-  {
-    rlimit limit;
-    ::getrlimit(RLIMIT_FSIZE, &limit);
-    const rlimit small = {.rlim_cur = 40'000, .rlim_max = limit.rlim_max};
-    const auto handler = ::signal(SIGXFSZ, SIG_IGN);
-    ::setrlimit(RLIMIT_FSIZE, &small);
-    EXPECT_ERROR(prepare_corpus(wish),
-                 "cannot write " + (folder / "out/train.tokens") + ": File too large (EFBIG)");
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    ::signal(SIGXFSZ, handler);
-  }
-  EXPECT_EQ(entries(folder / "out").size(), 4u);
-  EXPECT_EQ(open_corpus(folder / "out"), old);
-  {
-    ::chmod((folder / "out").c_str(), 0555);
-    const WithoutPrivileges ordinary_user;
-    EXPECT_ERROR(prepare_corpus(wish),
-                 "cannot create " + (folder / "out/train.tokens") + ": Permission denied (EACCES)");
-  }
-  EXPECT_EQ(open_corpus(folder / "out"), old);
-  CorpusRequest into_file = wish;
-  into_file.folder = folder / "source";
-  EXPECT_ERROR(prepare_corpus(into_file), "cannot create the folder");
-}
-
-// In a child with a file system of its own of 256 KiB; exits 0 when the error is right and nothing is left,
-// 77 where the system does not allow such a file system.
-[[noreturn]] void prepare_on_full_disk(const std::string& source, const std::string& mount_point) {
-  if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      ::mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=256k") != 0) {
-    ::_exit(77);
-  }
-  const std::string message =
-      error_of([&] { prepare_corpus(request(source, CorpusKind::kText8, mount_point + "/out")); });
-  const bool right = message.find("No space left on device (ENOSPC); the disk is full") != std::string::npos;
-  ::_exit(right && entries(mount_point).empty() ? 0 : 1);
-}
-
-TEST(Corpus, FullDiskIsExplainedAndLeftClean) {
-  const TemporaryFolder folder;
-  write_file_atomically(folder / "source", letters(1'000'000));
-  create_folders(folder / "disk");
-  const pid_t child = ::fork();
-  if (child == 0) prepare_on_full_disk(folder / "source", folder / "disk");
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status));
-  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "mounting a small file system needs more rights";
-  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(Corpus, OfficialFilesAreRecognised) {
