@@ -79,8 +79,7 @@ TEST_F(TrainerTest, StageEndsByTokens) {
 
 TEST_F(TrainerTest, StageEndsWhenValidationStopsImproving) {
   RunConfig c = config("steps: 1000, patience: 2", "validation: {every_steps: 2, tokens: 300}\n");
-  c.stages.list[0].learning_rate.given =
-      1e-12;  // nothing is learned, so rounding decides and patience soon ends
+  c.stages.list[0].learning_rate = 1e-12;  // nothing is learned, so rounding decides and patience soon ends
   train(c, "run");
   EXPECT_LT(events("run", "step").size(), 200u);
   EXPECT_GE(events("run", "validation").size(), 3u);
