@@ -31,21 +31,13 @@ WindowAttentionShape describe(const Sizes& s, const AttentionPattern& p) {
   return result;
 }
 
-void check_pattern(const char* op, const Sizes& s, const AttentionPattern& p) {
-  CHECK(p.left >= 0 && p.right >= 0, op, ": window of ", p.left, " keys left and ", p.right,
-        " right; needed >= 0");
-  CHECK(p.dilation.empty() || static_cast<int64_t>(p.dilation.size()) == s.H, op, ": ", p.dilation.size(),
-        " dilations for ", s.H, " heads");
-  for (const int32_t d : p.dilation) CHECK(d >= 1, op, ": dilation ", d, "; 1 means none");
-  CHECK(!p.key_mask.defined() || (p.key_mask.shape() == Shape{s.B, s.T} && p.key_mask.dtype() == DType::u8),
-        op, ": key mask is ", p.key_mask.shape(), ", needed ", Shape{s.B, s.T}, " u8");
-  if (!p.global_tokens) return;
-  const auto& [offsets, positions] = *p.global_tokens;
+void check_global_tokens(const char* op, const Sizes& s, const GlobalTokens& tokens) {
+  const auto& [offsets, positions] = tokens;
   CHECK(static_cast<int64_t>(offsets.size()) == s.B + 1 && offsets.front() == 0 &&
             offsets.back() == static_cast<int64_t>(positions.size()),
         op, ": the global tokens' offsets must be ", s.B + 1, " numbers from 0 to ", positions.size());
+  CHECK(std::is_sorted(offsets.begin(), offsets.end()), op, ": the global tokens' offsets must not fall");
   for (size_t b = 0; b + 1 < offsets.size(); ++b) {
-    CHECK(offsets[b] <= offsets[b + 1], op, ": the global tokens' offsets must not fall");
     for (int64_t n = offsets[b]; n < offsets[b + 1]; ++n) {
       const int64_t position = positions[static_cast<size_t>(n)];
       CHECK(position >= 0 && position < s.T, op, ": global token ", position, " of row ", b, " is outside ",
@@ -54,6 +46,19 @@ void check_pattern(const char* op, const Sizes& s, const AttentionPattern& p) {
             ": global tokens of row ", b, " must ascend");
     }
   }
+}
+
+void check_pattern(const char* op, const Sizes& s, const AttentionPattern& p) {
+  CHECK(p.left >= 0 && p.right >= 0, op, ": window of ", p.left, " keys left and ", p.right,
+        " right; needed >= 0");
+  CHECK(p.dilation.empty() || static_cast<int64_t>(p.dilation.size()) == s.H, op, ": ", p.dilation.size(),
+        " dilations for ", s.H, " heads");
+  for (const int32_t d : p.dilation) CHECK(d >= 1, op, ": dilation ", d, "; 1 means none");
+  CHECK(p.dropout.probability >= 0 && p.dropout.probability < 1, op, ": dropout probability ",
+        p.dropout.probability, " is outside [0, 1)");
+  CHECK(!p.key_mask.defined() || (p.key_mask.shape() == Shape{s.B, s.T} && p.key_mask.dtype() == DType::u8),
+        op, ": key mask is ", p.key_mask.shape(), ", needed ", Shape{s.B, s.T}, " u8");
+  if (p.global_tokens) check_global_tokens(op, s, *p.global_tokens);
 }
 
 void check_relative(const Sizes& s, const AttentionPattern& p, const RelativeTerm& r, DType dtype) {

@@ -3,6 +3,17 @@
 #include "core/kernels/kernels.h"
 
 namespace lf {
+namespace {
+
+void check_columns(const Tensor& index, int64_t columns) {
+  const int32_t* values = index.data<int32_t>();
+  for (int64_t i = 0; i < index.elements(); ++i) {
+    CHECK(values[i] >= -1 && values[i] < columns, "gather_columns: index ", values[i], " is outside the ",
+          columns, " columns of x");
+  }
+}
+
+}  // namespace
 
 Var reshape(const Var& x, const Shape& shape) {
   return tape().record("reshape", x.value().view(shape), {x},
@@ -20,9 +31,11 @@ Var slice(const Var& x, int64_t begin, int64_t end) {
 
 Var gather_columns(const Var& x, const Tensor& index, double fill) {
   const int64_t C = x.dim(-1), rows = x.value().elements() / std::max<int64_t>(C, 1);
-  CHECK(index.shape().rank() == 2 && index.dtype() == DType::i32 && rows % index.dim(0) == 0,
+  CHECK(index.shape().rank() == 2 && index.dtype() == DType::i32 && index.dim(0) > 0 &&
+            rows % index.dim(0) == 0,
         "gather_columns: x is ", x.shape(), ", index ", index.shape(), ' ', name(index.dtype()),
         "; needed (R, E) i32 with R dividing the rows of x");
+  check_columns(index, C);
   Tensor y = Tensor::empty(x.shape().with_last(index.dim(1)), x.dtype(), x.value().device());
   Tensor y_rows = y.view({rows, index.dim(1)});
   kernels::gather_columns(x.value().view({rows, C}), index, fill, y_rows);

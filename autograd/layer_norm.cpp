@@ -5,6 +5,7 @@ namespace lf {
 
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double epsilon) {
   const int64_t D = x.dim(-1);
+  CHECK(D > 0, "layer_norm: x is ", x.shape(), ", needed a last axis of one or more");
   CHECK(gamma.shape() == Shape{D} && beta.shape() == Shape{D}, "layer_norm: x is ", x.shape(),
         ", so gamma and beta must be ", Shape{D}, "; got ", gamma.shape(), " and ", beta.shape());
   const Shape rows{x.value().elements() / D, D};

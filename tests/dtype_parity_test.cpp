@@ -1,7 +1,9 @@
-// Every op in f32 and bf16 against itself in f64, forward and backward, on the same numbers.
+// Every op in f32 and bf16 against itself in f64, forward and backward, on the same numbers, with every
+// instruction set of the processor.
 #include <gtest/gtest.h>
 
 #include "tests/op_cases.h"
+#include "tests/simd_targets.h"
 #include "tests/testing.h"
 
 namespace lf {
@@ -22,8 +24,12 @@ class DTypeParity : public ::testing::TestWithParam<OpCase> {
   }
 };
 
-TEST_P(DTypeParity, F32) { compare_with_double(DType::f32); }
-TEST_P(DTypeParity, Bf16) { compare_with_double(DType::bf16); }
+TEST_P(DTypeParity, F32) {
+  on_every_simd_target([&] { compare_with_double(DType::f32); });
+}
+TEST_P(DTypeParity, Bf16) {
+  on_every_simd_target([&] { compare_with_double(DType::bf16); });
+}
 
 INSTANTIATE_TEST_SUITE_P(Ops, DTypeParity, ::testing::ValuesIn(op_cases()),
                          [](const auto& row) { return row.param.name; });
