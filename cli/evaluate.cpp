@@ -79,7 +79,8 @@ void add_evaluate(CLI::App& app, Outcome&) {
   auto options = std::make_shared<Options>();
   CLI::App* verb =
       app.add_subcommand("evaluate", "Score a run's checkpoint by the configuration's protocol.");
-  verb->add_option("run", options->run, "Run folder")->required();
+  verb->add_option("run", options->run, "Run folder, or a configuration, whose initial weights are scored")
+      ->required();
   verb->add_option("--split", options->split, "train, validation or test (default)");
   verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");
   verb->add_option("--set", options->overrides, "Override a key: --set evaluation.step=256")

@@ -1,6 +1,7 @@
 #include "trainers/opened_run.h"
 
 #include <algorithm>
+#include <filesystem>
 
 namespace lf {
 namespace {
@@ -20,10 +21,20 @@ LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string&
   return open_checkpoint(which);
 }
 
-}  // namespace
+// The untrained model of a configuration file, with its last stage's patterns.
+OpenedRun open_configuration(const std::string& path, const std::vector<std::string>& overrides) {
+  OpenedRun run;
+  run.config = load_run_config(path, overrides);
+  run.checkpoint = "initial weights of " + path;
+  run.communicator = alone();
+  run.task = make_task(run.config, *run.communicator);
+  run.stage = resolved_stages(run.config).back();
+  run.task->use_stage(run.stage);
+  return run;
+}
 
-OpenedRun open_run(const std::string& folder, const std::string& which,
-                   const std::vector<std::string>& overrides, std::vector<std::string>& warnings) {
+OpenedRun open_run_folder(const std::string& folder, const std::string& which,
+                          const std::vector<std::string>& overrides, std::vector<std::string>& warnings) {
   OpenedRun run;
   run_folder_config(folder);  // says it best when the folder is no run
   run.config = load_run_config(folder + "/" + kConfigName, overrides);
@@ -40,6 +51,14 @@ OpenedRun open_run(const std::string& folder, const std::string& which,
       stages.at(static_cast<size_t>(std::min<int64_t>(trained, static_cast<int64_t>(stages.size()) - 1)));
   run.task->use_stage(run.stage);
   return run;
+}
+
+}  // namespace
+
+OpenedRun open_run(const std::string& path, const std::string& which,
+                   const std::vector<std::string>& overrides, std::vector<std::string>& warnings) {
+  return std::filesystem::is_regular_file(path) ? open_configuration(path, overrides)
+                                                : open_run_folder(path, which, overrides, warnings);
 }
 
 }  // namespace lf

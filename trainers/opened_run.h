@@ -16,9 +16,10 @@ struct OpenedRun {
   Stage stage;
 };
 
-// Opens a run's checkpoint: `which` is "latest", "best" or a checkpoint's folder. Faults that were passed
-// over on the way to a good checkpoint are added to `warnings`.
-OpenedRun open_run(const std::string& folder, const std::string& which,
+// Opens a run folder's checkpoint: `which` is "latest", "best" or a checkpoint's folder; faults that were
+// passed over on the way to a good one are added to `warnings`. For a configuration file instead of a folder:
+// its model with initial weights.
+OpenedRun open_run(const std::string& path, const std::string& which,
                    const std::vector<std::string>& overrides, std::vector<std::string>& warnings);
 
 }  // namespace lf

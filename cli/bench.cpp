@@ -1,0 +1,191 @@
+// longform bench attention|train|generate [--json]
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/verbs.h"
+#include "trainers/attention_benchmark.h"
+#include "trainers/console.h"
+#include "trainers/generation.h"
+#include "trainers/opened_run.h"
+#include "trainers/plot/attention_figure.h"
+#include "trainers/tasks/char_lm_task.h"
+
+namespace lf::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct AttentionOptions {
+  AttentionBenchmark settings;
+  std::string dtype = "f32", figure;
+  double most_gib = 8;
+  bool json = false;
+};
+
+DType parse_dtype(const std::string& text) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f64}) {
+    if (text == name(dtype)) return dtype;
+  }
+  throw UsageError("--dtype is " + text + "; needed f32, bf16 or f64");
+}
+
+void bench_attention(AttentionOptions options) {
+  options.settings.dtype = parse_dtype(options.dtype);
+  options.settings.most_bytes = static_cast<int64_t>(options.most_gib * 1024 * 1024 * 1024);
+  for (const int64_t n : options.settings.lengths) {
+    if (n < 1) throw UsageError(text("--length is ", n, "; needed at least 1"));
+  }
+  std::FILE* out = options.json ? stderr : stdout;
+  std::fprintf(out, "%-8s %8s %7s %6s %12s %12s %12s\n", "", "length", "window", "dtype", "forward ms",
+               "backward ms", "peak MiB");
+  const ordered_json rows = run_attention_benchmark(options.settings, [&](const ordered_json& row) {
+    std::fprintf(out, "%-8s %8s %7s %6s %12.2f %12.2f %12.1f\n",
+                 row["implementation"].get<std::string>().c_str(), row["length"].dump().c_str(),
+                 row["window"].dump().c_str(), row["dtype"].get<std::string>().c_str(),
+                 row["forward_ms"].get<double>(), row["backward_ms"].get<double>(),
+                 row["peak_bytes"].get<double>() / 1048576);
+  });
+  if (!options.figure.empty()) plot_attention_figure(rows, options.figure);
+  if (options.json) std::printf("%s\n", rows.dump().c_str());
+}
+
+void add_attention(CLI::App& bench) {
+  auto options = std::make_shared<AttentionOptions>();
+  CLI::App* verb = bench.add_subcommand("attention", "Time window attention, forward and backward.");
+  AttentionBenchmark& s = options->settings;
+  verb->add_option("--implementations", s.implementations, "fused, chunks, loop, full")->delimiter(',');
+  verb->add_option("--length", s.lengths, "Sequence lengths")->delimiter(',');
+  verb->add_option("--window", s.windows, "Keys on each side, or before self with --causal")->delimiter(',');
+  verb->add_flag("--causal", s.causal, "Only keys before the query");
+  verb->add_flag("--relative", s.relative, "With relative positions");
+  verb->add_option("--heads", s.heads, "Heads (8)");
+  verb->add_option("--head-width", s.head_width, "Width of a head (64)");
+  verb->add_option("--batch", s.batch, "Sequences (1)");
+  verb->add_option("--dilation", s.dilation, "Dilation of every head (1)");
+  verb->add_option("--dtype", options->dtype, "f32, bf16 or f64");
+  verb->add_option("--repeats", s.repeats, "Best of so many (3)")->check(CLI::PositiveNumber);
+  verb->add_option("--most-seconds", s.most_seconds,
+                   "An implementation goes to no greater length after this");
+  verb->add_option("--most-gib", options->most_gib, "No `full` beyond this much memory (8)");
+  verb->add_option("--figure", options->figure,
+                   "Draw time and memory by length as SVG, after the paper's Figure 1");
+  verb->add_flag("--json", options->json, "A JSON list on standard output");
+  verb->callback([options] { bench_attention(*options); });
+}
+
+struct TrainOptions {
+  std::string config;
+  std::vector<std::string> overrides;
+  int64_t stage = 1, steps = 5;
+  bool json = false;
+};
+
+// Whole updates: forward, backward, norm, clipping, AdamW.
+void bench_train(const TrainOptions& options) {
+  const RunConfig config = load_run_config(options.config, options.overrides);
+  if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
+  const std::vector<Stage> stages = resolved_stages(config);
+  if (options.stage < 1 || options.stage > static_cast<int64_t>(stages.size())) {
+    throw UsageError(text("--stage is ", options.stage, "; the configuration has ", stages.size()));
+  }
+  const Stage& stage = stages[static_cast<size_t>(options.stage - 1)];
+  const auto communicator = alone();
+  const auto task = make_task(config, *communicator);
+  Optimizer optimizer(task->parameters(), config.optimizer);
+  task->begin_stage(stage, options.stage - 1, 0);
+  std::vector<double> seconds;
+  int64_t targets = 0;
+  for (int64_t step = -1; step < options.steps; ++step) {  // the first warms up
+    const double start = seconds_now();
+    targets = task->fetch();
+    for (int64_t i = 0; i < task->micro_batches(); ++i) {
+      task->forward_backward(i, 1.0 / static_cast<double>(targets), static_cast<uint64_t>(step + 1));
+    }
+    optimizer.step(stage.learning_rate, optimizer.gradient_norm());
+    if (step >= 0) seconds.push_back(seconds_now() - start);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const ordered_json result = {{"stage", stage.name},
+                               {"sequence_length", stage.sequence_length},
+                               {"windows", stage.windows},
+                               {"batch_size", stage.batch_size},
+                               {"threads", omp_get_max_threads()},
+                               {"seconds_best", seconds.front()},
+                               {"seconds_median", seconds[seconds.size() / 2]},
+                               {"tokens_per_second", static_cast<double>(targets) / seconds.front()},
+                               {"peak_bytes", memory_use(Device::cpu).peak}};
+  if (options.json) {
+    std::printf("%s\n", result.dump().c_str());
+    return;
+  }
+  std::printf("%s: %.3f s an update (median %.3f s), %s tokens/s, %s\n", stage.name.c_str(), seconds.front(),
+              seconds[seconds.size() / 2], format_count(result["tokens_per_second"].get<double>()).c_str(),
+              format_bytes(result["peak_bytes"].get<double>()).c_str());
+}
+
+void add_train_bench(CLI::App& bench) {
+  auto options = std::make_shared<TrainOptions>();
+  CLI::App* verb = bench.add_subcommand("train", "Time whole updates of a configuration's stage.");
+  verb->add_option("config", options->config, "YAML configuration")->required();
+  verb->add_option("--set", options->overrides, "Override a key")->allow_extra_args(false);
+  verb->add_option("--stage", options->stage, "Stage, counted from 1");
+  verb->add_option("--steps", options->steps, "Updates to time (5), after one to warm up")
+      ->check(CLI::PositiveNumber);
+  verb->add_flag("--json", options->json, "One JSON object on standard output");
+  verb->callback([options] { bench_train(*options); });
+}
+
+struct GenerateOptions {
+  std::string run;
+  int64_t tokens = 200;
+  bool json = false;
+};
+
+void bench_generate(const GenerateOptions& options) {
+  std::vector<std::string> warnings;
+  const OpenedRun run = open_run(options.run, "latest", {}, warnings);
+  const auto& task = dynamic_cast<const CharLMTask&>(*run.task);
+  CharLMDecoder decoder(task.model(), task.pattern());
+  SamplingSettings settings;
+  settings.max_new_tokens = options.tokens;
+  const double start = seconds_now();
+  generate(decoder, {0}, settings);
+  const double seconds = seconds_now() - start;
+  const ordered_json result = {{"tokens", options.tokens},
+                               {"seconds", seconds},
+                               {"tokens_per_second", static_cast<double>(options.tokens) / seconds}};
+  if (options.json)
+    std::printf("%s\n", result.dump().c_str());
+  else
+    std::printf("%s tokens/s\n", format_count(result["tokens_per_second"].get<double>()).c_str());
+}
+
+void add_generate_bench(CLI::App& bench) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App* verb = bench.add_subcommand("generate", "Time text generation of a run's model.");
+  verb->add_option("run", options->run, "Run folder")->required();
+  verb->add_option("--tokens", options->tokens, "Tokens to write (200)")->check(CLI::PositiveNumber);
+  verb->add_flag("--json", options->json, "One JSON object on standard output");
+  verb->callback([options] { bench_generate(*options); });
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Outcome&) {
+  CLI::App* bench = app.add_subcommand("bench", "Measure speed and memory.");
+  bench->require_subcommand(1);
+  add_attention(*bench);
+  add_train_bench(*bench);
+  add_generate_bench(*bench);
+}
+
+}  // namespace lf::cli

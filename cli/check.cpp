@@ -1,0 +1,109 @@
+// longform check CONFIG [--set k=v] [--json] [--write-reference FOLDER]
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/verbs.h"
+#include "core/files.h"
+#include "trainers/config/reference.h"
+#include "trainers/console.h"
+#include "trainers/corpora.h"
+#include "trainers/tasks/char_lm_estimate.h"
+#include "trainers/tasks/char_lm_task.h"
+
+namespace lf::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::string config, reference;
+  std::vector<std::string> overrides;
+  bool json = false;
+};
+
+ordered_json check(const RunConfig& config) {
+  const CorpusFiles corpus = open_corpus_files(config.data);
+  const CharLMShape shape = char_lm_shape(config, corpus.train->vocabulary_size());
+  CharLM model(shape);
+  const MachineRates rates = measure_rates(compute_dtype(config));
+  const CorpusCounts counts{corpus.validation->count(), corpus.test->count()};
+  ordered_json result = {
+      {"parameters", count_parameters(model)},
+      {"vocabulary", shape.vocabulary},
+      {"characters",
+       {{"train", corpus.train->count()}, {"validation", counts.validation}, {"test", counts.test}}},
+      {"warnings", corpus.corpus.warnings},
+      {"stages", ordered_json::array()}};
+  if (config.evaluation.sequence_length > counts.test) {
+    result["warnings"].push_back(text("evaluation.sequence_length ", config.evaluation.sequence_length,
+                                      " exceeds the test split of ", counts.test,
+                                      " characters: it is scored in one piece"));
+  }
+  for (const Stage& stage : resolved_stages(config)) {
+    CHECK(corpus.train->count() > stage.sequence_length, stage.name, ": sequences of ", stage.sequence_length,
+          " do not fit into ", corpus.train->count(), " training characters");
+    const StageEstimate e =
+        estimate_stage(config, shape, stage, char_lm_pattern(config, stage), counts, rates);
+    ordered_json seconds = std::isfinite(e.seconds) ? ordered_json(e.seconds) : ordered_json();
+    result["stages"].push_back({{"name", stage.name},
+                                {"sequence_length", stage.sequence_length},
+                                {"windows", stage.windows},
+                                {"dilation", stage.dilation},
+                                {"batch_size", stage.batch_size},
+                                {"steps", planned_steps(stage)},
+                                {"memory_bytes", e.memory_bytes},
+                                {"seconds", seconds},
+                                {"disk_bytes", e.disk_bytes}});
+  }
+  return result;
+}
+
+void print(const ordered_json& result) {
+  std::printf("parameters %s, vocabulary %s\n", format_grouped(result["parameters"].get<int64_t>()).c_str(),
+              result["vocabulary"].dump().c_str());
+  std::printf("%-12s %9s %9s %8s %10s %10s %10s\n", "stage", "sequence", "windows", "steps", "memory", "time",
+              "disk");
+  for (const auto& stage : result["stages"]) {
+    const auto windows = stage["windows"].get<std::vector<int64_t>>();
+    std::printf(
+        "%-12s %9s %4s-%-4s %8s %10s %10s %10s\n", stage["name"].get<std::string>().c_str(),
+        stage["sequence_length"].dump().c_str(), std::to_string(windows.front()).c_str(),
+        std::to_string(windows.back()).c_str(), stage["steps"].dump().c_str(),
+        format_bytes(stage["memory_bytes"].get<double>()).c_str(),
+        format_duration(stage["seconds"].is_null() ? INFINITY : stage["seconds"].get<double>()).c_str(),
+        format_bytes(stage["disk_bytes"].get<double>()).c_str());
+  }
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Outcome&) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand(
+      "check", "Check a configuration and its data, and predict memory, time and disk per stage.");
+  auto* config = verb->add_option("config", options->config, "YAML configuration");
+  verb->add_option("--set", options->overrides, "Override a key: --set stages.count=3")
+      ->allow_extra_args(false);
+  verb->add_flag("--json", options->json, "One JSON object on standard output");
+  verb->add_option("--write-reference", options->reference,
+                   "Write config.md and config.schema.json into a folder")
+      ->excludes(config);
+  verb->callback([options] {
+    if (!options->reference.empty()) {
+      write_file_atomically(options->reference + "/config.md", config_markdown());
+      write_file_atomically(options->reference + "/config.schema.json", config_json_schema());
+      return;
+    }
+    if (options->config.empty()) throw UsageError("check: name a configuration");
+    const ordered_json result = check(load_run_config(options->config, options->overrides));
+    for (const auto& warning : result["warnings"])
+      std::fprintf(stderr, "warning: %s\n", warning.get<std::string>().c_str());
+    if (options->json)
+      std::printf("%s\n", result.dump().c_str());
+    else
+      print(result);
+  });
+}
+
+}  // namespace lf::cli

@@ -1,0 +1,69 @@
+// longform env [--json]: the build, the machine and the libraries, for reports.
+#include <dnnl.h>
+#include <omp.h>
+#include <sys/sysinfo.h>
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "cli/verbs.h"
+#include "core/device.h"
+#include "core/storage.h"
+#include "hwy/targets.h"
+
+namespace lf::cli {
+namespace {
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+// The best instruction set of those the kernels were compiled for.
+std::string simd_target() {
+  const int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
+  return hwy::TargetName(usable & -usable);
+}
+
+nlohmann::ordered_json environment() {
+  struct sysinfo info = {};
+  sysinfo(&info);
+  const dnnl_version_t* onednn = dnnl_version();
+  const int64_t memory = static_cast<int64_t>(info.totalram) * info.mem_unit;
+  return {{"version", LF_VERSION},
+          {"build", LF_BUILD_TYPE},
+          {"compiler", text("C++ ", __VERSION__)},
+          {"cpu", cpu_name()},
+          {"threads", omp_get_max_threads()},
+          {"simd", simd_target()},
+          {"memory_bytes", memory},
+          {"memory", format_bytes(memory)},
+          {"onednn", text(onednn->major, '.', onednn->minor, '.', onednn->patch)},
+          {"cuda", kHasCuda ? "built in" : "not built in; configure with -DLF_CUDA=ON"}};
+}
+
+}  // namespace
+
+void add_env(CLI::App& app, Outcome&) {
+  auto json = std::make_shared<bool>(false);
+  CLI::App* verb = app.add_subcommand("env", "Describe the build, the machine and the libraries.");
+  verb->add_flag("--json", *json, "One JSON object on standard output");
+  verb->callback([json] {
+    const nlohmann::ordered_json result = environment();
+    if (*json) {
+      std::printf("%s\n", result.dump().c_str());
+      return;
+    }
+    for (const auto& [key, value] : result.items()) {
+      if (key == "memory_bytes") continue;
+      std::printf("%-10s %s\n", key.c_str(),
+                  value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+    }
+  });
+}
+
+}  // namespace lf::cli

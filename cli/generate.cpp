@@ -1,0 +1,121 @@
+// longform generate RUN [--prompt TEXT | --input FILE.jsonl] [--length N] [--temperature X] [--json]
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/verbs.h"
+#include "core/files.h"
+#include "trainers/console.h"
+#include "trainers/generation.h"
+#include "trainers/opened_run.h"
+#include "trainers/tasks/char_lm_task.h"
+
+namespace lf::cli {
+namespace {
+
+struct Options {
+  std::string run, prompt, input, settings_file, checkpoint = "latest";
+  SamplingSettings sampling;
+  bool greedy = false, json = false;
+};
+
+struct Record {
+  std::string id, text;
+};
+
+std::vector<Record> read_records(const Options& options) {
+  if (options.input.empty()) return {{"0", options.prompt}};
+  std::ifstream file;
+  if (options.input != "-") {
+    file.open(options.input);
+    CHECK(file, "cannot read ", options.input);
+  }
+  std::istream& in = options.input == "-" ? std::cin : file;
+  std::vector<Record> records;
+  std::string line;
+  for (int64_t number = 1; std::getline(in, line); ++number) {
+    if (line.empty()) continue;
+    try {
+      const auto json = nlohmann::json::parse(line);
+      const auto& id = json.at("id");
+      records.push_back(
+          {id.is_string() ? id.get<std::string>() : id.dump(), json.at("text").get<std::string>()});
+    } catch (const nlohmann::json::exception& error) {
+      throw Error(text(options.input, ':', number, ": needed {\"id\", \"text\"}: ", error.what()));
+    }
+  }
+  CHECK(!records.empty(), options.input, " holds no record");
+  return records;
+}
+
+// The prompt's tokens; an empty prompt starts after a line end, or after a space where the alphabet has no
+// line ends.
+std::vector<int32_t> encode(const std::vector<uint8_t>& symbols, const std::string& prompt) {
+  const auto token_of = [&](uint8_t byte) {
+    const auto found = std::find(symbols.begin(), symbols.end(), byte);
+    return found == symbols.end() ? -1 : static_cast<int32_t>(found - symbols.begin());
+  };
+  if (prompt.empty()) return {token_of('\n') >= 0 ? token_of('\n') : std::max(token_of(' '), 0)};
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < prompt.size(); ++i) {
+    ids.push_back(token_of(static_cast<uint8_t>(prompt[i])));
+    if (ids.back() >= 0) continue;
+    throw UsageError(text("prompt: byte ", static_cast<int>(static_cast<uint8_t>(prompt[i])), " at position ",
+                          i, " is not among the ", symbols.size(), " symbols of the run's corpus"));
+  }
+  return ids;
+}
+
+void generate_all(Options options) {
+  Console console;
+  std::vector<std::string> warnings;
+  const OpenedRun run = open_run(options.run, options.checkpoint, {}, warnings);
+  for (const std::string& warning : warnings) console.message("warning: " + warning);
+  if (!options.settings_file.empty()) {
+    options.sampling = sampling_from_json(read_file(options.settings_file), options.sampling);
+  }
+  if (options.greedy) options.sampling.do_sample = false;
+  const auto& task = dynamic_cast<const CharLMTask&>(*run.task);
+  const TokenFile& corpus = *task.corpus().train;
+  uint64_t number = 0;
+  for (const Record& record : read_records(options)) {
+    CharLMDecoder decoder(task.model(), task.pattern());
+    const Generated result =
+        generate(decoder, encode(corpus.header().symbols, record.text), options.sampling, number++);
+    const std::string written = record.text + corpus.decode(result.ids);
+    if (options.json || !options.input.empty()) {
+      const nlohmann::ordered_json json = {
+          {"id", record.id}, {"output_ids", result.ids}, {"score", result.score}, {"text", written}};
+      std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    } else {
+      std::printf("%s\n", written.c_str());
+    }
+  }
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Outcome&) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("generate", "Write text with a run's model.");
+  verb->add_option("run", options->run, "Run folder")->required();
+  auto* prompt = verb->add_option("--prompt", options->prompt, "Text to go on from");
+  verb->add_option("--input", options->input,
+                   "JSONL of {\"id\", \"text\"}, one prompt a line; - is standard input")
+      ->excludes(prompt);
+  verb->add_option("--length", options->sampling.max_new_tokens, "Tokens to write (500)");
+  verb->add_option("--temperature", options->sampling.temperature, "Divides the logits (1)");
+  verb->add_option("--top-k", options->sampling.top_k, "Only the k most likely tokens; 0: all");
+  verb->add_option("--top-p", options->sampling.top_p, "Only the most likely tokens that sum up to p (1)");
+  verb->add_flag("--greedy", options->greedy, "Always the most likely token");
+  verb->add_option("--seed", options->sampling.seed, "The same seed writes the same text (1)");
+  verb->add_option("--generation", options->settings_file,
+                   "JSON of generation settings, named as in Hugging Face's");
+  verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");
+  verb->add_flag("--json", options->json, "JSONL records with id, output_ids, score and text");
+  verb->callback([options] { generate_all(*options); });
+}
+
+}  // namespace lf::cli

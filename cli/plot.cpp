@@ -1,0 +1,31 @@
+// longform plot RUN... --out FILE.svg
+#include <cstdio>
+
+#include "cli/verbs.h"
+#include "trainers/plot/run_curves.h"
+
+namespace lf::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> runs;
+  std::string out;
+};
+
+void plot(const Options& options) {
+  const std::string out = options.out.empty() ? options.runs.front() + "/curve.svg" : options.out;
+  plot_runs(options.runs, out);
+  std::printf("%s\n", out.c_str());
+}
+
+}  // namespace
+
+void add_plot(CLI::App& app, Outcome&) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("plot", "Draw the curves of one or more runs as SVG.");
+  verb->add_option("runs", options->runs, "Run folders")->required();
+  verb->add_option("--out", options->out, "SVG file (default: curve.svg in the first run)");
+  verb->callback([options] { plot(*options); });
+}
+
+}  // namespace lf::cli

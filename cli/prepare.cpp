@@ -1,0 +1,87 @@
+// longform prepare enwik8|text8|bytes [SOURCE] --out FOLDER [--newlines keep|strip] [--download]
+#include <cstdio>
+#include <filesystem>
+
+#include "cli/verbs.h"
+#include "core/check.h"
+#include "data/corpus.h"
+#include "data/download.h"
+#include "trainers/console.h"
+
+namespace lf::cli {
+namespace {
+
+struct Options {
+  std::string kind, source, out, newlines = "keep";
+  SplitFractions split;
+  bool official = false, download = false, json = false;
+};
+
+void report(const PreparedCorpus& corpus) {
+  std::printf("%s: %lld bytes%s, %zu symbols, newlines %s\n", corpus.source.c_str(),
+              static_cast<long long>(corpus.source_bytes), corpus.official ? ", the official file" : "",
+              corpus.symbols.size(), newlines_name(corpus.newlines).c_str());
+  const auto line = [](const char* name, const PreparedSplit& split) {
+    std::printf("  %-10s %12lld characters  %s\n", name, static_cast<long long>(split.tokens),
+                split.path.c_str());
+  };
+  line("train", corpus.train);
+  line("validation", corpus.validation);
+  line("test", corpus.test);
+}
+
+void prepare(Options options) {
+  Console console;
+  const CorpusProgress progress = [&](const std::string& phase, int64_t done, int64_t total) {
+    if (!console.live()) return;
+    Progress line;
+    line.stage = phase;
+    line.step = done;
+    line.total_steps = total;
+    console.progress(line);
+  };
+  const CorpusKind kind = parse_corpus_kind(options.kind);
+  if (options.source.empty() && !options.download) {
+    throw UsageError("prepare " + options.kind +
+                     ": name the file or zip, or fetch the official one with --download");
+  }
+  if (options.download) options.source = download_corpus(kind, options.out, progress);
+  CorpusRequest request;
+  request.source = options.source;
+  request.kind = kind;
+  request.newlines = parse_newlines(options.newlines);
+  request.split = options.split;
+  request.folder = options.out;
+  request.require_official = options.official;
+  request.progress = progress;
+  const PreparedCorpus corpus = prepare_corpus(request);
+  console.finish_line();
+  for (const std::string& warning : corpus.warnings) console.message("warning: " + warning);
+  if (options.json) {
+    std::printf("%s\n", corpus_json(corpus).c_str());
+  } else {
+    report(corpus);
+  }
+}
+
+}  // namespace
+
+void add_prepare(CLI::App& app, Outcome&) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      app.add_subcommand("prepare", "Turn a corpus into token files of a train, validation and test split.");
+  verb->add_option("kind", options->kind, "enwik8, text8 or bytes")->required();
+  verb->add_option("source", options->source, "Raw file, or zip archive with one member");
+  verb->add_option("--out", options->out, "Folder for the token files")->required();
+  verb->add_option("--newlines", options->newlines,
+                   "keep (default), or strip as the Transformer-XL pipeline does");
+  verb->add_option("--validation", options->split.validation,
+                   "Share of the bytes before the test split (0.05)");
+  verb->add_option("--test", options->split.test, "Share of the bytes at the end (0.05)");
+  verb->add_flag("--official", options->official, "Refuse anything but the published file");
+  verb->add_flag("--download", options->download, "Fetch the official archive into the folder first");
+  verb->add_flag("--json", options->json, "One JSON object on standard output");
+  verb->callback([options] { prepare(*options); });
+}
+
+}  // namespace lf::cli

@@ -1,0 +1,102 @@
+#include "trainers/attention_benchmark.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "core/random.h"
+#include "core/storage.h"
+
+namespace lf {
+namespace {
+
+double milliseconds_of(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+Tensor random_tensor(const Shape& shape, DType dtype, uint64_t stream) {
+  Tensor x = Tensor::empty(shape, DType::f32);
+  const RandomKey key{stream, 0, 0};
+  for (int64_t i = 0; i < x.elements(); ++i)
+    x.data<float>()[i] = 2 * uniform(key, static_cast<uint64_t>(i)) - 1;
+  return cast(x, dtype);
+}
+
+// All T x T scores, their probabilities and gradients: what `full` holds at its peak.
+double full_bytes(const AttentionBenchmark& s, int64_t length) {
+  const auto scores =
+      static_cast<double>(s.batch * s.heads) * static_cast<double>(length) * static_cast<double>(length);
+  return 4.0 * scores * static_cast<double>(size_of(s.dtype));
+}
+
+nlohmann::ordered_json measure(const AttentionBenchmark& s, const std::string& name, int64_t length,
+                               int64_t window) {
+  const AttentionImplementation implementation = parse_implementation(name);
+  const AttentionPattern pattern{
+      .left = window,
+      .right = s.causal ? 0 : window,
+      .dilation = std::vector<int32_t>(static_cast<size_t>(s.heads), static_cast<int32_t>(s.dilation)),
+      .key_mask = {},
+      .global_tokens = nullptr,
+      .dropout = {}};
+  const int64_t reach = std::min(window * s.dilation, length - 1), ahead = s.causal ? 0 : reach;
+  const Var qkv = Var::leaf(random_tensor({s.batch, length, 3, s.heads, s.head_width}, s.dtype, 1));
+  const DType parameter = s.dtype == DType::f64 ? DType::f64 : DType::f32;
+  const RelativeTerm term{Var::leaf(random_tensor({s.heads, s.head_width}, parameter, 2)),
+                          Var::leaf(random_tensor({s.heads, s.head_width}, parameter, 3)),
+                          Var::leaf(random_tensor({reach + ahead + 1, s.heads, s.head_width}, s.dtype, 4)),
+                          ahead};
+  const RelativeTerm* relative = s.relative ? &term : nullptr;
+  const Tensor cotangent = random_tensor({s.batch, length, s.heads, s.head_width}, s.dtype, 5);
+  double forward = INFINITY, backward = INFINITY;
+  reset_peak_memory(Device::cpu);
+  for (int64_t repeat = 0; repeat < s.repeats; ++repeat) {
+    Var y;
+    forward = std::min(forward, milliseconds_of([&] {
+                         y = implementation == AttentionImplementation::fused
+                                 ? window_attention(qkv, pattern, relative)
+                                 : composed_attention(implementation, qkv, pattern, relative);
+                       }));
+    backward = std::min(backward, milliseconds_of([&] { tape().backward(y, cotangent); }));
+    for (const Var* v : {&qkv, &term.u, &term.v, &term.r}) v->gradient()->sum = {};
+  }
+  return {{"implementation", name},
+          {"length", length},
+          {"window", window},
+          {"dtype", lf::name(s.dtype)},
+          {"forward_ms", forward},
+          {"backward_ms", backward},
+          {"peak_bytes", memory_use(Device::cpu).peak}};
+}
+
+}  // namespace
+
+AttentionImplementation parse_implementation(const std::string& name) {
+  if (name == "fused") return AttentionImplementation::fused;
+  if (name == "chunks") return AttentionImplementation::chunks;
+  if (name == "loop") return AttentionImplementation::loop;
+  if (name == "full") return AttentionImplementation::full;
+  throw UsageError("implementation is " + name + "; needed fused, chunks, loop or full");
+}
+
+nlohmann::ordered_json run_attention_benchmark(
+    const AttentionBenchmark& settings, const std::function<void(const nlohmann::ordered_json&)>& done) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const std::string& name : settings.implementations) {
+    for (const int64_t window : settings.windows) {
+      for (const int64_t length : settings.lengths) {
+        if (name == "full" && full_bytes(settings, length) > static_cast<double>(settings.most_bytes)) break;
+        release_cached_memory(Device::cpu);
+        rows.push_back(measure(settings, name, length, window));
+        done(rows.back());
+        const double seconds =
+            (rows.back()["forward_ms"].get<double>() + rows.back()["backward_ms"].get<double>()) / 1000;
+        if (seconds > settings.most_seconds) break;
+      }
+    }
+  }
+  return rows;
+}
+
+}  // namespace lf
