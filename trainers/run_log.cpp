@@ -84,8 +84,8 @@ std::vector<LogRecord> read_run_log(const std::string& path) {
   std::vector<LogRecord> records;
   std::string line;
   for (int64_t number = 1; std::getline(file, line); ++number) {
-    if (file.eof())
-      break;  // no newline after it: the torn line of a crash, or a line being written right now
+    // No newline after it: the torn line of a crash, or a line that is being written right now.
+    if (file.eof()) break;
     json fields = json::parse(line, nullptr, /*allow_exceptions=*/false);
     CHECK(fields.is_object(), path, ":", number, ": expected one JSON object on the line, got \"",
           std::string_view(line).substr(0, 60), "\"");
