@@ -260,6 +260,11 @@ HWY_INLINE void backward_block(const BackwardCall<Element>& call, const Attentio
   using F = Accumulator<Element>;
   const int64_t K = call.plan.shape().K, rows = std::min(sizes.block_rows, task.end - block_query);
   const bool any = pack_gradients(call, task, sizes, buffers, block_query, rows);
+  const int64_t next = block_query + rows;
+  prefetch_tokens(call.inputs.q, task, K, next, next + rows);
+  prefetch_tokens(call.context, task, K, next, next + rows);
+  prefetch_tokens(call.dcontext, task, K, next, next + rows);
+  prefetch_tokens(call.dq, task, K, block_query, next);
   if (any) {
     pack_queries(call.plan, task, sizes, call.inputs, block_query, rows,
                  PackedQueries<F>{buffers.content, buffers.position});
@@ -296,6 +301,8 @@ HWY_INLINE void store_key_gradients(const BackwardCall<Element>& call, const Att
     const int64_t key = task.key_begin() + n, token = task.token(key);
     const bool shared =
         (task.has_before && key < task.begin + task.right) || (task.has_after && key >= task.end - task.left);
+    prefetch_tokens(call.dk, task, K, key + kPrefetchRows, key + kPrefetchRows + 1);
+    prefetch_tokens(call.dv, task, K, key + kPrefetchRows, key + kPrefetchRows + 1);
     Element* const dk = call.dk.row(task.b, token, head);
     Element* const dv = call.dv.row(task.b, token, head);
     if (odd && shared) {

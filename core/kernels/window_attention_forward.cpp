@@ -117,6 +117,8 @@ HWY_INLINE void forward_block(const ForwardCall<Element>& call, const AttentionT
   const int64_t K = call.plan.shape().K, rows = std::min(sizes.block_rows, task.end - block_query);
   const PackedQueries<F> queries{buffers.content, buffers.position};
   pack_queries(call.plan, task, sizes, call.inputs, block_query, rows, queries);
+  prefetch_tokens(call.inputs.q, task, K, block_query + rows, block_query + 2 * rows);
+  prefetch_tokens(call.context, task, K, block_query, block_query + rows);
   for (int64_t row = 0; row < rows; row += kTileRows) {
     const Tile tile(task, sizes, block_query, row, lanes_of<F>());
     tile_scores(sizes, buffers.keys, tile, K, queries, buffers.strip);

@@ -24,6 +24,7 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+inline constexpr int64_t kPrefetchRows = 16;  // far enough ahead to hide the latency of memory
 inline constexpr double kLog2E = 1.4426950408889634074;
 inline constexpr double kLn2 = 0.69314718055994530942;
 
@@ -32,11 +33,21 @@ HWY_INLINE int64_t lanes_of() {
   return static_cast<int64_t>(hn::Lanes(hn::ScalableTag<F>()));
 }
 
+// Prefetches tokens [begin, end) of the task's sequence, as far as they exist.
+template <class Element>
+HWY_INLINE void prefetch_tokens(TokenView<Element> view, const AttentionTask& task, int64_t K, int64_t begin,
+                                int64_t end) {
+  for (int64_t i = begin; i < std::min(end, task.length); ++i) {
+    prefetch_row(view.row(task.b, task.token(i), task.h * K), K);
+  }
+}
+
 template <class Element, class F>
 HWY_INLINE void pack_rows(TokenView<const Element> view, const AttentionTask& task, const SegmentSizes& sizes,
                           int64_t K, F* rows) {
   for (int64_t n = 0; n < sizes.key_count; ++n) {
-    const int64_t token = task.token(task.key_begin() + n);
+    const int64_t key = task.key_begin() + n, token = task.token(key);
+    prefetch_tokens(view, task, K, key + kPrefetchRows, key + kPrefetchRows + 1);
     load_row(view.row(task.b, token, task.h * K), rows + n * sizes.width, K, sizes.width);
   }
   clear(rows + sizes.key_count * sizes.width, (sizes.keys - sizes.key_count) * sizes.width);
