@@ -1,5 +1,6 @@
 // longform bench attention|train|generate [--json]
 #include <omp.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -19,6 +20,13 @@ namespace lf::cli {
 namespace {
 
 using nlohmann::ordered_json;
+
+// The most memory this process has had resident, code and libraries included.
+int64_t peak_resident_bytes() {
+  struct rusage usage = {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -122,7 +130,8 @@ void bench_train(const TrainOptions& options) {
                                {"seconds_best", seconds.front()},
                                {"seconds_median", seconds[seconds.size() / 2]},
                                {"tokens_per_second", static_cast<double>(targets) / seconds.front()},
-                               {"peak_bytes", memory_use(Device::cpu).peak}};
+                               {"peak_bytes", memory_use(Device::cpu).peak},
+                               {"peak_rss_bytes", peak_resident_bytes()}};
   if (options.json) {
     std::printf("%s\n", result.dump().c_str());
     return;

@@ -1,0 +1,73 @@
+"""Runs Longform and its PyTorch peers in turn and compares the best times; bench/compare is the way to call it."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+STEP_CONFIG = "bench/char_lm_step.yaml"
+
+
+def run_json(command):
+    """The last line of the command's standard output as JSON."""
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{result.stderr[-2000:]}")
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def our_attention(program, backward):
+    rows = run_json([program, "bench", "attention", "--length", "4096", "--window", "256", "--repeats", "10", "--json"])
+    row = rows[0]
+    seconds = row["forward_ms"] / 1000 + (row["backward_ms"] / 1000 if backward else 0)
+    return {"seconds": seconds, "peak_bytes": row["peak_bytes"]}
+
+
+def our_step(program, window):
+    result = run_json([program, "bench", "train", STEP_CONFIG, "--set", f"stages.list.0.windows={window}", "--steps", "4", "--json"])
+    return {"seconds": result["seconds_best"], "peak_rss_bytes": result["peak_rss_bytes"]}
+
+
+def peer(name, *options):
+    result = run_json([sys.executable, f"bench/peers/{name}.py", *options])
+    return {"seconds": result["seconds_best"], "peak_rss_bytes": result["peak_rss_bytes"], "conditions": result["conditions"]}
+
+
+def comparisons(program):
+    """Name, least ratio wanted, ours, theirs."""
+    yield ("attention forward + backward, T=4,096, window 513, against transformers' sliding chunks", 8.0,
+           lambda: our_attention(program, True), lambda: peer("hf_sliding_chunks", "--backward"))
+    yield ("attention forward, T=4,096, window 513, against compiled FlexAttention", 1.5,
+           lambda: our_attention(program, False), lambda: peer("flex_attention"))
+    for window, wanted in ((32, 1.1), (512, 2.0)):
+        yield (f"training step, small CharLM, T=2,048, window {window}, against compiled blocked PyTorch", wanted,
+               lambda window=window: our_step(program, window),
+               lambda window=window: peer("char_lm_step", "--window", str(window), "--repeats", "4"))
+
+
+def best(measurements):
+    return min(measurements, key=lambda m: m["seconds"])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    results = []
+    print(f"{'ours':>10} {'theirs':>10} {'ratio':>7} {'wanted':>7}")
+    for name, wanted, ours, theirs in comparisons(options.program):
+        pairs = [(ours(), theirs()) for _ in range(options.rounds)]
+        mine, other = best([p[0] for p in pairs]), best([p[1] for p in pairs])
+        ratio = other["seconds"] / mine["seconds"]
+        results.append({"comparison": name, "ratio": ratio, "wanted": wanted, "ours": mine, "theirs": other,
+                        "all_seconds": [[p[0]["seconds"], p[1]["seconds"]] for p in pairs]})
+        print(f"{mine['seconds']:>9.3f}s {other['seconds']:>9.3f}s {ratio:>7.2f} {wanted:>7.1f}  {name}", flush=True)
+    environment = run_json([options.program, "env", "--json"])
+    with open(options.out, "w", encoding="utf-8") as file:
+        json.dump({"environment": environment, "rounds": options.rounds, "results": results}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
