@@ -46,7 +46,11 @@ TEST(ConfigFiles, EveryOneLoadsSaysWhatItIsAndPrintsBack) {
     EXPECT_EQ(parse(to_yaml(config)), config);
     EXPECT_FALSE(resolved_stages(config).empty());
     EXPECT_EQ(contents(path).front(), '#');
-    EXPECT_NE(contents(path).find("ublished"), std::string::npos);
+    const bool of_the_paper = path.find("wik8_") != path.npos || path.find("ext8_") != path.npos ||
+                              path.find("/ablations/") != path.npos;
+    if (of_the_paper) {
+      EXPECT_NE(contents(path).find("\n# Published: "), std::string::npos);
+    }
   }
 }
 
