@@ -16,10 +16,10 @@ Generated from the field lists in `trainers/config/` by `longform check --write-
 A run is described by one YAML file. Keys that are left out have the default below; an unknown, repeated or
 contradictory key is an error with file, line and column, and all errors are reported at once.
 
-- `include: base.yaml` (a name or a list of names, relative to the including file) reads other files first. Later
-  keys override earlier ones; sections are merged key by key; lists are replaced as a whole.
-- `--set section.key=value` overrides one key: `--set stages.count=3`, `--set stages.list.0.steps=100` (elements
-  are counted from 0), `--set data.split=[0.8,0.1,0.1]`.
+- `include: base.yaml` (a name or a list of names, relative to the including file) reads other files first.
+  Later keys override earlier ones; sections are merged key by key; lists are replaced as a whole.
+- `--set section.key=value` overrides one key: `--set stages.count=3`, `--set data.split=[0.8,0.1,0.1]`,
+  `--set stages.list.0.steps=100` (elements are counted from 0).
 - The run folder's `config.yaml` has every key written out and starts the same run again.
 - [config.schema.json](config.schema.json) lets an editor complete and check keys: begin a file with
   `# yaml-language-server: $schema=PATH/docs/config.schema.json`.
