@@ -61,17 +61,18 @@ void check_pattern(const char* op, const Sizes& s, const AttentionPattern& p) {
   if (p.global_tokens) check_global_tokens(op, s, *p.global_tokens);
 }
 
-void check_relative(const Sizes& s, const AttentionPattern& p, const RelativeTerm& r, DType dtype) {
+void check_relative(const char* op, const Sizes& s, const AttentionPattern& p, const RelativeTerm& r,
+                    DType dtype) {
   const int64_t reach = p.dilation.empty() ? 1 : *std::max_element(p.dilation.begin(), p.dilation.end());
   const int64_t behind = std::min(p.left * reach, s.T - 1), ahead = std::min(p.right * reach, s.T - 1);
-  CHECK(r.r.shape().rank() == 3 && r.r.dim(1) == s.H && r.r.dim(2) == s.K && r.r.dtype() == dtype,
-        "window_attention: r is ", r.r.shape(), ' ', name(r.r.dtype()), ", needed (distances, ", s.H, ", ",
-        s.K, ") ", name(dtype));
-  CHECK(r.zero_row >= ahead && r.r.dim(0) > r.zero_row + behind, "window_attention: r has ", r.r.dim(0),
+  CHECK(r.r.shape().rank() == 3 && r.r.dim(1) == s.H && r.r.dim(2) == s.K && r.r.dtype() == dtype, op,
+        ": r is ", r.r.shape(), ' ', name(r.r.dtype()), ", needed (distances, ", s.H, ", ", s.K, ") ",
+        name(dtype));
+  CHECK(r.zero_row >= ahead && r.r.dim(0) > r.zero_row + behind, op, ": r has ", r.r.dim(0),
         " rows with distance 0 in row ", r.zero_row, "; distances -", ahead, " to ", behind, " are needed");
   const Shape bias{s.H, s.K};
-  CHECK(r.u.shape() == bias && r.v.shape() == bias, "window_attention: u and v are ", r.u.shape(), " and ",
-        r.v.shape(), ", needed ", bias);
+  CHECK(r.u.shape() == bias && r.v.shape() == bias, op, ": u and v are ", r.u.shape(), " and ", r.v.shape(),
+        ", needed ", bias);
 }
 
 // The three views of a packed (B, T, 3, H, K) tensor, or of three separate ones.
@@ -137,7 +138,7 @@ Var attend(const std::vector<Var>& inputs, const Sizes& s, const AttentionPatter
            const RelativeTerm* relative) {
   const DType dtype = inputs[0].dtype();
   check_pattern("window_attention", s, pattern);
-  if (relative) check_relative(s, pattern, *relative, dtype);
+  if (relative) check_relative("window_attention", s, pattern, *relative, dtype);
   std::vector<Tensor> tensors;
   for (const Var& input : inputs) tensors.push_back(input.value());
   RelativeTensors terms;
@@ -162,12 +163,23 @@ Var attend(const std::vector<Var>& inputs, const Sizes& s, const AttentionPatter
   });
 }
 
+Sizes sizes_of(const char* who, const Var& qkv) {
+  CHECK(qkv.shape().rank() == 5 && qkv.dim(2) == 3, who, ": qkv is ", qkv.shape(),
+        ", needed (B, T, 3, H, K)");
+  return {qkv.dim(0), qkv.dim(1), qkv.dim(3), qkv.dim(4)};
+}
+
 }  // namespace
 
+void check_attention(const char* who, const Var& qkv, const AttentionPattern& pattern,
+                     const RelativeTerm* relative) {
+  const Sizes s = sizes_of(who, qkv);
+  check_pattern(who, s, pattern);
+  if (relative) check_relative(who, s, pattern, *relative, qkv.dtype());
+}
+
 Var window_attention(const Var& qkv, const AttentionPattern& pattern, const RelativeTerm* relative) {
-  CHECK(qkv.shape().rank() == 5 && qkv.dim(2) == 3, "window_attention: qkv is ", qkv.shape(),
-        ", needed (B, T, 3, H, K)");
-  return attend({qkv}, {qkv.dim(0), qkv.dim(1), qkv.dim(3), qkv.dim(4)}, pattern, relative);
+  return attend({qkv}, sizes_of("window_attention", qkv), pattern, relative);
 }
 
 Var window_attention(const Var& q, const Var& k, const Var& v, const AttentionPattern& pattern,

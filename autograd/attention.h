@@ -34,4 +34,8 @@ struct RelativeTerm {
   int64_t zero_row = 0;
 };
 
+// Throws Error naming `who` unless the pattern and the relative term (null: none) fit qkv (B, T, 3, H, K).
+void check_attention(const char* who, const Var& qkv, const AttentionPattern& pattern,
+                     const RelativeTerm* relative);
+
 }  // namespace lf

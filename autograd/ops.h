@@ -49,6 +49,13 @@ Var slice(const Var& x, int64_t begin, int64_t end);  // rows of the first axis
 Var gather_columns(const Var& x, const Tensor& index, double fill = 0.0);
 Var swap_axes(const Var& x, int64_t axis);  // exchanges axis and axis + 1
 
+// --- diagonals: banded products, one diagonal at a time; a, b, x (G,K,T), offsets[c][g] for diagonal c ---
+using Diagonals = std::vector<std::vector<int64_t>>;
+// y[c][g][t] = sum over k of a[g][k][t] b[g][k][t + offsets[c][g]], zero outside [0, T) -> (C,G,T)
+Var diagonal_products(const Var& a, const Var& b, const Diagonals& offsets);
+// y[g][k][t] = sum over c of w[c][g][t] x[g][k][t + offsets[c][g]]; w (C,G,T) -> (G,K,T)
+Var diagonal_sums(const Var& w, const Var& x, const Diagonals& offsets);
+
 // --- attention: see autograd/attention.h ---
 // One joint softmax over window and global keys. qkv (B, T, 3, H, K) -> context (B, T, H, K).
 Var window_attention(const Var& qkv, const AttentionPattern& pattern, const RelativeTerm* relative = nullptr);

@@ -129,6 +129,15 @@ std::vector<OpCase> row_cases() {
   };
 }
 
+// diagonal_products (or diagonal_sums) of tensors (G, K, T).
+OpCase diagonals_case(const char* name, Shape x, Diagonals offsets, bool products, bool large = false) {
+  const Shape weights{static_cast<int64_t>(offsets.size()), x[0], x[2]};
+  if (products) {
+    return {name, {{x}, {x}}, [=](In in, DType) { return diagonal_products(in[0], in[1], offsets); }, large};
+  }
+  return {name, {{weights}, {x}}, [=](In in, DType) { return diagonal_sums(in[0], in[1], offsets); }, large};
+}
+
 std::vector<OpCase> moving_cases() {
   const auto look_up = [](const char* name, Shape table, Tensor ids, bool large = false) {
     return OpCase{name,
@@ -168,6 +177,11 @@ std::vector<OpCase> moving_cases() {
       {"swap_axes", {{{2, 3, 4}}}, [](In x, DType) { return swap_axes(x[0], 0); }},
       {"swap_axes_inside", {{{2, 3, 5, 2}}}, [](In x, DType) { return swap_axes(x[0], 1); }},
       {"swap_axes_last", {{{2, 3, 5}}}, [](In x, DType) { return swap_axes(x[0], 1); }},
+      diagonals_case("diagonal_products", {4, 3, 7}, {{0, 0, 0, 0}, {-2, 1, 9, -6}, {6, -1, -7, 2}}, true),
+      diagonals_case("diagonal_products_of_one", {1, 1, 1}, {{0}}, true),
+      diagonals_case("diagonal_sums", {4, 3, 7}, {{0, 0, 0, 0}, {-2, 1, 9, -6}, {6, -1, -7, 2}}, false),
+      diagonals_case("diagonal_products_large", {3, 20, 301}, {{-9, 3, 0}, {0, 0, 1}}, true, true),
+      diagonals_case("diagonal_sums_large", {3, 20, 301}, {{-9, 3, 0}, {0, 0, 1}}, false, true),
       {"swap_axes_large", {{{31, 65, 7, 3}}}, [](In x, DType) { return swap_axes(x[0], 1); }, true},
   };
 }

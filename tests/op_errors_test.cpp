@@ -95,6 +95,16 @@ TEST(OpErrors, Moves) {
                     "gather_columns: index -2 is outside the 4 columns of x");
 }
 
+TEST(OpErrors, Diagonals) {
+  EXPECT_ERROR_TEXT(
+      diagonal_products(zeros({2, 3, 4}), zeros({2, 3, 5}), {{0, 0}}),
+      "diagonal_products: (2, 3, 4) f32 and (2, 3, 5) f32; needed one shape (G, K, T) and one dtype");
+  EXPECT_ERROR_TEXT(diagonal_products(zeros({2, 3, 4}), zeros({2, 3, 4}), {{0, 0, 0}}),
+                    "diagonal_products: 3 offsets for 2 groups");
+  EXPECT_ERROR_TEXT(diagonal_sums(zeros({2, 2, 4}), zeros({2, 3, 4}), {{0, 0}}),
+                    "diagonal_sums: w is (2, 2, 4) f32, x (2, 3, 4) f32; needed w (1, 2, 4)");
+}
+
 AttentionPattern window(int64_t left, int64_t right) {
   AttentionPattern pattern;
   pattern.left = left, pattern.right = right;

@@ -1,0 +1,309 @@
+// Letters: B batch, T tokens, H heads, K head width; N is T, or T rounded up to whole blocks. Everything runs
+// on tensors (H, B, K, N): heads first, tokens last. A row of scores (H, B, N, C) has one column per key that
+// its query may see; `ColumnKeys` says which key that is.
+#include "layers/composed_attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/parallel.h"
+
+namespace lf {
+namespace {
+
+struct Sizes {
+  int64_t B, T, H, K, N;
+};
+
+// The key of every column of scores. Dense: column j is key j. Otherwise the first columns are the batch
+// row's global keys, the others the diagonals of the band.
+class ColumnKeys {
+ public:
+  ColumnKeys(const Sizes& s, const AttentionPattern& pattern, bool dense);
+
+  int64_t columns() const { return dense_ ? s_.T : globals_ + left_ + right_ + 1; }
+  int64_t left() const { return left_; }
+  int64_t right() const { return right_; }
+  int64_t globals() const { return globals_; }  // the most of any batch row; 0 if dense
+  int64_t dilation(int64_t h) const {
+    return pattern_.dilation.empty() ? 1 : pattern_.dilation[static_cast<size_t>(h)];
+  }
+  // The global keys of every row, -1 where a row has fewer.
+  int64_t global_key(int64_t b, int64_t column) const;
+  bool is_global(int64_t b, int64_t t) const { return flag(is_global_, b, t); }
+  // The key that query t sees in this column, or -1.
+  int64_t key(int64_t h, int64_t b, int64_t t, int64_t column) const;
+
+  // A gather_columns index of f(h, b, t, column, key) for every row, as few rows as differ.
+  template <class F>
+  Tensor index(bool every_row, F&& f) const;
+
+ private:
+  bool flag(const std::vector<char>& flags, int64_t b, int64_t t) const {
+    return flags[static_cast<size_t>(b * s_.T + t)] != 0;
+  }
+  bool is_valid(int64_t b, int64_t t) const { return t >= 0 && t < s_.T && flag(is_valid_, b, t); }
+
+  Sizes s_;
+  const AttentionPattern& pattern_;
+  bool dense_;
+  int64_t left_, right_, globals_ = 0;
+  std::vector<char> is_valid_, is_global_;  // (B, T)
+};
+
+ColumnKeys::ColumnKeys(const Sizes& s, const AttentionPattern& pattern, bool dense)
+    : s_(s),
+      pattern_(pattern),
+      dense_(dense),
+      left_(std::min(pattern.left, s.T - 1)),
+      right_(std::min(pattern.right, s.T - 1)),
+      is_valid_(static_cast<size_t>(s.B * s.T), 1),
+      is_global_(static_cast<size_t>(s.B * s.T), 0) {
+  if (pattern.key_mask.defined()) {
+    const uint8_t* mask = pattern.key_mask.data<uint8_t>();
+    std::copy_n(mask, s.B * s.T, is_valid_.begin());
+  }
+  if (!pattern.global_tokens) return;
+  const auto& [offsets, positions] = *pattern.global_tokens;
+  for (int64_t b = 0; b < s.B; ++b) {
+    const int64_t first = offsets[static_cast<size_t>(b)], last = offsets[static_cast<size_t>(b + 1)];
+    if (!dense) globals_ = std::max(globals_, last - first);
+    for (int64_t n = first; n < last; ++n) {
+      is_global_[static_cast<size_t>(b * s.T + positions[static_cast<size_t>(n)])] = 1;
+    }
+  }
+}
+
+int64_t ColumnKeys::global_key(int64_t b, int64_t column) const {
+  const auto& [offsets, positions] = *pattern_.global_tokens;
+  const int64_t n = offsets[static_cast<size_t>(b)] + column;
+  return n < offsets[static_cast<size_t>(b + 1)] ? positions[static_cast<size_t>(n)] : -1;
+}
+
+int64_t ColumnKeys::key(int64_t h, int64_t b, int64_t t, int64_t column) const {
+  if (!is_valid(b, t) || is_global(b, t)) return -1;
+  if (column < globals_) {
+    const int64_t j = global_key(b, column);
+    return is_valid(b, j) ? j : -1;
+  }
+  if (!dense_) {
+    const int64_t j = t + dilation(h) * (column - globals_ - left_);
+    return is_valid(b, j) && !is_global(b, j) ? j : -1;
+  }
+  if (!is_valid(b, column)) return -1;
+  const int64_t distance = column - t, steps = distance / dilation(h);
+  const bool in_band = distance % dilation(h) == 0 && -left_ <= steps && steps <= right_;
+  return in_band || is_global(b, column) ? column : -1;
+}
+
+template <class F>
+Tensor ColumnKeys::index(bool every_row, F&& f) const {
+  const bool heads_differ = !std::all_of(pattern_.dilation.begin(), pattern_.dilation.end(),
+                                         [&](int32_t D) { return D == pattern_.dilation[0]; });
+  const bool batches_differ = pattern_.key_mask.defined() || pattern_.global_tokens;
+  const int64_t H = every_row || heads_differ ? s_.H : 1;
+  const int64_t B = every_row || heads_differ || batches_differ ? s_.B : 1;
+  Tensor result = Tensor::empty({H * B * s_.N, columns()}, DType::i32);
+  parallel_for(result.dim(0), 64, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t t = row % s_.N, b = row / s_.N % B, h = row / s_.N / B;
+      int32_t* out = result.data<int32_t>() + row * columns();
+      for (int64_t c = 0; c < columns(); ++c) out[c] = static_cast<int32_t>(f(h, b, t, c, key(h, b, t, c)));
+    }
+  });
+  return result;
+}
+
+// A gather_columns index with one row per a in [0, rows): f(a, column), made -1 outside [0, limit).
+template <class F>
+Tensor simple_index(int64_t rows, int64_t columns, int64_t limit, F&& f) {
+  Tensor result = Tensor::empty({rows, columns}, DType::i32);
+  for (int64_t a = 0; a < rows; ++a) {
+    for (int64_t c = 0; c < columns; ++c) {
+      const int64_t from = f(a, c);
+      result.data<int32_t>()[a * columns + c] = static_cast<int32_t>(from >= 0 && from < limit ? from : -1);
+    }
+  }
+  return result;
+}
+
+// Columns [begin, begin + count) of x; columns that x lacks are zero.
+Var columns_of(const Var& x, int64_t begin, int64_t count) {
+  if (begin == 0 && count == x.dim(-1)) return x;
+  return gather_columns(x, simple_index(1, count, x.dim(-1), [=](int64_t, int64_t c) { return begin + c; }));
+}
+
+// (B, T, H K) -> (H, B, K, N)
+Var heads_first(const Var& x, const Sizes& s) {
+  const Var tokens_last = reshape(swap_axes(x, 1), {s.B, s.H, s.K, s.T});
+  return columns_of(swap_axes(tokens_last, 0), 0, s.N);
+}
+
+// (H B, K, N) -> (B, T, H, K)
+Var tokens_first(const Var& x, const Sizes& s) {
+  const Var cut = columns_of(reshape(x, {s.H, s.B, s.K, s.N}), 0, s.T);
+  const Var batch_first = reshape(swap_axes(cut, 0), {s.B, s.H * s.K, s.T});
+  return reshape(swap_axes(batch_first, 1), {s.B, s.T, s.H, s.K});
+}
+
+struct Operands {
+  Var q, k, v;          // (H B, K, N), q already divided by sqrt(K)
+  Var relative_scores;  // (H B, N, rows of r), undefined without relative positions
+  int64_t zero_row = 0;
+};
+
+Operands prepare(const Var& qkv, const Sizes& s, const RelativeTerm* relative) {
+  const Var parts = swap_axes(swap_axes(qkv, 1), 0);  // (3, B, T, H, K)
+  const auto part = [&](int64_t i) { return reshape(slice(parts, i, i + 1), {s.B, s.T, s.H * s.K}); };
+  const auto ready = [&](const Var& x) { return reshape(heads_first(x, s), {s.H * s.B, s.K, s.N}); };
+  const Var q = scale(part(0), 1 / std::sqrt(static_cast<double>(s.K)));
+  Operands result{q, ready(part(1)), ready(part(2)), {}, 0};
+  if (relative) {
+    const auto biased = [&](const Var& bias) {
+      const Var flat = scale(reshape(bias, {s.H * s.K}), 1 / std::sqrt(static_cast<double>(s.K)));
+      return add_bias(q, flat);
+    };
+    const Var position = swap_axes(heads_first(biased(relative->v), s), 2);  // (H, B, N, K)
+    const Var scores =
+        matmul(reshape(position, {s.H, s.B * s.N, s.K}), false, swap_axes(relative->r, 0), true);
+    result.relative_scores = reshape(scores, {s.H * s.B, s.N, relative->r.dim(0)});
+    result.zero_row = relative->zero_row;
+    result.q = biased(relative->u);
+  }
+  result.q = ready(result.q);
+  return result;
+}
+
+// Keeps the probabilities that the fused kernel keeps: its decision element is ((b H + h) T + t) T + key.
+Var drop_probabilities(const Var& probabilities, const ColumnKeys& keys, const Sizes& s,
+                       const Dropout& drop) {
+  if (!drop.active()) return probabilities;
+  const uint32_t threshold = dropout_threshold(drop.probability);
+  const auto kept = [&](int64_t h, int64_t b, int64_t t, int64_t c, int64_t key) -> int64_t {
+    if (key < 0) return -1;
+    const auto element = static_cast<uint64_t>(((b * s.H + h) * s.T + t) * s.T + key);
+    return dropout_bits(philox(drop.key, element / 8), element) >= threshold ? c : -1;
+  };
+  return scale(gather_columns(probabilities, keys.index(true, kept)), 1 / (1 - drop.probability));
+}
+
+// Content scores (H B, N, columns) -> probabilities: relative term, hidden columns, softmax, dropout.
+Var probabilities_of(Var scores, const Operands& in, const ColumnKeys& keys, const Sizes& s,
+                     const Dropout& drop) {
+  if (in.relative_scores.defined()) {
+    const Tensor distance = keys.index(false, [&](int64_t, int64_t b, int64_t t, int64_t, int64_t key) {
+      return key < 0 || keys.is_global(b, key) ? -1 : in.zero_row + t - key;
+    });
+    scores = add(scores, gather_columns(in.relative_scores, distance));
+  }
+  const Tensor seen =
+      keys.index(false, [](int64_t, int64_t, int64_t, int64_t c, int64_t key) { return key < 0 ? -1 : c; });
+  const Var visible = gather_columns(scores, seen, -std::numeric_limits<double>::infinity());
+  return drop_probabilities(softmax(visible), keys, s, drop);
+}
+
+// The columns of the global keys of x (H B, K, N) -> (H B, K, globals); zero where a row has fewer.
+Var global_columns(const Var& x, const ColumnKeys& keys, const Sizes& s) {
+  return gather_columns(x, simple_index(s.B * s.K, keys.globals(), s.T, [&](int64_t row, int64_t column) {
+                          return keys.global_key(row / s.K, column);
+                        }));
+}
+
+// Attention over [global keys | band]: band_scores() -> (H B, N, diagonals) and band_context(probabilities of
+// the same shape) -> (H B, K, N) are what the implementations differ in.
+template <class BandScores, class BandContext>
+Var attend_to_band(const Operands& in, const ColumnKeys& keys, const Sizes& s, const Dropout& drop,
+                   BandScores&& band_scores, BandContext&& band_context) {
+  const int64_t globals = keys.globals(), diagonals = keys.columns() - globals;
+  Var scores = band_scores();
+  if (globals) {
+    const Var dense = matmul(in.q, true, global_columns(in.k, keys, s), false);
+    scores = add(columns_of(dense, 0, keys.columns()), columns_of(scores, -globals, keys.columns()));
+  }
+  const Var probabilities = probabilities_of(scores, in, keys, s, drop);
+  const Var context = band_context(columns_of(probabilities, globals, diagonals));
+  if (!globals) return context;
+  return add(context,
+             matmul(global_columns(in.v, keys, s), false, columns_of(probabilities, 0, globals), true));
+}
+
+Var full_attention(const Operands& in, const AttentionPattern& pattern, const Sizes& s) {
+  const ColumnKeys keys(s, pattern, true);
+  const Var scores = matmul(in.q, true, in.k, false);  // (H B, T, T)
+  return matmul(in.v, false, probabilities_of(scores, in, keys, s, pattern.dropout), true);
+}
+
+Var loop_attention(const Operands& in, const AttentionPattern& pattern, const Sizes& s) {
+  const ColumnKeys keys(s, pattern, false);
+  Diagonals offsets;
+  for (int64_t step = -keys.left(); step <= keys.right(); ++step) {
+    offsets.emplace_back();
+    for (int64_t group = 0; group < s.H * s.B; ++group) {
+      offsets.back().push_back(step * keys.dilation(group / s.B));
+    }
+  }
+  const auto diagonals = static_cast<int64_t>(offsets.size()), rows = s.H * s.B * s.N;
+  return attend_to_band(
+      in, keys, s, pattern.dropout,
+      [&] {
+        const Var scores = reshape(diagonal_products(in.q, in.k, offsets), {diagonals, rows});
+        return reshape(swap_axes(scores, 0), {s.H * s.B, s.N, diagonals});
+      },
+      [&](const Var& probabilities) {
+        const Var by_diagonal = swap_axes(reshape(probabilities, {rows, diagonals}), 0);
+        return diagonal_sums(reshape(by_diagonal, {diagonals, s.H * s.B, s.N}), in.v, offsets);
+      });
+}
+
+// Blocks of `block` queries against the block + left + right keys that any of them sees; the band is a
+// sheared part of each product.
+Var chunk_attention(const Operands& in, const AttentionPattern& pattern, const Sizes& s, int64_t block) {
+  const ColumnKeys keys(s, pattern, false);
+  const int64_t groups = s.H * s.B, blocks = s.N / block, diagonals = keys.left() + keys.right() + 1;
+  const int64_t width = block + keys.left() + keys.right();
+  // x (groups, K, N) -> (groups blocks, K, columns): columns tokens from `before` ahead of every block.
+  const auto cut = [&](const Var& x, int64_t columns, int64_t before) {
+    const Tensor tokens = simple_index(1, blocks * columns, s.N, [&](int64_t, int64_t c) {
+      return c / columns * block + c % columns - before;
+    });
+    const Var copies = reshape(gather_columns(x, tokens), {groups, s.K, blocks, columns});
+    return reshape(swap_axes(copies, 1), {groups * blocks, s.K, columns});
+  };
+  return attend_to_band(
+      in, keys, s, pattern.dropout,
+      [&] {
+        const Var products = matmul(cut(in.q, block, 0), true, cut(in.k, width, keys.left()), false);
+        const Tensor band = simple_index(block, diagonals, width, [](int64_t a, int64_t c) { return a + c; });
+        return reshape(gather_columns(products, band), {groups, s.N, diagonals});
+      },
+      [&](const Var& probabilities) {
+        const Tensor sheared =
+            simple_index(block, width, diagonals, [](int64_t a, int64_t c) { return c - a; });
+        const Var wide = gather_columns(reshape(probabilities, {groups * blocks, block, diagonals}), sheared);
+        const Var context =
+            matmul(cut(in.v, width, keys.left()), false, wide, true);  // (groups blocks, K, block)
+        return reshape(swap_axes(reshape(context, {groups, blocks, s.K, block}), 1), {groups, s.K, s.N});
+      });
+}
+
+}  // namespace
+
+Var composed_attention(AttentionImplementation implementation, const Var& qkv,
+                       const AttentionPattern& pattern, const RelativeTerm* relative) {
+  using enum AttentionImplementation;
+  if (implementation == fused) return window_attention(qkv, pattern, relative);
+  check_attention("composed_attention", qkv, pattern, relative);
+  Sizes s{qkv.dim(0), qkv.dim(1), qkv.dim(3), qkv.dim(4), qkv.dim(1)};
+  if (implementation == full) return tokens_first(full_attention(prepare(qkv, s, relative), pattern, s), s);
+  if (implementation == loop) return tokens_first(loop_attention(prepare(qkv, s, relative), pattern, s), s);
+  for (const int32_t D : pattern.dilation) {
+    CHECK(D == 1, "composed_attention: chunks cannot dilate, got dilation ", D, "; fused, loop and full can");
+  }
+  const int64_t block =
+      std::clamp<int64_t>(std::max(pattern.left, pattern.right), 1, std::max<int64_t>(s.T, 1));
+  s.N = (s.T + block - 1) / block * block;
+  return tokens_first(chunk_attention(prepare(qkv, s, relative), pattern, s, block), s);
+}
+
+}  // namespace lf
