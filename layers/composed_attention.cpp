@@ -7,113 +7,10 @@
 #include <cmath>
 #include <limits>
 
-#include "core/parallel.h"
+#include "layers/column_keys.h"
 
 namespace lf {
 namespace {
-
-struct Sizes {
-  int64_t B, T, H, K, N;
-};
-
-// The key of every column of scores. Dense: column j is key j. Otherwise the first columns are the batch
-// row's global keys, the others the diagonals of the band.
-class ColumnKeys {
- public:
-  ColumnKeys(const Sizes& s, const AttentionPattern& pattern, bool dense);
-
-  int64_t columns() const { return dense_ ? s_.T : globals_ + left_ + right_ + 1; }
-  int64_t left() const { return left_; }
-  int64_t right() const { return right_; }
-  int64_t globals() const { return globals_; }  // the most of any batch row; 0 if dense
-  int64_t dilation(int64_t h) const {
-    return pattern_.dilation.empty() ? 1 : pattern_.dilation[static_cast<size_t>(h)];
-  }
-  // The global keys of every row, -1 where a row has fewer.
-  int64_t global_key(int64_t b, int64_t column) const;
-  bool is_global(int64_t b, int64_t t) const { return flag(is_global_, b, t); }
-  // The key that query t sees in this column, or -1.
-  int64_t key(int64_t h, int64_t b, int64_t t, int64_t column) const;
-
-  // A gather_columns index of f(h, b, t, column, key) for every row, as few rows as differ.
-  template <class F>
-  Tensor index(bool every_row, F&& f) const;
-
- private:
-  bool flag(const std::vector<char>& flags, int64_t b, int64_t t) const {
-    return flags[static_cast<size_t>(b * s_.T + t)] != 0;
-  }
-  bool is_valid(int64_t b, int64_t t) const { return t >= 0 && t < s_.T && flag(is_valid_, b, t); }
-
-  Sizes s_;
-  const AttentionPattern& pattern_;
-  bool dense_;
-  int64_t left_, right_, globals_ = 0;
-  std::vector<char> is_valid_, is_global_;  // (B, T)
-};
-
-ColumnKeys::ColumnKeys(const Sizes& s, const AttentionPattern& pattern, bool dense)
-    : s_(s),
-      pattern_(pattern),
-      dense_(dense),
-      left_(std::min(pattern.left, s.T - 1)),
-      right_(std::min(pattern.right, s.T - 1)),
-      is_valid_(static_cast<size_t>(s.B * s.T), 1),
-      is_global_(static_cast<size_t>(s.B * s.T), 0) {
-  if (pattern.key_mask.defined()) {
-    const uint8_t* mask = pattern.key_mask.data<uint8_t>();
-    std::copy_n(mask, s.B * s.T, is_valid_.begin());
-  }
-  if (!pattern.global_tokens) return;
-  const auto& [offsets, positions] = *pattern.global_tokens;
-  for (int64_t b = 0; b < s.B; ++b) {
-    const int64_t first = offsets[static_cast<size_t>(b)], last = offsets[static_cast<size_t>(b + 1)];
-    if (!dense) globals_ = std::max(globals_, last - first);
-    for (int64_t n = first; n < last; ++n) {
-      is_global_[static_cast<size_t>(b * s.T + positions[static_cast<size_t>(n)])] = 1;
-    }
-  }
-}
-
-int64_t ColumnKeys::global_key(int64_t b, int64_t column) const {
-  const auto& [offsets, positions] = *pattern_.global_tokens;
-  const int64_t n = offsets[static_cast<size_t>(b)] + column;
-  return n < offsets[static_cast<size_t>(b + 1)] ? positions[static_cast<size_t>(n)] : -1;
-}
-
-int64_t ColumnKeys::key(int64_t h, int64_t b, int64_t t, int64_t column) const {
-  if (!is_valid(b, t) || is_global(b, t)) return -1;
-  if (column < globals_) {
-    const int64_t j = global_key(b, column);
-    return is_valid(b, j) ? j : -1;
-  }
-  if (!dense_) {
-    const int64_t j = t + dilation(h) * (column - globals_ - left_);
-    return is_valid(b, j) && !is_global(b, j) ? j : -1;
-  }
-  if (!is_valid(b, column)) return -1;
-  const int64_t distance = column - t, steps = distance / dilation(h);
-  const bool in_band = distance % dilation(h) == 0 && -left_ <= steps && steps <= right_;
-  return in_band || is_global(b, column) ? column : -1;
-}
-
-template <class F>
-Tensor ColumnKeys::index(bool every_row, F&& f) const {
-  const bool heads_differ = !std::all_of(pattern_.dilation.begin(), pattern_.dilation.end(),
-                                         [&](int32_t D) { return D == pattern_.dilation[0]; });
-  const bool batches_differ = pattern_.key_mask.defined() || pattern_.global_tokens;
-  const int64_t H = every_row || heads_differ ? s_.H : 1;
-  const int64_t B = every_row || heads_differ || batches_differ ? s_.B : 1;
-  Tensor result = Tensor::empty({H * B * s_.N, columns()}, DType::i32);
-  parallel_for(result.dim(0), 64, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t t = row % s_.N, b = row / s_.N % B, h = row / s_.N / B;
-      int32_t* out = result.data<int32_t>() + row * columns();
-      for (int64_t c = 0; c < columns(); ++c) out[c] = static_cast<int32_t>(f(h, b, t, c, key(h, b, t, c)));
-    }
-  });
-  return result;
-}
 
 // A gather_columns index with one row per a in [0, rows): f(a, column), made -1 outside [0, limit).
 template <class F>
@@ -135,13 +32,13 @@ Var columns_of(const Var& x, int64_t begin, int64_t count) {
 }
 
 // (B, T, H K) -> (H, B, K, N)
-Var heads_first(const Var& x, const Sizes& s) {
+Var heads_first(const Var& x, const AttentionSizes& s) {
   const Var tokens_last = reshape(swap_axes(x, 1), {s.B, s.H, s.K, s.T});
   return columns_of(swap_axes(tokens_last, 0), 0, s.N);
 }
 
 // (H B, K, N) -> (B, T, H, K)
-Var tokens_first(const Var& x, const Sizes& s) {
+Var tokens_first(const Var& x, const AttentionSizes& s) {
   const Var cut = columns_of(reshape(x, {s.H, s.B, s.K, s.N}), 0, s.T);
   const Var batch_first = reshape(swap_axes(cut, 0), {s.B, s.H * s.K, s.T});
   return reshape(swap_axes(batch_first, 1), {s.B, s.T, s.H, s.K});
@@ -153,7 +50,7 @@ struct Operands {
   int64_t zero_row = 0;
 };
 
-Operands prepare(const Var& qkv, const Sizes& s, const RelativeTerm* relative) {
+Operands prepare(const Var& qkv, const AttentionSizes& s, const RelativeTerm* relative) {
   const Var parts = swap_axes(swap_axes(qkv, 1), 0);  // (3, B, T, H, K)
   const auto part = [&](int64_t i) { return reshape(slice(parts, i, i + 1), {s.B, s.T, s.H * s.K}); };
   const auto ready = [&](const Var& x) { return reshape(heads_first(x, s), {s.H * s.B, s.K, s.N}); };
@@ -176,7 +73,7 @@ Operands prepare(const Var& qkv, const Sizes& s, const RelativeTerm* relative) {
 }
 
 // Keeps the probabilities that the fused kernel keeps: its decision element is ((b H + h) T + t) T + key.
-Var drop_probabilities(const Var& probabilities, const ColumnKeys& keys, const Sizes& s,
+Var drop_probabilities(const Var& probabilities, const ColumnKeys& keys, const AttentionSizes& s,
                        const Dropout& drop) {
   if (!drop.active()) return probabilities;
   const uint32_t threshold = dropout_threshold(drop.probability);
@@ -189,7 +86,7 @@ Var drop_probabilities(const Var& probabilities, const ColumnKeys& keys, const S
 }
 
 // Content scores (H B, N, columns) -> probabilities: relative term, hidden columns, softmax, dropout.
-Var probabilities_of(Var scores, const Operands& in, const ColumnKeys& keys, const Sizes& s,
+Var probabilities_of(Var scores, const Operands& in, const ColumnKeys& keys, const AttentionSizes& s,
                      const Dropout& drop) {
   if (in.relative_scores.defined()) {
     const Tensor distance = keys.index(false, [&](int64_t, int64_t b, int64_t t, int64_t, int64_t key) {
@@ -204,7 +101,7 @@ Var probabilities_of(Var scores, const Operands& in, const ColumnKeys& keys, con
 }
 
 // The columns of the global keys of x (H B, K, N) -> (H B, K, globals); zero where a row has fewer.
-Var global_columns(const Var& x, const ColumnKeys& keys, const Sizes& s) {
+Var global_columns(const Var& x, const ColumnKeys& keys, const AttentionSizes& s) {
   return gather_columns(x, simple_index(s.B * s.K, keys.globals(), s.T, [&](int64_t row, int64_t column) {
                           return keys.global_key(row / s.K, column);
                         }));
@@ -213,7 +110,7 @@ Var global_columns(const Var& x, const ColumnKeys& keys, const Sizes& s) {
 // Attention over [global keys | band]: band_scores() -> (H B, N, diagonals) and band_context(probabilities of
 // the same shape) -> (H B, K, N) are what the implementations differ in.
 template <class BandScores, class BandContext>
-Var attend_to_band(const Operands& in, const ColumnKeys& keys, const Sizes& s, const Dropout& drop,
+Var attend_to_band(const Operands& in, const ColumnKeys& keys, const AttentionSizes& s, const Dropout& drop,
                    BandScores&& band_scores, BandContext&& band_context) {
   const int64_t globals = keys.globals(), diagonals = keys.columns() - globals;
   Var scores = band_scores();
@@ -228,13 +125,13 @@ Var attend_to_band(const Operands& in, const ColumnKeys& keys, const Sizes& s, c
              matmul(global_columns(in.v, keys, s), false, columns_of(probabilities, 0, globals), true));
 }
 
-Var full_attention(const Operands& in, const AttentionPattern& pattern, const Sizes& s) {
+Var full_attention(const Operands& in, const AttentionPattern& pattern, const AttentionSizes& s) {
   const ColumnKeys keys(s, pattern, true);
   const Var scores = matmul(in.q, true, in.k, false);  // (H B, T, T)
   return matmul(in.v, false, probabilities_of(scores, in, keys, s, pattern.dropout), true);
 }
 
-Var loop_attention(const Operands& in, const AttentionPattern& pattern, const Sizes& s) {
+Var loop_attention(const Operands& in, const AttentionPattern& pattern, const AttentionSizes& s) {
   const ColumnKeys keys(s, pattern, false);
   Diagonals offsets;
   for (int64_t step = -keys.left(); step <= keys.right(); ++step) {
@@ -258,7 +155,8 @@ Var loop_attention(const Operands& in, const AttentionPattern& pattern, const Si
 
 // Blocks of `block` queries against the block + left + right keys that any of them sees; the band is a
 // sheared part of each product.
-Var chunk_attention(const Operands& in, const AttentionPattern& pattern, const Sizes& s, int64_t block) {
+Var chunk_attention(const Operands& in, const AttentionPattern& pattern, const AttentionSizes& s,
+                    int64_t block) {
   const ColumnKeys keys(s, pattern, false);
   const int64_t groups = s.H * s.B, blocks = s.N / block, diagonals = keys.left() + keys.right() + 1;
   const int64_t width = block + keys.left() + keys.right();
@@ -294,7 +192,7 @@ Var composed_attention(AttentionImplementation implementation, const Var& qkv,
   using enum AttentionImplementation;
   if (implementation == fused) return window_attention(qkv, pattern, relative);
   check_attention("composed_attention", qkv, pattern, relative);
-  Sizes s{qkv.dim(0), qkv.dim(1), qkv.dim(3), qkv.dim(4), qkv.dim(1)};
+  AttentionSizes s{qkv.dim(0), qkv.dim(1), qkv.dim(3), qkv.dim(4), qkv.dim(1)};
   if (implementation == full) return tokens_first(full_attention(prepare(qkv, s, relative), pattern, s), s);
   if (implementation == loop) return tokens_first(loop_attention(prepare(qkv, s, relative), pattern, s), s);
   for (const int32_t D : pattern.dilation) {
