@@ -128,7 +128,9 @@ TEST_F(KillMatrix, SignalsSaveAndStop) {
     child.kill(signal);
     const int code = child.wait();
     EXPECT_TRUE(code == 128 + signal || code == 0) << output();
-    if (code != 0) EXPECT_NE(output().find("everything is saved"), std::string::npos);
+    if (code != 0) {
+      EXPECT_NE(output().find("everything is saved"), std::string::npos);
+    }
     ASSERT_EQ(start_run("signal").wait(), 0) << output();
     expect_same_end("signal");
     fs::remove_all(folder_ / "signal");
