@@ -80,6 +80,7 @@ std::string xml_fault(const std::string& svg) {
 struct Label {
   std::string content;
   Box box;
+  double size;
 };
 
 // The value of an attribute in the text of a tag, "" where it has none.
@@ -108,7 +109,7 @@ std::vector<Label> labels_in(const std::string& svg) {
     if (tag.find("rotate(-90") != std::string::npos) {
       box = {x - 0.75 * size, y - width + before, x + 0.2 * size, y + before};
     }
-    labels.push_back({content, box});
+    labels.push_back({content, box, size});
   }
   return labels;
 }
@@ -337,6 +338,17 @@ TEST_F(PlotRuns, SeveralRunsShareAChart) {
   svg = read_file(out_);
   expect_good_picture(svg, 960, 520);
   EXPECT_FALSE(has_label(svg, "stage 2")) << "the runs have different stages";
+}
+
+TEST_F(PlotRuns, NarrowStagesAreNamedBrieflyOrNotAtAll) {
+  plot_runs({make_run("narrow", {400, 20, 3, 200}, 2)}, out_);
+  const std::string svg = read_file(out_);
+  expect_good_picture(svg, 960, 520);
+  std::vector<std::string> names;
+  for (const Label& label : labels_in(svg)) {
+    if (label.size == 11) names.push_back(label.content);  // the size that only stages' names have
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"stage 1", "2", "stage 4"}));
 }
 
 TEST_F(PlotRuns, ReadsHistoryAsLogged) {
