@@ -177,7 +177,7 @@ class CharLm(nn.Module):
                     parameter.zero_()
 
     def forward(self, ids, targets, seed=None):
-        """Mean loss; dropout hashes the seed (int32, one element), or uses PyTorch's generator without one."""
+        """Mean loss; dropout hashes the seed (int32, one element); without one it is PyTorch's own."""
         drop = Dropout(self.dropout if self.training else 0.0, seed)
         x = drop(self.embedding(ids) * math.sqrt(self.embedding.embedding_dim))
         positions = drop(self.sinusoids)

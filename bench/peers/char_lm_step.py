@@ -2,6 +2,7 @@
 
     python3 bench/peers/char_lm_step.py --window 32 [--repeats 10] [--block 64] [--optimizer fused|compiled]
     python3 bench/peers/char_lm_step.py --check     compares a small case with tests/reference/char_lm.py
+    python3 bench/peers/char_lm_step.py --tune --window 32     one layer with every block size and product
 """
 
 import pathlib
@@ -17,7 +18,7 @@ import char_lm as reference  # noqa: E402
 
 VOCABULARY, WIDTH, HEADS, HIDDEN, LAYERS = 205, 512, 8, 2048, 12  # the paper's small model, 41.06M parameters
 CLIP, LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 0.25, 2.5e-4, 0.01, 0.2
-FASTEST_BLOCK = {32: 64, 512: 128}  # measured; see bench/README.md
+FASTEST_BLOCK = {32: 32, 512: 64}  # see --tune
 
 
 def parser():
@@ -30,6 +31,8 @@ def parser():
     options.add_argument("--linear", choices=["onednn", "torch"], default="onednn", help="layers' products")
     options.add_argument("--mode", default="default", help="torch.compile mode, or eager")
     options.add_argument("--plain-malloc", action="store_true", help="leave glibc's allocator as it is")
+    options.add_argument("--layers", type=int, default=LAYERS)
+    options.add_argument("--tune", action="store_true", help="time one layer under every setting and stop")
     options.add_argument("--check", action="store_true", help="compare with the dense reference and stop")
     return options
 
@@ -70,13 +73,14 @@ def training_step(model, options):
 def measured(options):
     torch.manual_seed(1)
     block = options.block or FASTEST_BLOCK.get(options.window, 128)
-    model = CharLm(VOCABULARY, WIDTH, HEADS, HIDDEN, LAYERS, options.window, block, DROPOUT)
+    Linear.onednn = options.linear == "onednn"
+    model = CharLm(VOCABULARY, WIDTH, HEADS, HIDDEN, options.layers, options.window, block, DROPOUT)
     text = torch.randint(VOCABULARY, (1, options.tokens + 1))
     ids, targets = text[:, :-1].contiguous(), text[:, 1:].contiguous()
     step = training_step(model, options)
     conditions = {
         "dtype": "float32", "batch": 1, "tokens": options.tokens, "window": options.window, "block": block,
-        "layers": LAYERS, "width": WIDTH, "heads": HEADS, "hidden": HIDDEN, "dropout": DROPOUT,
+        "layers": options.layers, "width": WIDTH, "heads": HEADS, "hidden": HIDDEN, "dropout": DROPOUT,
         "parameters": sum(p.numel() for p in model.parameters()), "clip": CLIP, "compile": options.mode,
         "dropout_bits": options.dropout, "linear": options.linear,
         "optimizer": f"AdamW {options.optimizer}", "malloc_keeps_memory": not options.plain_malloc,
@@ -85,7 +89,7 @@ def measured(options):
 
 
 def check(window, block, tokens, compiled):
-    """Differences from the dense model: of the loss, and the largest of a gradient relative to its maximum."""
+    """Differences from the dense model: the loss's, and the largest of a gradient relative to its maximum."""
     layers, heads, width = 3, 4, 32
     torch.manual_seed(window)
     fast = CharLm(27, width, heads, 64, layers, window, block, dropout=0.0)
@@ -107,7 +111,8 @@ def check(window, block, tokens, compiled):
     return (losses[0] - losses[1]).abs().item(), worst
 
 
-def check_all():
+def check_all(linear):
+    Linear.onednn = linear == "onednn"
     failed = False
     cases = [(5, 8, 48, False), (16, 8, 48, False), (13, 4, 40, False), (8, 8, 48, True)]
     for window, block, tokens, compiled in cases:
@@ -118,15 +123,28 @@ def check_all():
     return 1 if failed else 0
 
 
+def tune(options):
+    """Prints the record of one layer's step for every block size, with both kinds of products."""
+    options.layers = 1
+    candidates = (32, 64, 128, 256, 512)
+    blocks = [block for block in candidates if options.window <= 8 * block <= 64 * options.window]
+    for options.linear in ("torch", "onednn"):
+        for options.block in blocks:
+            torch._dynamo.reset()
+            measure.print_json(measured(options))
+
+
 def main():
     options = parser().parse_args()
     torch.set_num_threads(options.threads)
-    Linear.onednn = options.linear == "onednn"
     if options.check:
-        return check_all()
+        return check_all(options.linear)
     if not options.plain_malloc:
         measure.keep_freed_memory()
-    measure.print_json(measured(options))
+    if options.tune:
+        tune(options)
+    else:
+        measure.print_json(measured(options))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What every peer shares: common options, best-of-several timing, peak memory, the one JSON line it prints."""
+"""What every peer shares: common options, best-of-several timing, peak memory, the printed JSON line."""
 
 import argparse
 import ctypes
@@ -67,25 +67,27 @@ def cpu_name():
 
 
 def timed(run, repeats, warmup=2):
-    """Runs `run` several times; the seconds of each timed run."""
+    """Runs `run` several times; the elapsed seconds of each timed run, and the CPU seconds of all threads."""
     for _ in range(warmup):
         run()
     forget_peak()
-    seconds = []
+    seconds, cpu_seconds = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         run()
         seconds.append(time.perf_counter() - start)
-    return seconds
+        cpu_seconds.append(time.process_time() - cpu_start)
+    return seconds, cpu_seconds
 
 
 def report(name, run, repeats, conditions):
     """Measures `run` and returns the peer's record."""
-    seconds = timed(run, repeats)
+    seconds, cpu_seconds = timed(run, repeats)
     return {
         "name": name,
         "seconds_best": min(seconds),
         "seconds_median": statistics.median(seconds),
+        "cpu_seconds_best": min(cpu_seconds),
         "repeats": repeats,
         "peak_rss_bytes": peak_bytes(),
         "libraries_rss_bytes": LIBRARIES_BYTES,
@@ -101,4 +103,4 @@ def report(name, run, repeats, conditions):
 
 
 def print_json(record):
-    print(json.dumps(record))
+    print(json.dumps(record), flush=True)
