@@ -1,4 +1,6 @@
 // longform check CONFIG [--set k=v] [--json] [--write-reference FOLDER]
+#include <omp.h>
+
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -23,6 +25,8 @@ struct Options {
 };
 
 ordered_json check(const RunConfig& config) {
+  check_device(config);
+  if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
   const CorpusFiles corpus = open_corpus_files(config.data);
   const CharLMShape shape = char_lm_shape(config, corpus.train->vocabulary_size());
   CharLM model(shape);
@@ -41,10 +45,8 @@ ordered_json check(const RunConfig& config) {
                                       " characters: it is scored in one piece"));
   }
   for (const Stage& stage : resolved_stages(config)) {
-    CHECK(corpus.train->count() > stage.sequence_length, stage.name, ": sequences of ", stage.sequence_length,
-          " do not fit into ", corpus.train->count(), " training characters");
-    const StageEstimate e =
-        estimate_stage(config, shape, stage, char_lm_pattern(config, stage), counts, rates);
+    check_corpus_fits(corpus, stage);
+    const StageEstimate e = estimate_stage(config, shape, stage, counts, rates);
     ordered_json seconds = std::isfinite(e.seconds) ? ordered_json(e.seconds) : ordered_json();
     result["stages"].push_back({{"name", stage.name},
                                 {"sequence_length", stage.sequence_length},

@@ -24,14 +24,12 @@ Split parse_split(const std::string& text) {
 }
 
 void evaluate(const Options& options) {
+  const Split split = parse_split(options.split);
   Console console;
   std::vector<std::string> warnings;
   OpenedRun run = open_run(options.run, options.checkpoint, options.overrides, warnings);
   for (const std::string& warning : warnings) console.message("warning: " + warning);
-  const EvaluationSection& e = run.config.evaluation;
-  const Protocol protocol{
-      .sequence_length = e.sequence_length, .step = e.step, .batch_size = e.batch_size, .tokens = 0};
-  const Split split = parse_split(options.split);
+  const Protocol protocol = test_protocol(run.config);
   const Score score = run.task->evaluate(split, protocol, [&](int64_t done, int64_t total) {
     Progress progress;
     progress.stage = std::string("evaluating ") + name(split);

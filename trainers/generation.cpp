@@ -29,28 +29,30 @@ void SamplingSettings::validate() const {
 }
 
 SamplingSettings sampling_from_json(const std::string& json, const SamplingSettings& defaults) {
+  const auto object = nlohmann::json::parse(json, nullptr, false);
+  if (!object.is_object()) throw UsageError("generation settings: needed a JSON object");
   SamplingSettings s = defaults;
-  try {
-    const auto object = nlohmann::json::parse(json);
-    for (const auto& [key, value] : object.items()) {
-      if (key == "max_new_tokens")
-        s.max_new_tokens = value.get<int64_t>();
-      else if (key == "do_sample")
-        s.do_sample = value.get<bool>();
-      else if (key == "temperature")
-        s.temperature = value.get<double>();
-      else if (key == "top_k")
-        s.top_k = value.get<int64_t>();
-      else if (key == "top_p")
-        s.top_p = value.get<double>();
-      else if (key == "seed")
-        s.seed = value.get<uint64_t>();
-      else
-        throw UsageError("generation settings: unknown key \"" + key +
-                         "\"; known are max_new_tokens, do_sample, temperature, top_k, top_p, seed");
+  for (const auto& [key, value] : object.items()) {
+    const auto require = [&, &name = key, &given = value](bool ok, const char* needed) {
+      if (!ok)
+        throw UsageError(text("generation settings: ", name, " is ", given.dump(), "; needed ", needed));
+    };
+    if (key == "max_new_tokens" || key == "top_k") {
+      require(value.is_number_integer(), "a whole number");
+      (key == "top_k" ? s.top_k : s.max_new_tokens) = value.get<int64_t>();
+    } else if (key == "temperature" || key == "top_p") {
+      require(value.is_number(), "a number");
+      (key == "top_p" ? s.top_p : s.temperature) = value.get<double>();
+    } else if (key == "do_sample") {
+      require(value.is_boolean(), "true or false");
+      s.do_sample = value.get<bool>();
+    } else if (key == "seed") {
+      require(value.is_number_unsigned(), "a whole number of at least 0");
+      s.seed = value.get<uint64_t>();
+    } else {
+      throw UsageError("generation settings: unknown key \"" + key +
+                       "\"; known are max_new_tokens, do_sample, temperature, top_k, top_p, seed");
     }
-  } catch (const nlohmann::json::exception& error) {
-    throw UsageError(text("generation settings: ", error.what()));
   }
   s.validate();
   return s;

@@ -1,5 +1,7 @@
 #include "trainers/opened_run.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -57,8 +59,10 @@ OpenedRun open_run_folder(const std::string& folder, const std::string& which,
 
 OpenedRun open_run(const std::string& path, const std::string& which,
                    const std::vector<std::string>& overrides, std::vector<std::string>& warnings) {
-  return std::filesystem::is_regular_file(path) ? open_configuration(path, overrides)
-                                                : open_run_folder(path, which, overrides, warnings);
+  OpenedRun run = std::filesystem::is_regular_file(path) ? open_configuration(path, overrides)
+                                                         : open_run_folder(path, which, overrides, warnings);
+  if (run.config.threads > 0) omp_set_num_threads(static_cast<int>(run.config.threads));
+  return run;
 }
 
 }  // namespace lf

@@ -1,7 +1,9 @@
 #include "trainers/task.h"
 
+#include <algorithm>
 #include <numbers>
 
+#include "core/storage.h"
 #include "trainers/tasks/char_lm_task.h"
 
 namespace lf {
@@ -24,7 +26,25 @@ const char* name(Split split) {
   return "unknown";
 }
 
+Protocol validation_protocol(const RunConfig& config, const Stage& stage) {
+  const ValidationSection& v = config.validation;
+  const int64_t length = v.sequence_length ? v.sequence_length : stage.sequence_length;
+  const int64_t step = v.step ? std::min(v.step, length) : std::max<int64_t>(1, length / 2);
+  return {.sequence_length = length, .step = step, .batch_size = v.batch_size, .tokens = v.tokens};
+}
+
+Protocol test_protocol(const RunConfig& config) {
+  const EvaluationSection& e = config.evaluation;
+  return {.sequence_length = e.sequence_length, .step = e.step, .batch_size = e.batch_size, .tokens = 0};
+}
+
+void check_device(const RunConfig& config) {
+  const Device device = config.device == DeviceChoice::cuda ? Device::cuda : Device::cpu;
+  Storage(0, device, "a first block");  // which refuses a device that is not there
+}
+
 std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator) {
+  check_device(config);
   switch (config.task) {
     case TaskChoice::char_lm:
       return std::make_unique<CharLMTask>(config, communicator);

@@ -35,11 +35,17 @@ struct Protocol {
   int64_t tokens = 0;  // only so many from the split's start; 0: all
 };
 
+// How a stage's validation and the reported test figure are scored.
+Protocol validation_protocol(const RunConfig& config, const Stage& stage);
+Protocol test_protocol(const RunConfig& config);
+
 class Task {
  public:
   virtual ~Task() = default;
 
   virtual ParameterBlock& parameters() = 0;
+  // Throws an Error when the data are too short for the stage's sequences.
+  virtual void check_stage(const Stage& stage) const = 0;
   // From here on evaluate with this stage's patterns.
   virtual void use_stage(const Stage& stage) = 0;
   // From here on train with this stage's lengths and patterns, starting at its example number
@@ -61,7 +67,11 @@ class Task {
   virtual double data_wait_seconds() const = 0;
 };
 
-// The task that the configuration names, with its data opened and its model initialised.
+// Throws an Error that says how to build it when the configured device is not in this build.
+void check_device(const RunConfig& config);
+
+// The task that the configuration names, on a device that this build has, with its data opened and its model
+// initialised.
 std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator);
 
 }  // namespace lf

@@ -35,14 +35,12 @@ bool may_change(const std::string& line) {
   return false;
 }
 
-// Makes the run folder of a new run, or checks that a resumed one is the same run; returns the folder.
-std::string open_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
+// The folder; refused are a folder with another run, and a resumption that would be another run.
+std::string checked_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
   const std::string stored = folder + "/" + kConfigName;
   if (!fs::exists(stored)) {
-    create_folders(folder);
     CHECK(!fs::exists(folder + "/" + kRunLogName), folder, " holds a log but no ", kConfigName,
           ": not a run of Longform");
-    write_file_atomically(stored, to_yaml(config));
     return folder;
   }
   if (!resume) {
@@ -59,16 +57,33 @@ std::string open_run_folder(const RunConfig& config, const std::string& folder, 
   return folder;
 }
 
+// The task, with every stage's need of data known to be met: a last stage must not fail after days.
+std::unique_ptr<Task> open_task(const RunConfig& config, const std::vector<Stage>& stages,
+                                const Communicator& communicator) {
+  std::unique_ptr<Task> task = make_task(config, communicator);
+  for (const Stage& stage : stages) task->check_stage(stage);
+  return task;
+}
+
+// Makes the folder of a new run; returns the folder. It is done once nothing of the configuration can fail
+// any more, so that a corrected configuration does not meet a run of the wrong one.
+std::string start_run_folder(const RunConfig& config, const std::string& folder) {
+  create_folders(folder);
+  const std::string stored = folder + "/" + kConfigName;
+  if (!fs::exists(stored)) write_file_atomically(stored, to_yaml(config));
+  return folder;
+}
+
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume)
     : config_(config),
-      folder_(open_run_folder(config, folder, resume)),
+      folder_(checked_run_folder(config, folder, resume)),
       stages_(resolved_stages(config)),
       communicator_(alone()),
-      task_(make_task(config, *communicator_)),
+      task_(open_task(config, stages_, *communicator_)),
       optimizer_(task_->parameters(), config.optimizer),
-      log_(folder + "/" + kRunLogName),
+      log_(start_run_folder(config, folder) + "/" + kRunLogName),
       timing_(folder + "/" + kTimingLogName),
       run_started_(seconds_now()),
       interval_started_(run_started_),
@@ -143,10 +158,7 @@ void Trainer::end_stage() {
                                    {"validation_bits_per_character", validation.bits()}};
   const bool last = state_.stage + 1 == static_cast<int64_t>(stages_.size());
   if (config_.evaluation.after_each_stage || last) {
-    const Protocol protocol{.sequence_length = config_.evaluation.sequence_length,
-                            .step = config_.evaluation.step,
-                            .batch_size = config_.evaluation.batch_size,
-                            .tokens = 0};
+    const Protocol protocol = test_protocol(config_);
     const Score test = score(Split::test, protocol, "test");
     log_score("test", test, protocol);
     record["test_bits_per_character"] = test.bits();
@@ -308,12 +320,7 @@ void Trainer::show_progress(const StepResult& result) {
   console_.progress(progress);
 }
 
-Protocol Trainer::validation_protocol() const {
-  const ValidationSection& v = config_.validation;
-  const int64_t length = v.sequence_length ? v.sequence_length : stage_.sequence_length;
-  const int64_t step = v.step ? std::min(v.step, length) : std::max<int64_t>(1, length / 2);
-  return {.sequence_length = length, .step = step, .batch_size = v.batch_size, .tokens = v.tokens};
-}
+Protocol Trainer::validation_protocol() const { return lf::validation_protocol(config_, stage_); }
 
 Score Trainer::score(Split split, const Protocol& protocol, const char* what) {
   return task_->evaluate(split, protocol, [&](int64_t done, int64_t total) {

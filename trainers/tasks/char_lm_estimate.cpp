@@ -21,38 +21,97 @@ double seconds_of(const std::function<void()>& work) {
   return best;
 }
 
-// The sizes of one forward pass in elements.
+// The sizes of one forward pass, in elements but for `element`.
 struct Sizes {
-  double tokens, width, heads_width, feed_forward, vocabulary, layers;
+  double tokens, width, heads_width, heads, feed_forward, vocabulary, layers;
+  double distances;  // rows of the sinusoids and of each layer's projection of them
+  double element;    // bytes of an activation
+  bool bf16, dropout, relative;
+  double scores = 0;  // of one layer, where they are made at all: not in the fused kernel
 };
 
-Sizes sizes_of(const CharLMShape& s, double tokens) {
-  return {tokens,
-          static_cast<double>(s.width),
-          static_cast<double>(s.heads * s.head_width),
-          static_cast<double>(s.feed_forward),
-          static_cast<double>(s.vocabulary),
-          static_cast<double>(s.layers)};
+Sizes sizes_of(const RunConfig& config, const CharLMShape& s, const CharLMPattern& pattern, int64_t rows,
+               int64_t length) {
+  int64_t reach = 0, window = 0;
+  for (const LayerPattern& layer : pattern.layers) {
+    reach = std::max(reach, layer.reach());
+    window = std::max(window, layer.window);
+  }
+  const bool bf16 = compute_dtype(config) == DType::bf16;
+  Sizes result{.tokens = static_cast<double>(rows * length),
+               .width = static_cast<double>(s.width),
+               .heads_width = static_cast<double>(s.heads * s.head_width),
+               .heads = static_cast<double>(s.heads),
+               .feed_forward = static_cast<double>(s.feed_forward),
+               .vocabulary = static_cast<double>(s.vocabulary),
+               .layers = static_cast<double>(s.layers),
+               .distances = s.relative_positions ? static_cast<double>(std::min(reach, length - 1) + 1) : 0.0,
+               .element = bf16 ? 2.0 : 4.0,
+               .bf16 = bf16,
+               .dropout = s.dropout > 0,
+               .relative = s.relative_positions};
+  using enum AttentionImplementation;
+  if (pattern.implementation != fused) {
+    const int64_t columns = pattern.implementation == full ? length : std::min(window, length - 1) + 1;
+    result.scores = result.tokens * result.heads * static_cast<double>(columns);
+  }
+  return result;
 }
 
-// What one block's operations keep for backward: the inputs of both norms and their outputs, q k v, the
-// context, and the feed-forward's two inner tensors.
+// Bytes of the matrices of one block, in bf16 for the products: copies that the tape keeps where activations
+// are bf16.
+double block_copies(const Sizes& s) {
+  const double attention = (s.relative ? 5 : 4) * s.width * s.heads_width;
+  return s.bf16 ? s.element * (attention + 2 * s.width * s.feed_forward) : 0;
+}
+double output_copy(const Sizes& s) { return s.bf16 ? s.element * s.vocabulary * s.width : 0; }
+
+// Bytes of what the compositions of attention make beside the fused kernel's tensors: kept are the
+// probabilities, two i32 indices of the columns that all heads share, and copies of q, k and v with other
+// orders of axes; three tensors of scores are alive on the way.
+double kept_scores(const Sizes& s) {
+  return s.scores ? s.scores * (s.element + 8 / s.heads) + 8 * s.element * s.tokens * s.heads_width : 0;
+}
+double passing_scores(const Sizes& s) { return 3 * s.element * s.scores; }
+
+// Bytes that one block's operations keep for backward: the inputs of both norms and their outputs, q k v, the
+// context and its normalisers, the feed-forward's two inner tensors, and the projected distances.
 double kept_by_block(const Sizes& s) {
-  return s.tokens * (4 * s.width + 4 * s.heads_width + 2 * s.feed_forward);
+  const double activations = s.tokens * (4 * s.width + 4 * s.heads_width + 2 * s.feed_forward);
+  const double statistics = 4 * s.tokens * (4 + s.heads);  // f32: both norms' mean and deviation, attention
+  return s.element * (activations + s.distances * s.heads_width) + statistics + block_copies(s) +
+         kept_scores(s);
 }
 
-double training_elements(const Sizes& s, bool recompute) {
-  const double block = kept_by_block(s), input = s.tokens * s.width;
-  const double kept = recompute ? s.layers * input + block : s.layers * block;
-  const double logits = s.tokens * (s.width + s.vocabulary);
-  // While the top block's feed-forward is undone: its gradient and two inner ones.
-  const double backward = std::max(s.tokens * s.vocabulary, s.tokens * (2 * s.feed_forward + 2 * s.width));
-  return kept + logits + backward;
+// Gradients of weights on their way into the parameters' own: as computed and, from bf16, cast to f32.
+double weight_gradient(const Sizes& s, double elements) { return elements * (s.bf16 ? 6 : 4); }
+
+// Peak of one micro-batch, in bytes: at the loss, or while the top block's feed-forward is undone.
+double training_bytes(const Sizes& s, bool recompute) {
+  const double hidden = s.element * s.tokens * s.width, inner = s.element * s.tokens * s.feed_forward;
+  const double block = kept_by_block(s);
+  const double kept = (recompute ? s.layers * hidden : s.layers * block) +
+                      (s.dropout ? 2 : 1) * hidden +  // the last block's output, again after dropout
+                      output_copy(s) + s.element * s.distances * s.width + 12 * s.tokens;
+  const double logits = s.element * s.tokens * s.vocabulary;
+  const double at_loss = kept + 2 * logits;
+  const double at_output = kept + logits + hidden + weight_gradient(s, s.vocabulary * s.width);
+  const double again = recompute ? block : 0;  // its input is kept already, its output comes instead
+  const double gradients = (s.dropout ? 2 : 1) * hidden + inner;
+  const double at_block =
+      kept - (s.dropout ? hidden : 0) + again + gradients + weight_gradient(s, s.width * s.feed_forward);
+  return std::max({at_loss, at_output, at_block, kept + again + passing_scores(s)});
 }
 
-double evaluation_elements(const Sizes& s) {
-  const double inner = std::max(2 * s.feed_forward + 2 * s.width, 4 * s.heads_width + 2 * s.width);
-  return s.tokens * std::max(inner, s.width + s.vocabulary);
+// Peak of scoring sequences: nothing is kept from block to block.
+double evaluation_bytes(const Sizes& s) {
+  const double copies = block_copies(s) + s.element * s.distances * (s.width + s.heads_width);
+  const double feed_forward = s.tokens * (5 * s.width + 2 * s.feed_forward);
+  const double attention = s.tokens * (3 * s.width + 4 * s.heads_width);
+  const double output = s.element * s.tokens * (s.width + s.vocabulary) + output_copy(s);
+  return std::max({s.element * feed_forward + copies,
+                   s.element * attention + copies + kept_scores(s) + passing_scores(s), output}) +
+         12 * s.tokens;
 }
 
 double matrix_parameters(const CharLMShape& s) {
@@ -89,11 +148,25 @@ double seconds_for(const Work& work, double factor_products, double factor_atten
                             factor_attention * work.attention / rates.attention_flops);
 }
 
-double evaluation_seconds(const CharLMShape& s, const CharLMPattern& pattern, int64_t tokens, int64_t length,
-                          int64_t step, const MachineRates& rates) {
-  const int64_t used = std::min(length, tokens);
-  const double windows = 1 + std::ceil(static_cast<double>(tokens - used) / static_cast<double>(step));
-  return seconds_for(forward_work(s, pattern, windows, used), 1, 1, rates);
+int64_t scored_sequences(int64_t characters, int64_t length, int64_t step) {
+  return 1 + std::max<int64_t>(0, characters - length + step - 1) / step;
+}
+
+double scoring_seconds(const CharLMShape& s, const CharLMPattern& pattern, int64_t characters,
+                       const Protocol& protocol, const MachineRates& rates) {
+  const int64_t length = std::min(protocol.sequence_length, characters);
+  const auto sequences = static_cast<double>(scored_sequences(characters, length, protocol.step));
+  return seconds_for(forward_work(s, pattern, sequences, length), 1, 1, rates);
+}
+
+int64_t scored_characters(const RunConfig& config, const CorpusCounts& corpus) {
+  const int64_t limit = config.validation.tokens;
+  return limit ? std::min(limit, corpus.validation) : corpus.validation;
+}
+
+// The test split is scored at the end of this stage.
+bool tests_after(const RunConfig& config, const Stage& stage) {
+  return config.evaluation.after_each_stage || stage == resolved_stages(config).back();
 }
 
 double stage_seconds(const RunConfig& config, const CharLMShape& shape, const Stage& stage,
@@ -106,16 +179,12 @@ double stage_seconds(const RunConfig& config, const CharLMShape& shape, const St
   const int64_t steps = planned_steps(stage);
   double training = steps ? static_cast<double>(steps) * step : INFINITY;
   if (stage.minutes > 0) training = std::min(training, 60 * stage.minutes);
-  const ValidationSection& v = config.validation;
-  const int64_t length = v.sequence_length ? v.sequence_length : stage.sequence_length;
-  const int64_t scored = v.tokens ? std::min(v.tokens, corpus.validation) : corpus.validation;
-  const double validation = evaluation_seconds(shape, pattern, scored, length,
-                                               v.step ? v.step : std::max<int64_t>(1, length / 2), rates);
-  const double validations =
-      v.every_steps ? std::floor(training / step / static_cast<double>(v.every_steps)) : 0;
-  const EvaluationSection& e = config.evaluation;
-  const double test = e.after_each_stage
-                          ? evaluation_seconds(shape, pattern, corpus.test, e.sequence_length, e.step, rates)
+  const double validation = scoring_seconds(shape, pattern, scored_characters(config, corpus),
+                                            validation_protocol(config, stage), rates);
+  const int64_t every = config.validation.every_steps;
+  const double validations = every ? std::floor(training / step / static_cast<double>(every)) : 0;
+  const double test = tests_after(config, stage)
+                          ? scoring_seconds(shape, pattern, corpus.test, test_protocol(config), rates)
                           : 0;
   return training + (validations + 1) * validation + test;
 }
@@ -138,25 +207,28 @@ MachineRates measure_rates(DType compute) {
 }
 
 StageEstimate estimate_stage(const RunConfig& config, const CharLMShape& shape, const Stage& stage,
-                             const CharLMPattern& pattern, const CorpusCounts& corpus,
-                             const MachineRates& rates) {
-  const auto parameters = static_cast<double>(count_parameters(*std::make_unique<CharLM>(shape)));
-  const double element = compute_dtype(config) == DType::bf16 ? 2 : 4;
-  const EvaluationSection& e = config.evaluation;
-  const Sizes training = sizes_of(shape, static_cast<double>(stage.micro_batch * stage.sequence_length));
-  const Sizes evaluation = sizes_of(
-      shape,
-      static_cast<double>(e.batch_size * std::min(e.sequence_length, std::max<int64_t>(corpus.test, 1))));
+                             const CorpusCounts& corpus, const MachineRates& rates) {
+  const CharLMPattern pattern = char_lm_pattern(config, stage);
+  CharLM model(shape);
+  const auto parameters = static_cast<double>(count_parameters(model));
+  const auto scoring = [&](const Protocol& p, int64_t characters) {
+    const int64_t length = std::min(p.sequence_length, characters);
+    const int64_t rows = std::min(p.batch_size, scored_sequences(characters, length, p.step));
+    return evaluation_bytes(sizes_of(config, shape, pattern, rows, length));
+  };
   const double activations =
-      std::max(training_elements(training, stage.recompute), evaluation_elements(evaluation));
+      std::max({training_bytes(sizes_of(config, shape, pattern, stage.micro_batch, stage.sequence_length),
+                               stage.recompute),
+                scoring(validation_protocol(config, stage), scored_characters(config, corpus)),
+                tests_after(config, stage) ? scoring(test_protocol(config), corpus.test) : 0.0});
   StageEstimate result;
-  // Values, gradients and two moments; in bf16 the matrices are held once more.
-  result.memory_bytes =
-      static_cast<int64_t>(16 * parameters + element * activations + (element == 2 ? 2 * parameters : 0));
+  // Values, gradients and two moments, f32.
+  result.memory_bytes = static_cast<int64_t>(16 * parameters + activations);
   result.seconds = stage_seconds(config, shape, stage, pattern, corpus, rates);
   const double kept =
       static_cast<double>(config.checkpoint.keep_last) + (config.checkpoint.keep_best ? 1 : 0) + 1;
   const auto lines = static_cast<double>(planned_steps(stage)) / static_cast<double>(config.log.every_steps);
+  // A checkpoint has the values and both moments; a logged step has a line in two logs and an event.
   result.disk_bytes = static_cast<int64_t>(12 * parameters * kept + 500 * lines);
   return result;
 }

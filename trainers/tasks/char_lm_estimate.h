@@ -25,7 +25,6 @@ struct CorpusCounts {
 };
 
 StageEstimate estimate_stage(const RunConfig& config, const CharLMShape& shape, const Stage& stage,
-                             const CharLMPattern& pattern, const CorpusCounts& corpus,
-                             const MachineRates& rates);
+                             const CorpusCounts& corpus, const MachineRates& rates);
 
 }  // namespace lf

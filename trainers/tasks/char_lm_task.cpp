@@ -88,6 +88,11 @@ DType compute_dtype(const RunConfig& config) {
   return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
 }
 
+void check_corpus_fits(const CorpusFiles& corpus, const Stage& stage) {
+  CHECK(corpus.train->count() > stage.sequence_length, corpus.train->path(), ": ", corpus.train->count(),
+        " training characters hold no sequence of ", stage.name, ", which needs ", stage.sequence_length + 1);
+}
+
 Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,
                    const Protocol& protocol, const std::function<void(int64_t, int64_t)>& progress) {
   const NoGrad no_grad;
