@@ -1,5 +1,5 @@
-// What the processes of a run exchange. Every reduction of the trainer goes through a Communicator, also when there is
-// only one process, so that more processes change no caller.
+// What the processes of a run exchange. Every reduction of the trainer goes through a Communicator, also when
+// there is only one process, so that more processes change no caller.
 #pragma once
 
 #include <cstdint>
