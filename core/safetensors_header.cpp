@@ -78,8 +78,11 @@ json parse_json(std::string_view header, const std::string& path) {
   CHECK(header.starts_with('{'), path, ": not a safetensors file: its header does not begin with {");
   try {
     return json::parse(header, KeyWatch(path));
-  } catch (const json::exception& error) {
-    throw Error(text(path, ": the header is not valid JSON: ", error.what()));
+  } catch (const json::parse_error& error) {
+    // Its own words quote the file at any length, bytes that are not text included.
+    throw Error(text(path, ": the header is not valid JSON: error at byte ", kLengthBytes + error.byte));
+  } catch (const json::exception&) {
+    throw Error(text(path, ": the header holds a number that is too large"));
   }
 }
 

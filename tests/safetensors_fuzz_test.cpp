@@ -2,6 +2,7 @@
 // it claims about itself is true.
 #include <cstring>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "core/safetensors.h"
@@ -104,7 +105,10 @@ bool is_accepted(const std::string& content) {
     header =
         parse_safetensors_header({reinterpret_cast<const uint8_t*>(content.data()), content.size()}, "F");
   } catch (const Error& error) {
-    EXPECT_TRUE(std::string(error.what()).starts_with("F: ")) << error.what();
+    const std::string message = error.what();
+    EXPECT_TRUE(message.starts_with("F: ")) << message;
+    EXPECT_LT(message.size(), 600);
+    EXPECT_NO_THROW(nlohmann::json(message).dump()) << "a message must be valid UTF-8";
     return false;
   }
   uint64_t length = 0;

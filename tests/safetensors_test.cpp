@@ -218,7 +218,8 @@ TEST(Safetensors, DamagedHeadersAreRefused) {
   EXPECT_ANSWER(file_of("[]", 0), "does not begin with {");
   EXPECT_ANSWER(file_of(" {}", 0), "does not begin with {");
   EXPECT_ANSWER(file_of(R"({"x":)" + x, 4), "the header is not valid JSON");
-  EXPECT_ANSWER(file_of("{}{}", 0), "the header is not valid JSON");
+  EXPECT_ANSWER(file_of("{}{}", 0), "the header is not valid JSON: error at byte 11");
+  EXPECT_ANSWER(file_of(R"({"x":1e999})", 0), "the header holds a number that is too large");
   EXPECT_ANSWER(file_of(std::string("{}\0junk", 7), 0), "contains a zero byte");
   EXPECT_ANSWER(file_of(R"({"\xff":)" + x + "}", 4), "the header is not valid JSON");
   EXPECT_ANSWER(file_of("{\"\xff\":" + x + "}", 4), "the header is not valid JSON");
