@@ -49,9 +49,7 @@ DType parse_dtype(const std::string& text) {
 void bench_attention(AttentionOptions options) {
   options.settings.dtype = parse_dtype(options.dtype);
   options.settings.most_bytes = static_cast<int64_t>(options.most_gib * 1024 * 1024 * 1024);
-  for (const int64_t n : options.settings.lengths) {
-    if (n < 1) throw UsageError(text("--length is ", n, "; needed at least 1"));
-  }
+  for (const std::string& name : options.settings.implementations) parse_implementation(name);
   std::FILE* out = options.json ? stderr : stdout;
   std::fprintf(out, "%-8s %8s %7s %6s %12s %12s %12s\n", "", "length", "window", "dtype", "forward ms",
                "backward ms", "peak MiB");
@@ -70,19 +68,24 @@ void add_attention(CLI::App& bench) {
   auto options = std::make_shared<AttentionOptions>();
   CLI::App* verb = bench.add_subcommand("attention", "Time window attention, forward and backward.");
   AttentionBenchmark& s = options->settings;
-  verb->add_option("--implementations", s.implementations, "fused, chunks, loop, full")->delimiter(',');
-  verb->add_option("--length", s.lengths, "Sequence lengths")->delimiter(',');
-  verb->add_option("--window", s.windows, "Keys on each side, or before self with --causal")->delimiter(',');
+  verb->add_option("--implementations", s.implementations, "fused, chunks, loop, full (fused)")
+      ->delimiter(',');
+  verb->add_option("--length", s.lengths, "Sequence lengths (1024,2048,4096)")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--window", s.windows, "Keys on each side, or before self with --causal (256)")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--causal", s.causal, "Only keys before the query");
   verb->add_flag("--relative", s.relative, "With relative positions");
-  verb->add_option("--heads", s.heads, "Heads (8)");
-  verb->add_option("--head-width", s.head_width, "Width of a head (64)");
-  verb->add_option("--batch", s.batch, "Sequences (1)");
-  verb->add_option("--dilation", s.dilation, "Dilation of every head (1)");
-  verb->add_option("--dtype", options->dtype, "f32, bf16 or f64");
+  verb->add_option("--heads", s.heads, "Heads (8)")->check(CLI::PositiveNumber);
+  verb->add_option("--head-width", s.head_width, "Width of a head (64)")->check(CLI::PositiveNumber);
+  verb->add_option("--batch", s.batch, "Sequences (1)")->check(CLI::PositiveNumber);
+  verb->add_option("--dilation", s.dilation, "Dilation of every head (1)")->check(CLI::PositiveNumber);
+  verb->add_option("--dtype", options->dtype, "f32, bf16 or f64 (f32)");
   verb->add_option("--repeats", s.repeats, "Best of so many (3)")->check(CLI::PositiveNumber);
   verb->add_option("--most-seconds", s.most_seconds,
-                   "An implementation goes to no greater length after this");
+                   "An implementation goes to no greater length after this (no limit)");
   verb->add_option("--most-gib", options->most_gib, "No `full` beyond this much memory (8)");
   verb->add_option("--figure", options->figure,
                    "Draw time and memory by length as SVG, after the paper's Figure 1");
@@ -146,7 +149,7 @@ void add_train_bench(CLI::App& bench) {
   CLI::App* verb = bench.add_subcommand("train", "Time whole updates of a configuration's stage.");
   verb->add_option("config", options->config, "YAML configuration")->required();
   verb->add_option("--set", options->overrides, "Override a key")->allow_extra_args(false);
-  verb->add_option("--stage", options->stage, "Stage, counted from 1");
+  verb->add_option("--stage", options->stage, "Stage, counted from 1 (1)");
   verb->add_option("--steps", options->steps, "Updates to time (5), after one to warm up")
       ->check(CLI::PositiveNumber);
   verb->add_flag("--json", options->json, "One JSON object on standard output");

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/verbs.h"
 #include "core/files.h"
@@ -17,13 +18,29 @@ namespace {
 
 struct Options {
   std::string run, prompt, input, settings_file, checkpoint = "latest";
-  SamplingSettings sampling;
+  std::optional<int64_t> length, top_k;
+  std::optional<double> temperature, top_p;
+  std::optional<uint64_t> seed;
   bool greedy = false, json = false;
 };
 
 struct Record {
   std::string id, text;
 };
+
+// The defaults, changed by the settings' file, changed by what the command line gives.
+SamplingSettings sampling_of(const Options& options) {
+  SamplingSettings s;
+  if (!options.settings_file.empty()) s = sampling_from_json(read_file(options.settings_file), s);
+  s.max_new_tokens = options.length.value_or(s.max_new_tokens);
+  s.temperature = options.temperature.value_or(s.temperature);
+  s.top_k = options.top_k.value_or(s.top_k);
+  s.top_p = options.top_p.value_or(s.top_p);
+  s.seed = options.seed.value_or(s.seed);
+  if (options.greedy) s.do_sample = false;
+  s.validate();
+  return s;
+}
 
 std::vector<Record> read_records(const Options& options) {
   if (options.input.empty()) return {{"0", options.prompt}};
@@ -52,7 +69,8 @@ std::vector<Record> read_records(const Options& options) {
 
 // The prompt's tokens; an empty prompt starts after a line end, or after a space where the alphabet has no
 // line ends.
-std::vector<int32_t> encode(const std::vector<uint8_t>& symbols, const std::string& prompt) {
+std::vector<int32_t> encode(const std::vector<uint8_t>& symbols, const Record& record) {
+  const std::string& prompt = record.text;
   const auto token_of = [&](uint8_t byte) {
     const auto found = std::find(symbols.begin(), symbols.end(), byte);
     return found == symbols.end() ? -1 : static_cast<int32_t>(found - symbols.begin());
@@ -62,36 +80,37 @@ std::vector<int32_t> encode(const std::vector<uint8_t>& symbols, const std::stri
   for (size_t i = 0; i < prompt.size(); ++i) {
     ids.push_back(token_of(static_cast<uint8_t>(prompt[i])));
     if (ids.back() >= 0) continue;
-    throw UsageError(text("prompt: byte ", static_cast<int>(static_cast<uint8_t>(prompt[i])), " at position ",
-                          i, " is not among the ", symbols.size(), " symbols of the run's corpus"));
+    throw UsageError(text("prompt of record ", record.id, ": byte ",
+                          static_cast<int>(static_cast<uint8_t>(prompt[i])), " at position ", i,
+                          " is not among the ", symbols.size(), " symbols of the run's corpus"));
   }
   return ids;
 }
 
-void generate_all(Options options) {
+void generate_all(const Options& options) {
+  const SamplingSettings sampling = sampling_of(options);
   Console console;
   std::vector<std::string> warnings;
   const OpenedRun run = open_run(options.run, options.checkpoint, {}, warnings);
   for (const std::string& warning : warnings) console.message("warning: " + warning);
-  if (!options.settings_file.empty()) {
-    options.sampling = sampling_from_json(read_file(options.settings_file), options.sampling);
-  }
-  if (options.greedy) options.sampling.do_sample = false;
   const auto& task = dynamic_cast<const CharLMTask&>(*run.task);
   const TokenFile& corpus = *task.corpus().train;
-  uint64_t number = 0;
-  for (const Record& record : read_records(options)) {
+  const std::vector<Record> records = read_records(options);
+  std::vector<std::vector<int32_t>> prompts;  // all are read before anything is written
+  for (const Record& record : records) prompts.push_back(encode(corpus.header().symbols, record));
+  for (size_t i = 0; i < records.size(); ++i) {
     CharLMDecoder decoder(task.model(), task.pattern());
-    const Generated result =
-        generate(decoder, encode(corpus.header().symbols, record.text), options.sampling, number++);
-    const std::string written = record.text + corpus.decode(result.ids);
+    const Generated result = generate(decoder, prompts[i], sampling, i);
+    const std::string written = records[i].text + corpus.decode(result.ids);
     if (options.json || !options.input.empty()) {
       const nlohmann::ordered_json json = {
-          {"id", record.id}, {"output_ids", result.ids}, {"score", result.score}, {"text", written}};
+          {"id", records[i].id}, {"output_ids", result.ids}, {"score", result.score}, {"text", written}};
       std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     } else {
-      std::printf("%s\n", written.c_str());
+      std::fwrite(written.data(), 1, written.size(), stdout);
+      std::putchar('\n');
     }
+    std::fflush(stdout);
   }
 }
 
@@ -105,14 +124,14 @@ void add_generate(CLI::App& app, Outcome&) {
   verb->add_option("--input", options->input,
                    "JSONL of {\"id\", \"text\"}, one prompt a line; - is standard input")
       ->excludes(prompt);
-  verb->add_option("--length", options->sampling.max_new_tokens, "Tokens to write (500)");
-  verb->add_option("--temperature", options->sampling.temperature, "Divides the logits (1)");
-  verb->add_option("--top-k", options->sampling.top_k, "Only the k most likely tokens; 0: all");
-  verb->add_option("--top-p", options->sampling.top_p, "Only the most likely tokens that sum up to p (1)");
+  verb->add_option("--length", options->length, "Tokens to write (500)");
+  verb->add_option("--temperature", options->temperature, "Divides the logits (1)");
+  verb->add_option("--top-k", options->top_k, "Only the k most likely tokens; 0: all (0)");
+  verb->add_option("--top-p", options->top_p, "Only the most likely tokens that sum up to p (1)");
   verb->add_flag("--greedy", options->greedy, "Always the most likely token");
-  verb->add_option("--seed", options->sampling.seed, "The same seed writes the same text (1)");
+  verb->add_option("--seed", options->seed, "The same seed writes the same text (1)");
   verb->add_option("--generation", options->settings_file,
-                   "JSON of generation settings, named as in Hugging Face's");
+                   "JSON of generation settings, named as in Hugging Face's; flags win over it");
   verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");
   verb->add_flag("--json", options->json, "JSONL records with id, output_ids, score and text");
   verb->callback([options] { generate_all(*options); });

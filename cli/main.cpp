@@ -9,6 +9,16 @@ namespace {
 
 constexpr int kFailed = 1, kBadUsage = 2;
 
+// CLI11's message as one of ours, on standard error. An unknown verb it would report as a missing one.
+int refuse(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
+  const std::vector<CLI::App*> chosen = app.get_subcommands();
+  const bool unknown_verb = chosen.empty() && !first.empty() && first[0] != '-';
+  const std::string what = unknown_verb ? "unknown verb " + first : error.what();
+  const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
+  std::fprintf(stderr, "error: %s; see longform%s --help\n", what.c_str(), verb.c_str());
+  return kBadUsage;
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Longform trains Longformer models from YAML configurations.", "longform");
   app.require_subcommand(1);
@@ -22,7 +32,8 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kBadUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // help and version
+    return refuse(app, error, argc > 1 ? argv[1] : "");
   }
   return outcome.exit_code;
 }

@@ -1,6 +1,6 @@
 // longform prepare enwik8|text8|bytes [SOURCE] --out FOLDER [--newlines keep|strip] [--download]
 #include <cstdio>
-#include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "cli/verbs.h"
 #include "core/check.h"
@@ -58,7 +58,7 @@ void prepare(Options options) {
   console.finish_line();
   for (const std::string& warning : corpus.warnings) console.message("warning: " + warning);
   if (options.json) {
-    std::printf("%s\n", corpus_json(corpus).c_str());
+    std::printf("%s\n", nlohmann::ordered_json::parse(corpus_json(corpus)).dump().c_str());
   } else {
     report(corpus);
   }

@@ -20,6 +20,8 @@ LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string&
     CHECK(best, folder, " has no best checkpoint: it was not validated yet, or checkpoint.keep_best is off");
     return open_checkpoint(*best);
   }
+  CHECK(std::filesystem::is_directory(which), "checkpoint ", which,
+        " is none: needed latest, best or a checkpoint's folder");
   return open_checkpoint(which);
 }
 
