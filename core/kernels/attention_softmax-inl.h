@@ -21,12 +21,15 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+inline constexpr double kLog2E = 1.4426950408889634074;
+inline constexpr double kLn2 = 0.69314718055994530942;
+
 // 2^x for x below 127, 0 for x below -126 (also for -infinity); relative error 1e-7 (1e-15 for double).
 template <class D>
 HWY_INLINE hn::Vec<D> exp2(D d, hn::Vec<D> x) {
   using F = hn::TFromD<D>;
   if constexpr (std::is_same_v<F, double>) {
-    return hn::Exp(d, hn::Mul(x, hn::Set(d, 0.69314718055994530942)));
+    return hn::Exp(d, hn::Mul(x, hn::Set(d, kLn2)));
   } else {
     const hn::RebindToSigned<D> di;
     // Adding 1.5 * 2^23 leaves the nearest integer in the low bits; shifted by 23 they count in the exponent.

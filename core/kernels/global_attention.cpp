@@ -15,8 +15,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/kernels/window_attention_plan.h"
-#include "core/kernels/window_attention_segment.h"
+#include "core/kernels/global_attention_memory.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/global_attention.cpp"
@@ -26,113 +25,6 @@
 #include "core/kernels/attention_packing-inl.h"
 #include "core/kernels/attention_softmax-inl.h"
 #include "core/kernels/small_gemm-inl.h"
-
-#ifndef LF_GLOBAL_ATTENTION_CALL_
-#define LF_GLOBAL_ATTENTION_CALL_
-namespace lf {
-
-inline constexpr int64_t kGlobalForwardRows = 8;    // queries whose scores with all keys are kept at once
-inline constexpr int64_t kGlobalBackwardRows = 32;  // queries over which dK and dV are summed at once
-inline constexpr int64_t kGlobalChunk = 512;        // keys of a backward chunk
-inline constexpr double kGlobalLog2E = 1.4426950408889634074;
-inline constexpr double kGlobalLn2 = 0.69314718055994530942;
-
-template <class Element>
-struct GlobalForwardCall {
-  const AttentionPlan& plan;
-  const Element* q;  // (N, H, K)
-  TokenView<const Element> k, v;
-  TokenView<Element> context;
-  Accumulator<Element>* lse;  // (N, H)
-};
-
-template <class Element>
-struct GlobalBackwardCall {
-  const AttentionPlan& plan;
-  const Element* q;
-  TokenView<const Element> k, v, context;
-  const Accumulator<Element>* lse;
-  TokenView<const Element> dcontext;
-  Element* dq;  // (N, H, K)
-  TokenView<Element> dk, dv;
-};
-
-struct GlobalSizes {
-  GlobalSizes(const WindowAttentionShape& shape, int64_t b, int64_t most_keys)
-      : width(round_up(shape.K, kAttentionLanes)),
-        keys(round_up(std::min(shape.T, most_keys), kAttentionLanes)),
-        first(shape.global_offsets[b]),
-        count(shape.global_offsets[b + 1] - first),
-        rows(round_up(count, kGlobalBackwardRows)),
-        stride(keys + (keys / kAttentionLanes % 2 == 0 ? kAttentionLanes : 0)) {}
-
-  int64_t width;         // of a row of K numbers
-  int64_t keys;          // packed at once, padded
-  int64_t first, count;  // the batch row's global tokens
-  int64_t rows;          // the same, padded
-  int64_t stride;        // of a row of scores
-};
-
-// Packed keys and values; key_bias is 0, or -infinity for keys that are padded or beyond T.
-template <class F>
-struct GlobalKeys {
-  GlobalKeys(const GlobalSizes& sizes, Arena<F>& arena)
-      : k_rows(arena.take(sizes.keys * sizes.width)),
-        k_panels(arena.take(sizes.keys * sizes.width)),
-        v_rows(arena.take(sizes.keys * sizes.width)),
-        key_bias(arena.take(sizes.keys)) {}
-  F* k_rows;
-  F* k_panels;
-  F* v_rows;
-  F* key_bias;
-};
-
-template <class F>
-struct GlobalForwardBuffers {
-  GlobalForwardBuffers(const GlobalSizes& sizes, Arena<F>& arena)
-      : keys(sizes, arena),
-        q(arena.take(kGlobalForwardRows * sizes.width)),
-        sums(arena.take(kGlobalForwardRows * sizes.width)),
-        strip(arena.take(kGlobalForwardRows * sizes.stride)),
-        keep(arena.take(sizes.keys)) {}
-  GlobalKeys<F> keys;
-  F* q;
-  F* sums;
-  F* strip;
-  F* keep;
-};
-
-template <class F>
-struct GlobalBackwardBuffers {
-  GlobalBackwardBuffers(const GlobalSizes& sizes, Arena<F>& arena)
-      : keys(sizes, arena),
-        v_panels(arena.take(sizes.keys * sizes.width)),
-        dk(arena.take(sizes.keys * sizes.width)),
-        dv(arena.take(sizes.keys * sizes.width)),
-        strip(arena.take(kGlobalBackwardRows * sizes.stride)),
-        gradient(arena.take(kGlobalBackwardRows * sizes.stride)),
-        keep(arena.take(sizes.keys)),
-        q(arena.take(sizes.rows * sizes.width)),
-        dcontext(arena.take(sizes.rows * sizes.width)),
-        dq(arena.take(sizes.rows * sizes.width)),
-        lse(arena.take(sizes.rows)),
-        delta(arena.take(sizes.rows)) {}
-  GlobalKeys<F> keys;
-  F* v_panels;
-  F* dk;
-  F* dv;
-  F* strip;     // scores, then P
-  F* gradient;  // dP, then dS
-  F* keep;
-  F* q;
-  F* dcontext;
-  F* dq;
-  F* lse;  // in units of log2; infinity for rows without gradient
-  F* delta;
-};
-
-}  // namespace lf
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace lf {
@@ -160,7 +52,7 @@ HWY_INLINE void pack_global_keys(const AttentionPlan& plan, TokenView<const Elem
 // out (kTileRows, stride) = rows (kTileRows, width) times the panels' keys.
 template <class F>
 HWY_INLINE void times_panels(const F* rows, const F* panels, const GlobalSizes& sizes, int64_t K, F* out) {
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<F>()));
+  const int64_t lanes = lanes_of<F>();
   gemm_row_of_tiles<false>(GemmA<F>{rows, sizes.width, 1}, GemmB<F>{panels, lanes, lanes * K},
                            GemmC<F>{out, sizes.stride}, K, sizes.keys / lanes);
 }
@@ -177,7 +69,7 @@ HWY_INLINE Accumulator<Element> global_softmax(const GlobalForwardCall<Element>&
   add_bias(row, buffers.keys.key_bias, sizes.keys);
   const F maximum = row_maximum(row, sizes.keys, -std::numeric_limits<F>::infinity());
   const F sum = exponentiate(row, sizes.keys, maximum);
-  *lse = maximum * static_cast<F>(kGlobalLn2) + std::log(sum);
+  *lse = maximum * static_cast<F>(kLn2) + std::log(sum);
   if (shape.dropout.active()) {
     keep_factors(shape.dropout, call.plan.dropout_row(b, h, position), 1, sizes.keys, buffers.keep);
     multiply(row, buffers.keep, sizes.keys);
@@ -190,7 +82,7 @@ HWY_INLINE void global_forward(const GlobalForwardCall<Element>& call, int64_t b
                                Accumulator<Element>* memory) {
   using F = Accumulator<Element>;
   const WindowAttentionShape& shape = call.plan.shape();
-  const int64_t H = shape.H, K = shape.K, lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<F>()));
+  const int64_t H = shape.H, K = shape.K, lanes = lanes_of<F>();
   const GlobalSizes sizes(shape, b, shape.T);
   if (sizes.count == 0) return;
   Arena<F> arena(memory);
@@ -201,7 +93,7 @@ HWY_INLINE void global_forward(const GlobalForwardCall<Element>& call, int64_t b
     clear(buffers.q, kTileRows * sizes.width);
     for (int64_t r = 0; r < rows; ++r) {
       load_row_biased<Element, F>(call.q + ((first + r) * H + h) * K, nullptr,
-                                  static_cast<F>(shape.scale * kGlobalLog2E), buffers.q + r * sizes.width, K,
+                                  static_cast<F>(shape.scale * kLog2E), buffers.q + r * sizes.width, K,
                                   sizes.width);
     }
     times_panels(buffers.q, buffers.keys.k_panels, sizes, K, buffers.strip);
@@ -247,13 +139,13 @@ HWY_INLINE void pack_global_queries(const GlobalBackwardCall<Element>& call, int
     const int64_t position = shape.global_positions[sizes.first + n];
     if (call.plan.kind(b, position) != TokenKind::global) continue;
     load_row_biased<Element, F>(call.q + ((sizes.first + n) * H + h) * K, nullptr,
-                                static_cast<F>(shape.scale * kGlobalLog2E), q, K, width);
+                                static_cast<F>(shape.scale * kLog2E), q, K, width);
     load_row(call.dcontext.row(b, position, h * K), dcontext, K, width);
     const Element* const context = call.context.row(b, position, h * K);
     F delta = 0;
     for (int64_t c = 0; c < K; ++c) delta += dcontext[c] * static_cast<F>(context[c]);
     buffers.delta[n] = delta;
-    buffers.lse[n] = call.lse[(sizes.first + n) * H + h] * static_cast<F>(kGlobalLog2E);
+    buffers.lse[n] = call.lse[(sizes.first + n) * H + h] * static_cast<F>(kLog2E);
   }
 }
 
@@ -291,7 +183,7 @@ HWY_INLINE void global_backward_chunk(const GlobalBackwardCall<Element>& call, i
                                       const GlobalBackwardBuffers<Accumulator<Element>>& buffers) {
   using F = Accumulator<Element>;
   const int64_t K = call.plan.shape().K, width = sizes.width;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<F>())), vectors = width / lanes;
+  const int64_t lanes = lanes_of<F>(), vectors = width / lanes;
   pack_global_keys(call.plan, call.k, call.v, b, h, begin, sizes, buffers.keys);
   transpose_rows(buffers.keys.v_rows, buffers.v_panels, sizes.keys, K, width);
   clear(buffers.dk, sizes.keys * width);
@@ -315,7 +207,7 @@ HWY_INLINE void global_backward_chunk(const GlobalBackwardCall<Element>& call, i
   }
   // The packed queries carry scale * log2(e); dK needs scale alone.
   for (int64_t n = 0; n < std::min(sizes.keys, call.plan.shape().T - begin); ++n) {
-    store_row(buffers.dk + n * width, static_cast<F>(kGlobalLn2), call.dk.row(b, begin + n, h * K), K);
+    store_row(buffers.dk + n * width, static_cast<F>(kLn2), call.dk.row(b, begin + n, h * K), K);
     store_row(buffers.dv + n * width, F(1), call.dv.row(b, begin + n, h * K), K);
   }
 }

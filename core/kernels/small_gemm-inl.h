@@ -29,6 +29,12 @@ inline constexpr int64_t kTileRows = 4;
 #endif
 inline constexpr int64_t kTileVectors = 3;
 
+// Numbers in a vector.
+template <class F>
+HWY_INLINE int64_t lanes_of() {
+  return static_cast<int64_t>(hn::Lanes(hn::ScalableTag<F>()));
+}
+
 template <class F>
 struct GemmA {
   const F* data;
@@ -51,7 +57,7 @@ struct GemmC {
 template <int kVectors, bool kAccumulate, class F>
 HWY_INLINE void gemm_tile(GemmA<F> a, GemmB<F> b, GemmC<F> c, int64_t depth) {
   const hn::ScalableTag<F> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t lanes = lanes_of<F>();
   hn::Vec<decltype(d)> sum[kTileRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kTileRows; ++r) {
@@ -83,7 +89,7 @@ HWY_INLINE void gemm_tile(GemmA<F> a, GemmB<F> b, GemmC<F> c, int64_t depth) {
 // One row of register tiles: kTileRows rows of any number of vectors.
 template <bool kAccumulate, class F>
 HWY_NOINLINE void gemm_row_of_tiles(GemmA<F> a, GemmB<F> b, GemmC<F> c, int64_t depth, int64_t vectors) {
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<F>()));
+  const int64_t lanes = lanes_of<F>();
   while (vectors > 0) {
     // Four vectors split into 2 + 2: a lone vector would wait for its loads.
     const int64_t width = vectors == 4 ? 2 : std::min(vectors, kTileVectors);

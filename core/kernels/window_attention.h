@@ -1,10 +1,10 @@
 // Sliding-window attention on the CPU, forward and backward, fused: O(T * window) time, O(T) extra memory.
-//   score(i,j) = scale * [(q_i + u) . k_j + (q_i + v) . r[zero_row + i - j]]       (u, v, r only with
-//   relative positions) context_i  = sum_j P_ij v_j,  P = one softmax over the valid keys of query i, then
-//   dropout
-// Keys of a local query i: the in-band keys j = i + D * s, -left <= s <= right, that are valid and not
-// global, and all valid global keys (their score is scale * (q_i + u) . k_j: no relative term). D is the
-// head's dilation. Letters: B batch, T tokens, H heads, K head width.
+//   score_ij  = scale * [(q_i + u) . k_j + (q_i + v) . r[zero_row + i - j]]   (u, v, r may be absent)
+//   context_i = sum_j keep_ij * P_ij * v_j,   P_i = softmax_j(score_ij)
+//
+// Keys of a local query i, in one softmax: the in-band keys j = i + D * s, -left <= s <= right, that are
+// valid and not global, and all valid global keys, whose score is scale * (q_i + u) . k_j without a
+// relative term. Letters: B batch, T tokens, H heads, K head width, D the head's dilation.
 #pragma once
 
 #include <cstdint>

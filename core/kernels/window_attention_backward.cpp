@@ -15,90 +15,14 @@
 
 #include "core/check.h"
 #include "core/kernels/window_attention.h"
-#include "core/kernels/window_attention_segment.h"
+#include "core/kernels/window_attention_backward_memory.h"
+#include "core/kernels/window_attention_partials.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/window_attention_backward.cpp"
 #include <hwy/foreach_target.h>
 
 #include "core/kernels/window_attention_scores-inl.h"
-
-#ifndef LF_WINDOW_ATTENTION_BACKWARD_CALL_
-#define LF_WINDOW_ATTENTION_BACKWARD_CALL_
-namespace lf {
-
-template <class Element>
-struct BackwardCall {
-  const AttentionPlan& plan;
-  AttentionInputViews<Element> inputs;
-  TokenView<const Element> context;
-  const Accumulator<Element>* lse;  // (B, H, T)
-  TokenView<const Element> dcontext;
-  TokenView<Element> dq, dk, dv;
-};
-
-// A task's share of the gradients that tasks have in common, before the factors of partial_factor.
-template <class F>
-struct BackwardPartials {
-  BackwardPartials(const SegmentSizes& sizes, Arena<F>& arena)
-      : global_dk(arena.take(sizes.globals * sizes.width)),
-        global_dv(arena.take(sizes.globals * sizes.width)),
-        du(arena.take(sizes.slots > 0 ? sizes.width : 0)),
-        dv_bias(arena.take(sizes.slots > 0 ? sizes.width : 0)),
-        dr(arena.take(sizes.slots * sizes.width)) {}
-
-  F* global_dk;
-  F* global_dv;
-  F* du;
-  F* dv_bias;
-  F* dr;
-};
-
-// The memory of one backward task.
-template <class F>
-struct BackwardBuffers {
-  BackwardBuffers(const SegmentSizes& sizes, Arena<F>& arena)
-      : keys(sizes, arena),
-        v_panels(arena.take(sizes.keys * sizes.width)),
-        global_v_panels(arena.take(sizes.globals * sizes.width)),
-        dk(arena.take(sizes.keys * sizes.width)),
-        dv(arena.take(sizes.keys * sizes.width)),
-        content(arena.take(sizes.block_rows * sizes.width)),
-        position(arena.take(sizes.slots > 0 ? sizes.block_rows * sizes.width : 0)),
-        dcontext(arena.take(sizes.block_rows * sizes.width)),
-        dq_content(arena.take(sizes.block_rows * sizes.width)),
-        dq_position(arena.take(sizes.slots > 0 ? sizes.block_rows * sizes.width : 0)),
-        strip(arena.take(sizes.block_rows * sizes.stride)),
-        gradient(arena.take(sizes.block_rows * sizes.stride)),
-        keep(arena.take(sizes.stride)),
-        lse(arena.take(sizes.block_rows)),
-        delta(arena.take(sizes.block_rows)) {}
-
-  PackedKeys<F> keys;
-  F* v_panels;
-  F* global_v_panels;
-  F* dk;
-  F* dv;
-  F* content;
-  F* position;
-  F* dcontext;
-  F* dq_content;
-  F* dq_position;
-  F* strip;     // scores, then P
-  F* gradient;  // dP, then dS
-  F* keep;
-  F* lse;    // in units of log2
-  F* delta;  // rowsum(dO * O)
-};
-
-// Two strips of this many rows stay within a part of the second-level cache, but for very wide windows.
-inline int64_t backward_block_rows(const AttentionTask& task) {
-  constexpr int64_t kStripNumbers = 32 * 1024;
-  return std::clamp<int64_t>(kStripNumbers / (task.window() + 2 * kAttentionMargin) / 8 * 8, 8, 64);
-}
-
-}  // namespace lf
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace lf {
@@ -374,39 +298,6 @@ void run_task(const BackwardCall<bf16>& call, const AttentionTask& task, bool od
   HWY_DYNAMIC_DISPATCH(backward_task_bf16)(call, task, odd, memory, partials);
 }
 
-template <class F>
-using AlignedBuffer = hwy::AlignedFreeUniquePtr<F[]>;
-
-// Partial sums of every task, in one buffer.
-template <class F>
-class PartialSums {
- public:
-  PartialSums(const AttentionPlan& plan, bool relative) : plan_(plan), relative_(relative) {
-    int64_t used = 0;
-    for (const AttentionTask& task : plan.tasks()) {
-      offsets_.push_back(used);
-      Arena<F> count(nullptr);
-      BackwardPartials<F>(sizes(task), count);
-      used += count.used();
-    }
-    memory_ = hwy::AllocateAligned<F>(std::max<int64_t>(used, 1));
-  }
-  SegmentSizes sizes(const AttentionTask& task) const {
-    return SegmentSizes(plan_, task, relative_, backward_block_rows(task));
-  }
-  F* memory(int64_t task) { return memory_.get() + offsets_[task]; }
-  BackwardPartials<F> of(int64_t task) {
-    Arena<F> arena(memory(task));
-    return BackwardPartials<F>(sizes(plan_.tasks()[task]), arena);
-  }
-
- private:
-  const AttentionPlan& plan_;
-  bool relative_;
-  std::vector<int64_t> offsets_;
-  AlignedBuffer<F> memory_;
-};
-
 template <class Element>
 void run_tasks(const BackwardCall<Element>& call, PartialSums<Accumulator<Element>>& partials) {
   using F = Accumulator<Element>;
@@ -425,58 +316,6 @@ void run_tasks(const BackwardCall<Element>& call, PartialSums<Accumulator<Elemen
       F* const own = memory[omp_get_thread_num()].get();
       run_task(call, call.plan.tasks()[numbers[n]], odd, own, partials.memory(numbers[n]));
     }
-  }
-}
-
-// The gradients of the global keys of one (batch row, head), whose tasks are [begin, end).
-template <class Element>
-void store_global_gradients(const BackwardCall<Element>& call, PartialSums<Accumulator<Element>>& partials,
-                            int64_t begin, int64_t end) {
-  using F = Accumulator<Element>;
-  const AttentionTask& task = call.plan.tasks()[begin];
-  const int64_t K = call.plan.shape().K, width = partials.sizes(task).width;
-  const std::vector<int64_t>& globals = call.plan.valid_globals(task.b);
-  std::vector<F> dk(K), dv(K);
-  for (size_t g = 0; g < globals.size(); ++g) {
-    std::fill(dk.begin(), dk.end(), F(0));
-    std::fill(dv.begin(), dv.end(), F(0));
-    for (int64_t n = begin; n < end; ++n) {
-      const BackwardPartials<F> part = partials.of(n);
-      for (int64_t c = 0; c < K; ++c) dk[c] += part.global_dk[g * width + c];
-      for (int64_t c = 0; c < K; ++c) dv[c] += part.global_dv[g * width + c];
-    }
-    for (int64_t c = 0; c < K; ++c) {
-      call.dk.row(task.b, globals[g], task.h * K)[c] = Element(dk[c] * F(std::log(2.0)));
-      call.dv.row(task.b, globals[g], task.h * K)[c] = Element(dv[c]);
-    }
-  }
-}
-
-// du, dv and dr of one head, whose tasks are [begin, end).
-template <class Element>
-void store_relative_gradients(const BackwardCall<Element>& call, PartialSums<Accumulator<Element>>& partials,
-                              const RelativeGradients<Element>& gradients, int64_t begin, int64_t end,
-                              int64_t h) {
-  using F = Accumulator<Element>;
-  const WindowAttentionShape& shape = call.plan.shape();
-  const int64_t H = shape.H, K = shape.K, rows = call.inputs.relative->rows;
-  std::vector<F> du(K), dv_bias(K), dr(rows * K);
-  for (int64_t n = begin; n < end; ++n) {
-    const AttentionTask& task = call.plan.tasks()[n];
-    const BackwardPartials<F> part = partials.of(n);
-    const int64_t width = partials.sizes(task).width;
-    for (int64_t c = 0; c < K; ++c) du[c] += part.du[c];
-    for (int64_t c = 0; c < K; ++c) dv_bias[c] += part.dv_bias[c];
-    for (int64_t s = 0; s < task.window(); ++s) {
-      F* const to = dr.data() + (call.inputs.relative->zero_row + (task.left - s) * task.D) * K;
-      for (int64_t c = 0; c < K; ++c) to[c] += part.dr[s * width + c];
-    }
-  }
-  for (int64_t c = 0; c < K; ++c) gradients.du[h * K + c] = du[c] * F(shape.scale);
-  for (int64_t c = 0; c < K; ++c) gradients.dv[h * K + c] = dv_bias[c] * F(shape.scale);
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t c = 0; c < K; ++c)
-      gradients.dr[(row * H + h) * K + c] = Element(dr[row * K + c] * F(std::log(2.0)));
   }
 }
 

@@ -203,9 +203,11 @@ void window_attention_forward(const WindowAttentionShape& shape, TokenView<const
   }
   std::vector<hwy::AlignedFreeUniquePtr<F[]>> memory(omp_get_max_threads());
   for (auto& piece : memory) piece = hwy::AllocateAligned<F>(most);
+  std::vector<int64_t> order = plan.even_tasks();
+  order.insert(order.end(), plan.odd_tasks().begin(), plan.odd_tasks().end());
 #pragma omp parallel for schedule(dynamic)
-  for (size_t n = 0; n < plan.tasks().size(); ++n) {
-    run_task(call, plan.tasks()[n], memory[omp_get_thread_num()].get());
+  for (size_t n = 0; n < order.size(); ++n) {
+    run_task(call, plan.tasks()[order[n]], memory[omp_get_thread_num()].get());
   }
 }
 

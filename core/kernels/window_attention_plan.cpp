@@ -1,6 +1,7 @@
 #include "core/kernels/window_attention_plan.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "core/check.h"
 
@@ -37,6 +38,13 @@ AttentionPlan::AttentionPlan(const WindowAttentionShape& shape) : shape_(shape) 
       add_tasks(b, h);
       sequence_tasks_.push_back(static_cast<int64_t>(tasks_.size()));
     }
+  }
+  const auto place = [&](int64_t n) {
+    const AttentionTask& task = tasks_[n];
+    return std::tuple(task.b, task.token(task.begin), task.h);
+  };
+  for (auto* order : {&even_tasks_, &odd_tasks_}) {
+    std::sort(order->begin(), order->end(), [&](int64_t a, int64_t b) { return place(a) < place(b); });
   }
 }
 

@@ -45,6 +45,8 @@ class AttentionPlan {
   // in their sequence have no key in common: run all even ones, then all odd ones, and each may add to its
   // keys' gradients.
   const std::vector<AttentionTask>& tasks() const { return tasks_; }
+  // Both lists are in the order to run them: all heads of a stretch of tokens first, which share pages of
+  // memory.
   const std::vector<int64_t>& even_tasks() const { return even_tasks_; }
   const std::vector<int64_t>& odd_tasks() const { return odd_tasks_; }
   // Tasks of (h, b) are [sequence_tasks()[h * B + b], sequence_tasks()[h * B + b + 1]).

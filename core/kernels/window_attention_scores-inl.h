@@ -25,13 +25,6 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 inline constexpr int64_t kPrefetchRows = 16;  // far enough ahead to hide the latency of memory
-inline constexpr double kLog2E = 1.4426950408889634074;
-inline constexpr double kLn2 = 0.69314718055994530942;
-
-template <class F>
-HWY_INLINE int64_t lanes_of() {
-  return static_cast<int64_t>(hn::Lanes(hn::ScalableTag<F>()));
-}
 
 // Prefetches tokens [begin, end) of the task's sequence, as far as they exist.
 template <class Element>
