@@ -164,7 +164,7 @@ PreparedCorpus describe(const CorpusSource& source, const CorpusRequest& request
 void warn_of_unseen(PreparedCorpus& corpus) {
   if (corpus.symbols_unseen_in_train.empty()) return;
   std::string list;
-  for (const uint8_t byte : corpus.symbols_unseen_in_train) list += " " + hex_byte(byte);
+  for (const uint8_t byte : corpus.symbols_unseen_in_train) list += text(" ", hex_byte(byte));
   corpus.warnings.push_back(text(corpus.symbols_unseen_in_train.size(), " of ", corpus.symbols.size(),
                                  " symbols occur in validation or test but never in train:", list));
 }

@@ -149,7 +149,7 @@ bool CorpusSource::is_zip() const {
 void CorpusSource::unpack(const std::string& scratch_path, const CorpusProgress& progress) {
   if (!is_zip()) return;
   const std::optional<OfficialCorpus> official = official_corpus(kind_);
-  const Archive archive = open_archive(path(), official ? " " + how_to_get(*official) : "");
+  const Archive archive = open_archive(path(), official ? text(" ", how_to_get(*official)) : "");
   const zip_stat_t entry = only_member(archive.get(), path());
   const Member member(zip_fopen_index(archive.get(), entry.index, 0));
   CHECK(member, path(), ": member ", entry.name, " cannot be read: ", zip_strerror(archive.get()));
