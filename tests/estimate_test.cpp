@@ -21,7 +21,8 @@ data: {path: FOLDER}
 model: {layers: 4, width: 128, heads: 4, feed_forward: 512, dropout: 0.1}
 stages:
   list:
-    - {name: a, sequence_length: 1024, windows: 64, learning_rate: 0.001, batch_size: 2, micro_batch: 2, steps: 10}
+    - {name: a, sequence_length: 1024, windows: 64,
+       learning_rate: 0.001, batch_size: 2, micro_batch: 2, steps: 10}
 evaluation: {sequence_length: 512, step: 256}
 )";
 
@@ -70,8 +71,9 @@ class Estimate : public ::testing::Test {
     const auto predicted = static_cast<double>(estimate(c).memory_bytes);
     const auto measured = static_cast<double>(measured_bytes(c));
     EXPECT_NEAR(predicted / measured, 1, tolerance)
-        << ::testing::PrintToString(overrides) << ": predicted " << format_bytes(static_cast<int64_t>(predicted))
-        << ", measured " << format_bytes(static_cast<int64_t>(measured));
+        << ::testing::PrintToString(overrides) << ": predicted "
+        << format_bytes(static_cast<int64_t>(predicted)) << ", measured "
+        << format_bytes(static_cast<int64_t>(measured));
   }
 
   TemporaryFolder folder_;

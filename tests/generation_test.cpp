@@ -19,6 +19,8 @@ struct Variant {
   std::vector<LayerPattern> layers;
 };
 
+void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
+
 // Weights far from their small starting values, so that positions and windows show in the logits.
 struct Model {
   CharLM model;

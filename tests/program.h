@@ -65,8 +65,10 @@ model: {layers: 2, width: 32, heads: 2, feed_forward: 64, dropout: 0.1}
 schedule: {warmup_steps: 3}
 stages:
   list:
-    - {name: a, sequence_length: 64, windows: [8, 16], learning_rate: 0.002, batch_size: 4, micro_batch: 2, steps: 3}
-    - {name: b, sequence_length: 96, windows: [16, 16], dilation: [1, 2], dilated_heads: 1, learning_rate: 0.001,
+    - {name: a, sequence_length: 64, windows: [8, 16],
+       learning_rate: 0.002, batch_size: 4, micro_batch: 2, steps: 3}
+    - {name: b, sequence_length: 96, windows: [16, 16], dilation: [1, 2], dilated_heads: 1,
+       learning_rate: 0.001,
        batch_size: 2, steps: 2}
 validation: {every_steps: 2, tokens: 200}
 evaluation: {sequence_length: 256, step: 128}
