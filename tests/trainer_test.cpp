@@ -112,6 +112,12 @@ TEST_F(TrainerTest, RefusesAFolderThatHoldsARunAndAChangedConfiguration) {
         true);  // may change; the run is already finished
 }
 
+TEST_F(TrainerTest, RefusesAFolderThatAnotherTrainerHolds) {
+  const RunConfig c = config("steps: 2");
+  const Trainer first(c, folder_ / "run", false);
+  EXPECT_THROW(Trainer(c, folder_ / "run", true), UsageError);
+}
+
 TEST_F(TrainerTest, StopsAtALossThatIsNotFiniteAndKeepsTheWeights) {
   arm("trainer.loss:4=enospc");
   Trainer trainer(config("steps: 8", "checkpoint: {every_steps: 1}\n"), folder_ / "run", false);

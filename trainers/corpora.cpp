@@ -25,6 +25,8 @@ CorpusFiles open_folder(const std::string& folder) {
   result.train = std::make_shared<TokenFile>(result.corpus.train.path);
   result.validation = std::make_shared<TokenFile>(result.corpus.validation.path);
   result.test = std::make_shared<TokenFile>(result.corpus.test.path);
+  // A damaged token is found before the run, not after days of it.
+  for (const auto& file : {result.train, result.validation, result.test}) file->verify();
   return result;
 }
 

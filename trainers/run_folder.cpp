@@ -1,9 +1,19 @@
 #include "trainers/run_folder.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
+
+#include "core/files.h"
+#include "trainers/run_log.h"
 
 namespace lf {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
@@ -42,6 +52,15 @@ std::vector<NamedTensor> moments(const ParameterBlock& parameters, Optimizer& op
   return result;
 }
 
+// Keys that may differ between a run and its resumption: they change neither weights nor logged results.
+bool may_change(const std::string& line) {
+  for (const char* prefix :
+       {"checkpoint.", "log.tensorboard", "threads:", "evaluation.batch_size", "validation.batch_size"}) {
+    if (line.rfind(prefix, 0) == 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 RunConfig run_folder_config(const std::string& folder) {
@@ -50,6 +69,45 @@ RunConfig run_folder_config(const std::string& folder) {
     throw UsageError(folder + " is not a run folder: it has no " + kConfigName);
   return load_run_config(path);
 }
+
+std::string checked_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
+  const std::string stored = folder + "/" + kConfigName;
+  if (!fs::exists(stored)) {
+    CHECK(!fs::exists(folder + "/" + kRunLogName), folder, " holds a log but no ", kConfigName,
+          ": not a run of Longform");
+    return folder;
+  }
+  if (!resume) {
+    throw UsageError(text(folder, " already holds a run; continue it with --resume or choose another --out"));
+  }
+  std::string changes;
+  for (const std::string& line : changed_keys(run_folder_config(folder), config)) {
+    if (!may_change(line)) changes += "\n  " + line;
+  }
+  if (!changes.empty()) {
+    throw UsageError(text("cannot resume ", folder, " with a changed configuration:", changes,
+                          "\nresume with the run's own ", stored, ", or start another run with --out"));
+  }
+  return folder;
+}
+
+std::string start_run_folder(const RunConfig& config, const std::string& folder) {
+  create_folders(folder);
+  const std::string stored = folder + "/" + kConfigName;
+  if (!fs::exists(stored)) write_file_atomically(stored, to_yaml(config));
+  return folder;
+}
+
+RunLock::RunLock(const std::string& folder) {
+  const std::string path = folder + "/.lock";
+  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) throw_file_error("open", path, errno);
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+  ::close(descriptor_);
+  throw UsageError(text("another process is training in ", folder, "; two would damage each other's run"));
+}
+
+RunLock::~RunLock() { ::close(descriptor_); }
 
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
                          const ParameterBlock& parameters, Optimizer& optimizer, bool best) {

@@ -17,6 +17,26 @@ inline constexpr const char* kConfigName = "config.yaml";
 // The configuration stored with a run.
 RunConfig run_folder_config(const std::string& folder);
 
+// The folder; throws UsageError when it holds another run, or when resuming would make the run another one.
+std::string checked_run_folder(const RunConfig& config, const std::string& folder, bool resume);
+
+// Makes the folder of a new run; returns the folder. It is done once nothing of the configuration can fail
+// any more, so that a corrected configuration does not meet a run of the wrong one.
+std::string start_run_folder(const RunConfig& config, const std::string& folder);
+
+// Holds a run folder for this process alone, for as long as it lives; throws UsageError when another process
+// has it.
+class RunLock {
+ public:
+  explicit RunLock(const std::string& folder);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
 // Saves parameters, optimizer and state as the run's newest checkpoint; with `best`, also as its best.
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
                          const ParameterBlock& parameters, Optimizer& optimizer, bool best);

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <numbers>
 
 #include "core/failpoint.h"
@@ -15,8 +14,6 @@
 namespace lf {
 namespace {
 
-namespace fs = std::filesystem;
-
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -26,52 +23,12 @@ double wall_time() {
 
 bool every(int64_t interval, int64_t step) { return interval > 0 && step % interval == 0; }
 
-// Keys that may differ between a run and its resumption: they change neither weights nor logged results.
-bool may_change(const std::string& line) {
-  for (const char* prefix :
-       {"checkpoint.", "log.tensorboard", "threads:", "evaluation.batch_size", "validation.batch_size"}) {
-    if (line.rfind(prefix, 0) == 0) return true;
-  }
-  return false;
-}
-
-// The folder; refused are a folder with another run, and a resumption that would be another run.
-std::string checked_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
-  const std::string stored = folder + "/" + kConfigName;
-  if (!fs::exists(stored)) {
-    CHECK(!fs::exists(folder + "/" + kRunLogName), folder, " holds a log but no ", kConfigName,
-          ": not a run of Longform");
-    return folder;
-  }
-  if (!resume) {
-    throw UsageError(text(folder, " already holds a run; continue it with --resume or choose another --out"));
-  }
-  std::string changes;
-  for (const std::string& line : changed_keys(run_folder_config(folder), config)) {
-    if (!may_change(line)) changes += "\n  " + line;
-  }
-  if (!changes.empty()) {
-    throw UsageError(text("cannot resume ", folder, " with a changed configuration:", changes,
-                          "\nresume with the run's own ", stored, ", or start another run with --out"));
-  }
-  return folder;
-}
-
 // The task, with every stage's need of data known to be met: a last stage must not fail after days.
 std::unique_ptr<Task> open_task(const RunConfig& config, const std::vector<Stage>& stages,
                                 const Communicator& communicator) {
   std::unique_ptr<Task> task = make_task(config, communicator);
   for (const Stage& stage : stages) task->check_stage(stage);
   return task;
-}
-
-// Makes the folder of a new run; returns the folder. It is done once nothing of the configuration can fail
-// any more, so that a corrected configuration does not meet a run of the wrong one.
-std::string start_run_folder(const RunConfig& config, const std::string& folder) {
-  create_folders(folder);
-  const std::string stored = folder + "/" + kConfigName;
-  if (!fs::exists(stored)) write_file_atomically(stored, to_yaml(config));
-  return folder;
 }
 
 }  // namespace
@@ -83,7 +40,8 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       communicator_(alone()),
       task_(open_task(config, stages_, *communicator_)),
       optimizer_(task_->parameters(), config.optimizer),
-      log_(start_run_folder(config, folder) + "/" + kRunLogName),
+      lock_(start_run_folder(config, folder)),
+      log_(folder + "/" + kRunLogName),
       timing_(folder + "/" + kTimingLogName),
       run_started_(seconds_now()),
       interval_started_(run_started_),

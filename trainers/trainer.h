@@ -9,6 +9,7 @@
 #include "trainers/console.h"
 #include "trainers/event_file.h"
 #include "trainers/optimizer.h"
+#include "trainers/run_folder.h"
 #include "trainers/run_log.h"
 #include "trainers/run_state.h"
 #include "trainers/signals.h"
@@ -69,6 +70,7 @@ class Trainer {
   RunState state_;
   Stage stage_;
 
+  RunLock lock_;
   RunLog log_, timing_;
   std::unique_ptr<EventFile> events_;
   Console console_;
