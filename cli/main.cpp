@@ -42,7 +42,10 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    const int code = run(argc, argv);
+    const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+    CHECK(written, "cannot write standard output: the disk is full or the reader is gone");
+    return code;
   } catch (const lf::UsageError& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return kBadUsage;

@@ -241,6 +241,13 @@ TEST_F(CliErrors, FullDisk) {
   EXPECT_EQ(load_checkpoint(program_ / "run", warnings).step, 5);
 }
 
+// Results that could not be written are no success.
+TEST_F(CliErrors, StandardOutputOnAFullDisk) {
+  const ProgramResult result = program_.run({"-c", "exec \"$0\" env --json >/dev/full", LF_PROGRAM}, "", {},
+                                            "shift; set -- /bin/sh \"$@\"; ");
+  expect_error(result, kFailed, "standard output");
+}
+
 // The kernel's own refusal to write, here past 16 blocks of 512 bytes in one file.
 TEST_F(CliErrors, FilesThatMayNotGrow) {
   ASSERT_EQ(program_.run({"check", program_ / "config.yaml"}).code, 0);  // the corpus is prepared
