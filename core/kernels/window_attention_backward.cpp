@@ -74,10 +74,10 @@ HWY_INLINE void tile_gradients(const BackwardCall<Element>& call, const Attentio
               buffers.strip);
   const GemmA<F> dcontext{buffers.dcontext + tile.row * sizes.width, sizes.width, 1};
   gemm_row_of_tiles<false>(dcontext,
-                           GemmB<F>{buffers.v_panels + (tile.begin - tile.origin) * K, lanes, lanes * K},
+                           GemmB<F>{buffers.keys.v_panels + (tile.begin - tile.origin) * K, lanes, lanes * K},
                            GemmC<F>{gradient + tile.begin, sizes.stride}, K, count / lanes);
   if (sizes.globals > 0) {
-    gemm_row_of_tiles<false>(dcontext, GemmB<F>{buffers.global_v_panels, lanes, lanes * K},
+    gemm_row_of_tiles<false>(dcontext, GemmB<F>{buffers.keys.global_v_panels, lanes, lanes * K},
                              GemmC<F>{gradient, sizes.stride}, K, sizes.globals / lanes);
   }
   for (int64_t r = 0; r < kTileRows; ++r) {
@@ -178,8 +178,7 @@ HWY_INLINE void block_relative_gradients(const SegmentSizes& sizes, const Backwa
 
 template <class Element>
 HWY_INLINE void backward_block(const BackwardCall<Element>& call, const AttentionTask& task,
-                               const SegmentSizes& sizes,
-                               const BackwardBuffers<Accumulator<Element>>& buffers,
+                               const SegmentSizes& sizes, BackwardBuffers<Accumulator<Element>>& buffers,
                                const BackwardPartials<Accumulator<Element>>& partials, int64_t block_query) {
   using F = Accumulator<Element>;
   const int64_t K = call.plan.shape().K, rows = std::min(sizes.block_rows, task.end - block_query);
@@ -190,6 +189,7 @@ HWY_INLINE void backward_block(const BackwardCall<Element>& call, const Attentio
   prefetch_tokens(call.dcontext, task, K, next, next + rows);
   prefetch_tokens(call.dq, task, K, block_query, next);
   if (any) {
+    pack_keys_until(call.plan, task, sizes, call.inputs, next, rows, buffers.keys);
     pack_queries(call.plan, task, sizes, call.inputs, block_query, rows,
                  PackedQueries<F>{buffers.content, buffers.position});
     for (int64_t row = 0; row < rows; row += kTileRows) {
@@ -247,10 +247,7 @@ HWY_INLINE void backward_task(const BackwardCall<Element>& call, const Attention
   Arena<F> arena(memory), partial_arena(partial_memory);
   BackwardBuffers<F> buffers(sizes, arena);
   const BackwardPartials<F> partials(sizes, partial_arena);
-  pack_keys(call.plan, task, sizes, call.inputs, buffers.keys);
-  transpose_rows(buffers.keys.v_rows, buffers.v_panels, sizes.keys, call.plan.shape().K, sizes.width);
-  transpose_rows(buffers.keys.global_v_rows, buffers.global_v_panels, sizes.globals, call.plan.shape().K,
-                 sizes.width);
+  pack_shared_keys(call.plan, task, sizes, call.inputs, buffers.keys);
   clear(buffers.dk, sizes.keys * sizes.width);
   clear(buffers.dv, sizes.keys * sizes.width);
   clear(partial_memory, partial_arena.used());

@@ -41,9 +41,7 @@ struct BackwardPartials {
 template <class F>
 struct BackwardBuffers {
   BackwardBuffers(const SegmentSizes& sizes, Arena<F>& arena)
-      : keys(sizes, arena),
-        v_panels(arena.take(sizes.keys * sizes.width)),
-        global_v_panels(arena.take(sizes.globals * sizes.width)),
+      : keys(sizes, arena, true),
         dk(arena.take(sizes.keys * sizes.width)),
         dv(arena.take(sizes.keys * sizes.width)),
         content(arena.take(sizes.block_rows * sizes.width)),
@@ -58,8 +56,6 @@ struct BackwardBuffers {
         delta(arena.take(sizes.block_rows)) {}
 
   PackedKeys<F> keys;
-  F* v_panels;
-  F* global_v_panels;
   F* dk;
   F* dv;
   F* content;

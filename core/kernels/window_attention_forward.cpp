@@ -35,7 +35,7 @@ struct ForwardCall {
 template <class F>
 struct ForwardBuffers {
   ForwardBuffers(const SegmentSizes& sizes, Arena<F>& arena)
-      : keys(sizes, arena),
+      : keys(sizes, arena, false),
         content(arena.take(sizes.block_rows * sizes.width)),
         position(arena.take(sizes.slots > 0 ? sizes.block_rows * sizes.width : 0)),
         strip(arena.take(sizes.block_rows * sizes.stride)),
@@ -111,11 +111,12 @@ HWY_INLINE void store_context(const ForwardCall<Element>& call, const AttentionT
 
 template <class Element>
 HWY_INLINE void forward_block(const ForwardCall<Element>& call, const AttentionTask& task,
-                              const SegmentSizes& sizes, const ForwardBuffers<Accumulator<Element>>& buffers,
+                              const SegmentSizes& sizes, ForwardBuffers<Accumulator<Element>>& buffers,
                               int64_t block_query) {
   using F = Accumulator<Element>;
   const int64_t K = call.plan.shape().K, rows = std::min(sizes.block_rows, task.end - block_query);
   const PackedQueries<F> queries{buffers.content, buffers.position};
+  pack_keys_until(call.plan, task, sizes, call.inputs, block_query + rows, rows, buffers.keys);
   pack_queries(call.plan, task, sizes, call.inputs, block_query, rows, queries);
   prefetch_tokens(call.inputs.q, task, K, block_query + rows, block_query + 2 * rows);
   prefetch_tokens(call.context, task, K, block_query, block_query + rows);
@@ -146,7 +147,7 @@ HWY_INLINE void forward_task(const ForwardCall<Element>& call, const AttentionTa
   const SegmentSizes sizes(call.plan, task, call.inputs.relative != nullptr, kForwardBlockRows);
   Arena<F> arena(memory);
   ForwardBuffers<F> buffers(sizes, arena);
-  pack_keys(call.plan, task, sizes, call.inputs, buffers.keys);
+  pack_shared_keys(call.plan, task, sizes, call.inputs, buffers.keys);
   for (int64_t query = task.begin; query < task.end; query += sizes.block_rows) {
     forward_block(call, task, sizes, buffers, query);
   }

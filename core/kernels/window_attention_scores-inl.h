@@ -35,15 +35,17 @@ HWY_INLINE void prefetch_tokens(TokenView<Element> view, const AttentionTask& ta
   }
 }
 
+// Local keys [begin, end), those beyond the task's as zeros.
 template <class Element, class F>
 HWY_INLINE void pack_rows(TokenView<const Element> view, const AttentionTask& task, const SegmentSizes& sizes,
-                          int64_t K, F* rows) {
-  for (int64_t n = 0; n < sizes.key_count; ++n) {
+                          int64_t K, int64_t begin, int64_t end, F* rows) {
+  const int64_t real = std::min(end, sizes.key_count);
+  for (int64_t n = begin; n < real; ++n) {
     const int64_t key = task.key_begin() + n, token = task.token(key);
     prefetch_tokens(view, task, K, key + kPrefetchRows, key + kPrefetchRows + 1);
     load_row(view.row(task.b, token, task.h * K), rows + n * sizes.width, K, sizes.width);
   }
-  clear(rows + sizes.key_count * sizes.width, (sizes.keys - sizes.key_count) * sizes.width);
+  clear(rows + std::max(begin, real) * sizes.width, (end - std::max(begin, real)) * sizes.width);
 }
 
 template <class Element, class F>
@@ -68,30 +70,50 @@ HWY_INLINE void pack_relative(const RelativePositions<Element>& relative, const 
   clear(rows + task.window() * sizes.width, (sizes.slots - task.window()) * sizes.width);
 }
 
-// Fills everything in PackedKeys.
+// Packs what does not belong to one block: global keys and relative positions.
 template <class Element, class F>
-void pack_keys(const AttentionPlan& plan, const AttentionTask& task, const SegmentSizes& sizes,
-               const AttentionInputViews<Element>& inputs, PackedKeys<F>& keys) {
+HWY_INLINE void pack_shared_keys(const AttentionPlan& plan, const AttentionTask& task,
+                                 const SegmentSizes& sizes, const AttentionInputViews<Element>& inputs,
+                                 const PackedKeys<F>& keys) {
   const int64_t K = plan.shape().K;
-  pack_rows(inputs.k, task, sizes, K, keys.k_rows);
-  transpose_rows(keys.k_rows, keys.k_panels, sizes.keys, K, sizes.width);
-  pack_rows(inputs.v, task, sizes, K, keys.v_rows);
   if (sizes.globals > 0) {
     pack_globals(inputs.k, plan, task, sizes, keys.global_k_rows);
     transpose_rows(keys.global_k_rows, keys.global_k_panels, sizes.globals, K, sizes.width);
     pack_globals(inputs.v, plan, task, sizes, keys.global_v_rows);
+    if (keys.transposes_v) {
+      transpose_rows(keys.global_v_rows, keys.global_v_panels, sizes.globals, K, sizes.width);
+    }
   }
   if (sizes.slots > 0) {
     pack_relative(*inputs.relative, task, sizes, plan.shape().H, K, keys.r_rows);
     transpose_rows(keys.r_rows, keys.r_panels, sizes.slots, K, sizes.width);
   }
-  keys.has_bias = false;
-  for (int64_t n = 0; n < sizes.keys; ++n) {
-    const bool seen =
-        n >= sizes.key_count || plan.kind(task.b, task.token(task.key_begin() + n)) == TokenKind::local;
+}
+
+// Packs the keys that the queries [.., query_end) see and that are not packed yet, and asks for those of the
+// next block of `rows` queries: they arrive while this block is computed.
+template <class Element, class F>
+HWY_INLINE void pack_keys_until(const AttentionPlan& plan, const AttentionTask& task,
+                                const SegmentSizes& sizes, const AttentionInputViews<Element>& inputs,
+                                int64_t query_end, int64_t rows, PackedKeys<F>& keys) {
+  const int64_t K = plan.shape().K, begin = keys.packed, first = task.key_begin();
+  const int64_t end = std::min(round_up(query_end + task.right - first, kAttentionLanes), sizes.keys);
+  if (end <= begin) return;
+  pack_rows(inputs.k, task, sizes, K, begin, end, keys.k_rows);
+  transpose_rows(keys.k_rows + begin * sizes.width, keys.k_panels + begin * K, end - begin, K, sizes.width);
+  pack_rows(inputs.v, task, sizes, K, begin, end, keys.v_rows);
+  if (keys.transposes_v) {
+    transpose_rows(keys.v_rows + begin * sizes.width, keys.v_panels + begin * K, end - begin, K, sizes.width);
+  }
+  for (int64_t n = begin; n < end; ++n) {
+    const bool seen = n >= sizes.key_count || plan.kind(task.b, task.token(first + n)) == TokenKind::local;
     keys.key_bias[n] = seen ? F(0) : -std::numeric_limits<F>::infinity();
     keys.has_bias |= !seen;
   }
+  keys.packed = end;
+  const int64_t ahead = first + end + std::max(rows, kAttentionLanes);
+  prefetch_tokens(inputs.k, task, K, first + end, ahead);
+  prefetch_tokens(inputs.v, task, K, first + end, ahead);
 }
 
 // One tile of kTileRows queries: where its keys lie. Rows at or beyond the task's end are padding.

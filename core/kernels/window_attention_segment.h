@@ -67,7 +67,7 @@ struct SegmentSizes {
 // What both passes keep of a task's keys.
 template <class F>
 struct PackedKeys {
-  PackedKeys(const SegmentSizes& sizes, Arena<F>& arena)
+  PackedKeys(const SegmentSizes& sizes, Arena<F>& arena, bool transpose_v)
       : k_panels(arena.take(sizes.keys * sizes.width)),
         global_k_panels(arena.take(sizes.globals * sizes.width)),
         r_panels(arena.take(sizes.slots * sizes.width)),
@@ -76,7 +76,10 @@ struct PackedKeys {
         r_rows(arena.take(sizes.slots * sizes.width)),
         v_rows(arena.take(sizes.keys * sizes.width)),
         global_v_rows(arena.take(sizes.globals * sizes.width)),
-        key_bias(arena.take(sizes.keys)) {}
+        v_panels(arena.take(transpose_v ? sizes.keys * sizes.width : 0)),
+        global_v_panels(arena.take(transpose_v ? sizes.globals * sizes.width : 0)),
+        key_bias(arena.take(sizes.keys)),
+        transposes_v(transpose_v) {}
 
   F* k_panels;
   F* global_k_panels;
@@ -86,8 +89,12 @@ struct PackedKeys {
   F* r_rows;
   F* v_rows;
   F* global_v_rows;
+  F* v_panels;
+  F* global_v_panels;
   F* key_bias;            // 0, or -infinity for keys that are padded or global
   bool has_bias = false;  // whether any key_bias is not 0
+  bool transposes_v;      // whether the v panels are wanted
+  int64_t packed = 0;     // local keys [0, packed) are in place; blocks ask for more as they go
 };
 
 // The tensors of a call that both passes read.
