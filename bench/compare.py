@@ -32,7 +32,8 @@ def our_step(program, window):
 
 def peer(name, *options):
     result = run_json([sys.executable, f"bench/peers/{name}.py", *options])
-    return {"seconds": result["seconds_best"], "peak_rss_bytes": result["peak_rss_bytes"], "conditions": result["conditions"]}
+    seconds, peak = result["seconds_best"], result["peak_rss_bytes"]
+    return {"seconds": seconds, "peak_rss_bytes": peak, "conditions": result["conditions"]}
 
 
 def comparisons(program):
