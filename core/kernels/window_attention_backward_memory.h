@@ -72,7 +72,7 @@ struct BackwardBuffers {
 
 // Two strips of this many rows stay within a part of the second-level cache, but for very wide windows.
 inline int64_t backward_block_rows(const AttentionTask& task) {
-  constexpr int64_t kStripNumbers = 32 * 1024;
+  constexpr int64_t kStripNumbers = 64 * 1024;
   return std::clamp<int64_t>(kStripNumbers / (task.window() + 2 * kAttentionMargin) / 8 * 8, 8, 64);
 }
 
