@@ -39,9 +39,9 @@ inline std::array<uint32_t, 4> philox(const RandomKey& key, uint64_t index) {
   return c;
 }
 
-// Uniform in (0, 1), 24 bits.
+// Uniform in (0, 1), 23 bits: with 24 the largest would round to 1.
 inline float uniform(const RandomKey& key, uint64_t element) {
-  return (static_cast<float>(philox(key, element / 4)[element % 4] >> 8) + 0.5f) * 0x1p-24f;
+  return (static_cast<float>(philox(key, element / 4)[element % 4] >> 9) + 0.5f) * 0x1p-23f;
 }
 
 // Standard normal (Box-Muller over two words of the element's own block).
