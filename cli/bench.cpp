@@ -9,8 +9,8 @@
 #include <sstream>
 
 #include "cli/verbs.h"
+#include "core/format.h"
 #include "trainers/attention_benchmark.h"
-#include "trainers/console.h"
 #include "trainers/generation.h"
 #include "trainers/opened_run.h"
 #include "trainers/plot/attention_figure.h"

@@ -7,8 +7,8 @@
 
 #include "cli/verbs.h"
 #include "core/files.h"
+#include "core/format.h"
 #include "trainers/config/reference.h"
-#include "trainers/console.h"
 #include "trainers/corpora.h"
 #include "trainers/tasks/char_lm_estimate.h"
 #include "trainers/tasks/char_lm_task.h"

@@ -9,6 +9,7 @@
 
 #include "cli/verbs.h"
 #include "core/device.h"
+#include "core/format.h"
 #include "core/storage.h"
 #include "hwy/targets.h"
 

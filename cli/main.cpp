@@ -1,4 +1,5 @@
 // longform: trains and runs Longformer models. One verb per file; `longform --help` lists them.
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
@@ -41,6 +42,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A file-size limit is then an error of the write, which names the file, instead of a silent death.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     const int code = run(argc, argv);
     const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;

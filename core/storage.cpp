@@ -7,6 +7,8 @@
 #include <map>
 #include <mutex>
 
+#include "core/format.h"
+
 namespace lf {
 namespace {
 
@@ -35,7 +37,7 @@ Pool& pool(Device device) {
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// Rounds so that tensors of nearly the same size share blocks: at most one eighth is wasted.
+// Rounds so that tensors of nearly the same size share blocks: less than a quarter is added.
 int64_t capacity_for(int64_t bytes) {
   const int64_t wanted = std::max<int64_t>(bytes + (kChecked ? kGuardBytes : 0), kAlignment);
   int64_t step = kAlignment;
@@ -86,8 +88,9 @@ Storage::Storage(int64_t bytes, Device device, const std::string& purpose)
     free_all(p);
     data = std::aligned_alloc(kAlignment, static_cast<size_t>(capacity_));
   }
-  CHECK(data, name(device), ": out of memory allocating ", purpose, " = ", format_bytes(bytes), "; live ",
-        format_bytes(p.use.live), ", cached ", format_bytes(p.use.cached),
+  CHECK(data, name(device), ": out of memory allocating ", purpose, " = ",
+        format_bytes(static_cast<double>(bytes)), "; live ", format_bytes(static_cast<double>(p.use.live)),
+        ", cached ", format_bytes(static_cast<double>(p.use.cached)),
         "; a smaller micro_batch or recompute: true needs less");
   data_ = static_cast<std::byte*>(data);
   p.use.live += capacity_;
@@ -120,16 +123,6 @@ void release_cached_memory(Device device) {
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   free_all(p);
-}
-
-std::string format_bytes(int64_t bytes) {
-  const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  int unit = 0;
-  for (; value >= 1024 && unit < 4; ++unit) value /= 1024;
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-  return buffer;
 }
 
 }  // namespace lf

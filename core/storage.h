@@ -39,7 +39,4 @@ class Storage {
   Device device_;
 };
 
-// "1.5 GiB", "768.0 MiB", "12 B".
-std::string format_bytes(int64_t bytes);
-
 }  // namespace lf

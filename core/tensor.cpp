@@ -14,7 +14,10 @@ int64_t Shape::operator[](int64_t axis) const {
 
 int64_t Shape::elements() const {
   int64_t product = 1;
-  for (const int64_t dim : dims_) product *= dim;
+  for (const int64_t dim : dims_) {
+    CHECK(!__builtin_mul_overflow(product, dim, &product), "shape ", *this,
+          " has more elements than 64 bits count");
+  }
   return product;
 }
 

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/files.h"
+#include "core/format.h"
 #include "core/storage.h"
 #include "data/corpus.h"
 #include "tests/temporary_folder.h"
@@ -71,9 +72,8 @@ class Estimate : public ::testing::Test {
     const auto predicted = static_cast<double>(estimate(c).memory_bytes);
     const auto measured = static_cast<double>(measured_bytes(c));
     EXPECT_NEAR(predicted / measured, 1, tolerance)
-        << ::testing::PrintToString(overrides) << ": predicted "
-        << format_bytes(static_cast<int64_t>(predicted)) << ", measured "
-        << format_bytes(static_cast<int64_t>(measured));
+        << ::testing::PrintToString(overrides) << ": predicted " << format_bytes(predicted) << ", measured "
+        << format_bytes(measured);
   }
 
   TemporaryFolder folder_;

@@ -8,14 +8,18 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "core/check.h"
+#include "core/files.h"
+#include "tests/child_process.h"
 
 namespace lf {
 namespace {
@@ -150,6 +154,35 @@ TEST_F(EventFileTest, ScalarsReadBackWithTagsStepsTimesAndChecksums) {
   EXPECT_EQ(second.value, -0.1f);
   EXPECT_TRUE(std::isnan(scalar_of(events[3]).value));
   EXPECT_TRUE(std::isinf(scalar_of(events[4]).value));
+}
+
+TEST_F(EventFileTest, TensorBoardsOwnReaderGivesTheSame) {
+  const char* chosen = std::getenv("PYTHON");
+  const std::string python = chosen ? chosen : "python3", out = folder_.string() + ".json";
+  {
+    EventFile file(folder_.string(), 1700000000.125);
+    for (int64_t step = 1; step <= 3; ++step) {
+      file.scalar("train/loss", step, 4.0 / static_cast<double>(step), 1700000001.0);
+    }
+    EventFile resumed(folder_.string(), 1700000010.0, 3);
+    resumed.scalar("train/loss", 3, 0.5, 1700000011.0);
+  }
+  std::filesystem::remove(out);
+  const int code = ChildProcess({"/usr/bin/env", python, LF_SOURCE_DIR "/tests/reference/read_tensorboard.py",
+                                 folder_.string()},
+                                out)
+                       .wait();
+  const std::string printed = read_file(out);
+  std::filesystem::remove(out);
+  if (code == 77 || code == 127) GTEST_SKIP() << "no TensorBoard: pip install tensorboard, or set PYTHON";
+  ASSERT_EQ(code, 0) << printed;
+  const auto records = nlohmann::json::parse(printed.substr(printed.find('[')));
+  std::map<int64_t, double> losses;  // the last value of a step is the one shown
+  for (const auto& record : records) {
+    EXPECT_EQ(record["tag"], "train/loss");
+    losses[record["step"].get<int64_t>()] = record["value"].get<double>();
+  }
+  EXPECT_EQ(losses, (std::map<int64_t, double>{{1, 4.0}, {2, 2.0}, {3, 0.5}}));
 }
 
 TEST_F(EventFileTest, NamesAreWhatTensorBoardLooksForAndSortByTime) {

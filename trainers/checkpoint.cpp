@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/failpoint.h"
 #include "core/files.h"
+#include "core/format.h"
 #include "core/storage.h"
 #include "trainers/checkpoint_folders.h"
 #include "trainers/checkpoint_manifest.h"

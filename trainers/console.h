@@ -25,18 +25,6 @@ struct Progress {
   static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 };
 
-// "0.42 s", "7.3 s", "3m 12s", "2h 05m", "3d 04h"; "?" where the seconds are not finite or negative.
-std::string format_duration(double seconds);
-
-// "512 B", "1.4 KiB", "2.31 GiB": three significant digits, binary units.
-std::string format_bytes(double bytes);
-
-// "950", "12.3k", "4.56M": three significant digits, decimal units; `format_count(r) + " tok/s"` is a rate.
-std::string format_count(double count);
-
-// "1,234,567".
-std::string format_grouped(int64_t number);
-
 // A line of what is known: "stage 2/5  step 820/2,000 (41%)  loss 1.604  bpc 2.314  lr 2.5e-04  12.3k tok/s
 // ...".
 std::string format_progress(const Progress& progress);

@@ -6,11 +6,9 @@
 #include <optional>
 #include <string>
 
-#include "trainers/console.h"
-#include "trainers/event_file.h"
 #include "trainers/optimizer.h"
 #include "trainers/run_folder.h"
-#include "trainers/run_log.h"
+#include "trainers/run_report.h"
 #include "trainers/run_state.h"
 #include "trainers/signals.h"
 #include "trainers/task.h"
@@ -31,12 +29,6 @@ class Trainer {
   int stop_signal() const { return signals_.stop_signal(); }
 
  private:
-  struct StepResult {
-    double nats = 0, norm = 0, learning_rate = 0;
-    int64_t targets = 0;
-    bool applied = true;
-  };
-
   bool stage_done() const;
   bool run_stage();
   void begin_stage();
@@ -48,12 +40,9 @@ class Trainer {
 
   void after_step(const StepResult& result);
   void log_step(const StepResult& result);
-  void show_progress(const StepResult& result);
   void validate();
   Score score(Split split, const Protocol& protocol, const char* what);
   Protocol validation_protocol() const;
-  void log_score(const char* event, const Score& score, const Protocol& protocol);
-  void scalar(const std::string& tag, double value);
   void save_if_due();
   void save(bool best = false);
   void load_newest();
@@ -71,12 +60,9 @@ class Trainer {
   Stage stage_;
 
   RunLock lock_;
-  RunLog log_, timing_;
-  std::unique_ptr<EventFile> events_;
-  Console console_;
+  RunReport report_;
   SignalScope signals_;
-  double run_started_, interval_started_, last_save_;
-  int64_t interval_tokens_ = 0;
+  double last_save_;
 };
 
 }  // namespace lf

@@ -1,5 +1,7 @@
 // Row softmax, and the cross entropy of softmax(logits) with integer targets.
 //   loss[n] = lse[n] - logits[n][target[n]],  dlogits = dloss (softmax(logits) - onehot(target))
+#include "core/kernels/simd_targets.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/softmax.cpp"
 #include "hwy/foreach_target.h"

@@ -1,0 +1,159 @@
+#include "trainers/run_report.h"
+
+#include <chrono>
+#include <cmath>
+#include <numbers>
+
+#include "core/files.h"
+#include "core/storage.h"
+#include "trainers/run_folder.h"
+
+namespace lf {
+namespace {
+
+double wall_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+double seconds_left(const RunState& state, const Stage& stage, int64_t total_steps) {
+  double left = Progress::kUnknown;
+  if (total_steps > 0) {
+    left = static_cast<double>(total_steps - state.stage_step) * state.stage_seconds /
+           static_cast<double>(state.stage_step);
+  }
+  if (stage.minutes > 0) left = std::fmin(left, 60 * stage.minutes - state.stage_seconds);
+  return left;
+}
+
+}  // namespace
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+RunReport::RunReport(const std::string& folder)
+    : folder_(folder),
+      log_(folder + "/" + kRunLogName),
+      timing_(folder + "/" + kTimingLogName),
+      interval_started_(seconds_now()) {}
+
+void RunReport::start_events(int64_t next_step) {
+  create_folders(folder_ + "/events");
+  events_ = std::make_unique<EventFile>(folder_ + "/events", wall_time(), next_step);
+}
+
+void RunReport::store_lengths(RunState& state) {
+  log_.sync();
+  timing_.sync();
+  state.log_bytes = log_.bytes();
+  state.timing_bytes = timing_.bytes();
+}
+
+void RunReport::cut_to(const RunState& state) {
+  log_.truncate_to(state.log_bytes);
+  timing_.truncate_to(state.timing_bytes);
+}
+
+void RunReport::flush_events() {
+  if (events_) events_->flush();
+}
+
+void RunReport::stage_start(const RunState& state, const Stage& stage) {
+  log_.write({{"event", "stage_start"},
+              {"step", state.step},
+              {"stage", state.stage + 1},
+              {"name", stage.name},
+              {"sequence_length", stage.sequence_length},
+              {"windows", stage.windows},
+              {"dilation", stage.dilation},
+              {"learning_rate", stage.learning_rate},
+              {"batch_size", stage.batch_size}});
+}
+
+void RunReport::stage_end(const RunState& state, const Score& validation, const Score* test) {
+  nlohmann::ordered_json record = {{"event", "stage_end"},
+                                   {"step", state.step},
+                                   {"stage", state.stage + 1},
+                                   {"tokens", state.tokens},
+                                   {"validation_bits_per_character", validation.bits()}};
+  if (test) record["test_bits_per_character"] = test->bits();
+  log_.write(record);
+  flush_events();
+}
+
+void RunReport::score(const char* event, const RunState& state, const Score& result,
+                      const Protocol& protocol) {
+  log_.write({{"event", event},
+              {"step", state.step},
+              {"stage", state.stage + 1},
+              {"tokens", state.tokens},
+              {"bits_per_character", result.bits()},
+              {"loss", result.mean()},
+              {"characters", result.targets},
+              {"protocol", {{"sequence_length", protocol.sequence_length}, {"step", protocol.step}}}});
+  scalar(text(event, "/bits_per_character"), state.step, result.bits());
+}
+
+void RunReport::not_finite(int64_t step, const std::string& policy) {
+  log_.write({{"event", "not_finite"}, {"step", step}, {"policy", policy}});
+}
+
+void RunReport::step(const RunState& state, const StepResult& result, double data_wait_seconds) {
+  const double loss = state.interval_nats / static_cast<double>(state.interval_targets);
+  log_.write({{"event", "step"},
+              {"step", state.step},
+              {"stage", state.stage + 1},
+              {"tokens", state.tokens},
+              {"loss", loss},
+              {"bits_per_character", loss / std::numbers::ln2},
+              {"learning_rate", result.learning_rate},
+              {"gradient_norm", result.norm}});
+  const double seconds = seconds_now() - interval_started_;
+  const double rate = static_cast<double>(interval_tokens_) / seconds;
+  timing_.write({{"step", state.step},
+                 {"seconds", seconds},
+                 {"tokens_per_second", rate},
+                 {"data_wait_seconds", data_wait_seconds},
+                 {"memory_bytes", memory_use(Device::cpu).peak}});
+  scalar("train/bits_per_character", state.step, loss / std::numbers::ln2);
+  scalar("train/learning_rate", state.step, result.learning_rate);
+  scalar("train/gradient_norm", state.step, result.norm);
+  scalar("train/tokens_per_second", state.step, rate);
+  restart_interval();
+}
+
+void RunReport::progress(const std::string& stage_name, const RunState& state, const Stage& stage,
+                         const StepResult& result) {
+  const double loss = result.nats / static_cast<double>(result.targets);
+  Progress progress;
+  progress.stage = stage_name;
+  progress.step = state.stage_step;
+  progress.total_steps = planned_steps(stage);
+  progress.loss = loss;
+  progress.bits_per_character = loss / std::numbers::ln2;
+  progress.learning_rate = result.learning_rate;
+  progress.tokens_per_second = static_cast<double>(state.stage_tokens) / std::max(state.stage_seconds, 1e-9);
+  progress.memory_bytes = memory_use(Device::cpu).peak;
+  progress.seconds_left = seconds_left(state, stage, progress.total_steps);
+  console_.progress(progress);
+}
+
+void RunReport::live_progress(const std::string& what, int64_t done, int64_t total) {
+  if (!console_.live()) return;
+  Progress progress;
+  progress.stage = what;
+  progress.step = done;
+  progress.total_steps = total;
+  console_.progress(progress);
+}
+
+void RunReport::restart_interval() {
+  interval_started_ = seconds_now();
+  interval_tokens_ = 0;
+}
+
+void RunReport::scalar(const std::string& tag, int64_t step, double value) {
+  if (events_) events_->scalar(tag, step, value, wall_time());
+}
+
+}  // namespace lf
