@@ -32,8 +32,10 @@ Var matmul(const Var& a, bool transpose_a, const Var& b, bool transpose_b);
 // --- layer_norm: over the last axis; gamma, beta (D) ---
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double epsilon);
 
-// --- embedding: table (V, D), ids (...) i32 -> factor table[ids] (..., D) in `dtype` ---
-Var embedding(const Var& table, const Tensor& ids, double factor, DType dtype);
+// --- embedding: table (V, D), ids (...) i32 -> factor table[ids] (..., D) in `dtype`; look-ups of the id
+// `padding` do not train the table (-1: none such) ---
+Var embedding(const Var& table, const Tensor& ids, double factor, DType dtype, int64_t padding = -1);
+Var select_rows(const Var& x, const Tensor& rows);  // x (M, D)[rows (N) i32] -> (N, D)
 
 // --- softmax ---
 Var softmax(const Var& x);  // over the last axis; a row of -inf only gives zeros

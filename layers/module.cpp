@@ -25,8 +25,8 @@ void initialise(const ParameterBlock& block, const std::vector<Initial>& kinds, 
   for (size_t i = 0; i < kinds.size(); ++i) {
     const PackedParameter& p = block.parameters[i];
     Tensor value = block.value(p);
-    if (kinds[i] == Initial::zero) {
-      value.fill_zero();
+    if (kinds[i] == Initial::zero || kinds[i] == Initial::one) {
+      value.copy_from(Tensor::full(value.shape(), value.dtype(), kinds[i] == Initial::one ? 1.0 : 0.0));
       continue;
     }
     const double mean = kinds[i] == Initial::normal_around_one ? 1.0 : 0.0;

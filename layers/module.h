@@ -12,8 +12,8 @@
 
 namespace lf {
 
-// How a parameter starts: drawn from N(0, range), from N(1, range), or zero.
-enum class Initial { normal, normal_around_one, zero };
+// How a parameter starts: drawn from N(0, range), from N(1, range), or all zeros or ones.
+enum class Initial { normal, normal_around_one, zero, one };
 
 // A trained tensor. It has values only after pack().
 struct Parameter {

@@ -151,6 +151,15 @@ std::vector<OpCase> moving_cases() {
       look_up("embedding", {7, 3}, indices({2, 4}, {6, 0, 3, 3, 3, 1, 6, 0})),
       look_up("embedding_of_one", {1, 1}, indices({1}, {0})),
       look_up("embedding_large", {60, 33}, indices({2000}, ids), true),
+      {"select_rows",
+       {{{5, 3}}},
+       [](In x, DType) {
+         return select_rows(x[0], indices({4}, {4, 0, 2, 0}));
+       }},
+      {"select_rows_large",
+       {{{60, 33}}},
+       [all = indices({2000}, ids)](In x, DType) { return select_rows(x[0], all); },
+       true},
       {"reshape",
        {{{2, 6}}},
        [](In x, DType) {
