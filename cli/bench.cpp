@@ -14,6 +14,7 @@
 #include "trainers/generation.h"
 #include "trainers/opened_run.h"
 #include "trainers/plot/attention_figure.h"
+#include "trainers/run_report.h"
 #include "trainers/tasks/char_lm_task.h"
 
 namespace lf::cli {
@@ -26,10 +27,6 @@ int64_t peak_resident_bytes() {
   struct rusage usage = {};
   ::getrusage(RUSAGE_SELF, &usage);
   return int64_t{usage.ru_maxrss} * 1024;
-}
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 struct AttentionOptions {
@@ -114,12 +111,12 @@ void bench_train(const TrainOptions& options) {
   Optimizer optimizer(task->parameters(), config.optimizer);
   task->begin_stage(stage, options.stage - 1, 0);
   std::vector<double> seconds;
-  int64_t targets = 0;
+  Fetched fetched;
   for (int64_t step = -1; step < options.steps; ++step) {  // the first warms up
     const double start = seconds_now();
-    targets = task->fetch();
+    fetched = task->fetch();
     for (int64_t i = 0; i < task->micro_batches(); ++i) {
-      task->forward_backward(i, 1.0 / static_cast<double>(targets), static_cast<uint64_t>(step + 1));
+      task->forward_backward(i, 1.0 / static_cast<double>(fetched.targets), static_cast<uint64_t>(step + 1));
     }
     optimizer.step(stage.learning_rate, optimizer.gradient_norm());
     if (step >= 0) seconds.push_back(seconds_now() - start);
@@ -132,7 +129,7 @@ void bench_train(const TrainOptions& options) {
                                {"threads", omp_get_max_threads()},
                                {"seconds_best", seconds.front()},
                                {"seconds_median", seconds[seconds.size() / 2]},
-                               {"tokens_per_second", static_cast<double>(targets) / seconds.front()},
+                               {"tokens_per_second", static_cast<double>(fetched.tokens) / seconds.front()},
                                {"peak_bytes", memory_use(Device::cpu).peak},
                                {"peak_rss_bytes", peak_resident_bytes()}};
   if (options.json) {

@@ -168,15 +168,15 @@ Var MaskedLM::logits(const Var& hidden) const {
   return linear(x, cast(encoder.words, x.dtype()), output_bias);
 }
 
-Var MaskedLM::loss_sum(const EncoderInput& input, const Tensor& targets, const Pass& pass,
-                       bool recomputes) const {
+Var MaskedLM::losses(const EncoderInput& input, const Tensor& targets, const Pass& pass,
+                     bool recomputes) const {
   CHECK(targets.shape() == input.ids.shape() && targets.dtype() == DType::i32, "masked LM: targets are ",
         targets.shape(), ' ', name(targets.dtype()), " for ids ", input.ids.shape(),
         "; needed the same, i32");
   const Chosen chosen = chosen_of(targets);
   const Var hidden = encoder(input, pass, recomputes);
   const Shape rows{hidden.dim(0) * hidden.dim(1), encoder.shape.width};
-  return sum(cross_entropy(logits(select_rows(reshape(hidden, rows), chosen.rows)), chosen.targets));
+  return cross_entropy(logits(select_rows(reshape(hidden, rows), chosen.rows)), chosen.targets);
 }
 
 }  // namespace lf

@@ -110,10 +110,10 @@ struct MaskedLM {
 
   // hidden (..., D) -> logits (..., V)
   Var logits(const Var& hidden) const;
-  // The sum () of -log p(target), in nats, over the positions whose target is not -1; targets (B, T) i32.
-  // Only those positions go through the head.
-  Var loss_sum(const EncoderInput& input, const Tensor& targets, const Pass& pass,
-               bool recomputes = false) const;
+  // -log p(target) in nats (N) of the N positions, in their order, whose target is not -1; targets (B, T)
+  // i32. Only those positions go through the head.
+  Var losses(const EncoderInput& input, const Tensor& targets, const Pass& pass,
+             bool recomputes = false) const;
 
   void visit(auto&& field) {
     field(encoder.shape.is_longformer() ? "longformer" : "roberta", encoder);

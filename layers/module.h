@@ -59,6 +59,13 @@ struct ParameterBlock {
   int64_t decaying = 0;                     // elements
   std::vector<PackedParameter> parameters;  // in visit order
 
+  // Elements [begin, end) of the block that the optimizer updates; all of it unless train_only() was called.
+  struct Trained {
+    int64_t begin = 0, end = 0;
+    bool decays = false;
+  };
+  std::vector<Trained> trained;
+
   Tensor value(const PackedParameter& p) const { return values.window(p.offset, p.shape); }
   Tensor gradient(const PackedParameter& p) const { return gradients.window(p.offset, p.shape); }
 };
@@ -96,6 +103,7 @@ ParameterBlock pack(Module& module, DType dtype, Device device) {
     block.parameters.push_back({path, p.shape, 0, p.decays});
   });
   const int64_t elements = lay_out(block.parameters, block.decaying);
+  block.trained = {{0, block.decaying, true}, {block.decaying, elements, false}};
   block.values = Tensor::zeros({elements}, dtype, device);
   block.gradients = Tensor::zeros({elements}, dtype, device);
   size_t i = 0;

@@ -83,7 +83,7 @@ struct EncoderGolden {
     int64_t count = 0;
     for (int64_t i = 0; i < targets.elements(); ++i) count += targets.data<int32_t>()[i] >= 0;
     const Var mean =
-        scale(model.loss_sum(input, targets, pass, recomputes), 1.0 / static_cast<double>(count));
+        scale(sum(model.losses(input, targets, pass, recomputes)), 1.0 / static_cast<double>(count));
     if (gradients) backward(mean);
     return mean.value().item();
   }

@@ -60,7 +60,7 @@ class Estimate : public ::testing::Test {
     Optimizer optimizer(task->parameters(), c.optimizer);
     const Stage stage = resolved_stages(c).front();
     task->begin_stage(stage, 0, 0);
-    const auto targets = static_cast<double>(task->fetch());
+    const auto targets = static_cast<double>(task->fetch().targets);
     for (int64_t i = 0; i < task->micro_batches(); ++i) task->forward_backward(i, 1 / targets, 1);
     optimizer.step(stage.learning_rate, optimizer.gradient_norm());
     task->evaluate(Split::test, test_protocol(c), {});

@@ -12,7 +12,13 @@ Optimizer::Optimizer(const ParameterBlock& block, const OptimizerSection& settin
       first_(Tensor::zeros_like(block.values)),
       second_(Tensor::zeros_like(block.values)) {}
 
-double Optimizer::gradient_norm() const { return std::sqrt(kernels::sum_of_squares(block_.gradients)); }
+double Optimizer::gradient_norm() const {
+  double squares = 0;
+  for (const auto& [begin, end, decays] : block_.trained) {
+    squares += kernels::sum_of_squares(block_.gradients.slice(begin, end));
+  }
+  return std::sqrt(squares);
+}
 
 void Optimizer::step(double learning_rate, double gradient_norm) {
   ++updates_;
@@ -21,17 +27,15 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
                         .beta1 = settings_.betas[0],
                         .beta2 = settings_.betas[1],
                         .epsilon = settings_.epsilon,
-                        .weight_decay = settings_.weight_decay,
+                        .weight_decay = 0,
                         .step = updates_,
                         .gradient_scale = clips ? settings_.clip / gradient_norm : 1.0};
-  const auto apply = [&](int64_t begin, int64_t end) {
+  for (const auto& [begin, end, decays] : block_.trained) {
+    update.weight_decay = decays ? settings_.weight_decay : 0;
     Tensor values = block_.values.slice(begin, end), first = first_.slice(begin, end),
            second = second_.slice(begin, end);
     kernels::adamw(update, block_.gradients.slice(begin, end), values, first, second);
-  };
-  apply(0, block_.decaying);
-  update.weight_decay = 0;
-  apply(block_.decaying, block_.values.elements());
+  }
   zero_gradients();
 }
 

@@ -31,8 +31,10 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-RunReport::RunReport(const std::string& folder)
+RunReport::RunReport(const std::string& folder, const std::string& unit)
     : folder_(folder),
+      unit_(unit),
+      bits_key_("bits_per_" + unit),
       log_(folder + "/" + kRunLogName),
       timing_(folder + "/" + kTimingLogName),
       interval_started_(seconds_now()) {}
@@ -75,8 +77,8 @@ void RunReport::stage_end(const RunState& state, const Score& validation, const 
                                    {"step", state.step},
                                    {"stage", state.stage + 1},
                                    {"tokens", state.tokens},
-                                   {"validation_bits_per_character", validation.bits()}};
-  if (test) record["test_bits_per_character"] = test->bits();
+                                   {"validation_" + bits_key_, validation.bits()}};
+  if (test) record["test_" + bits_key_] = test->bits();
   log_.write(record);
   flush_events();
 }
@@ -87,11 +89,11 @@ void RunReport::score(const char* event, const RunState& state, const Score& res
               {"step", state.step},
               {"stage", state.stage + 1},
               {"tokens", state.tokens},
-              {"bits_per_character", result.bits()},
+              {bits_key_, result.bits()},
               {"loss", result.mean()},
-              {"characters", result.targets},
+              {unit_ + "s", result.targets},
               {"protocol", {{"sequence_length", protocol.sequence_length}, {"step", protocol.step}}}});
-  scalar(text(event, "/bits_per_character"), state.step, result.bits());
+  scalar(text(event, '/', bits_key_), state.step, result.bits());
 }
 
 void RunReport::not_finite(int64_t step, const std::string& policy) {
@@ -105,7 +107,7 @@ void RunReport::step(const RunState& state, const StepResult& result, double dat
               {"stage", state.stage + 1},
               {"tokens", state.tokens},
               {"loss", loss},
-              {"bits_per_character", loss / std::numbers::ln2},
+              {bits_key_, loss / std::numbers::ln2},
               {"learning_rate", result.learning_rate},
               {"gradient_norm", result.norm}});
   const double seconds = seconds_now() - interval_started_;
@@ -115,7 +117,7 @@ void RunReport::step(const RunState& state, const StepResult& result, double dat
                  {"tokens_per_second", rate},
                  {"data_wait_seconds", data_wait_seconds},
                  {"memory_bytes", memory_use(Device::cpu).peak}});
-  scalar("train/bits_per_character", state.step, loss / std::numbers::ln2);
+  scalar("train/" + bits_key_, state.step, loss / std::numbers::ln2);
   scalar("train/learning_rate", state.step, result.learning_rate);
   scalar("train/gradient_norm", state.step, result.norm);
   scalar("train/tokens_per_second", state.step, rate);

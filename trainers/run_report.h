@@ -18,14 +18,14 @@ namespace lf {
 // What one update gave.
 struct StepResult {
   double nats = 0, norm = 0, learning_rate = 0;
-  int64_t targets = 0;
+  int64_t targets = 0, tokens = 0;
   bool applied = true;
 };
 
 class RunReport {
  public:
-  // Opens the logs in a run folder.
-  explicit RunReport(const std::string& folder);
+  // Opens the logs in a run folder; `unit` is what a target is called: losses are bits_per_UNIT.
+  RunReport(const std::string& folder, const std::string& unit);
 
   // Starts an event file whose first step is `next_step`: earlier files' points from there on are forgotten.
   void start_events(int64_t next_step);
@@ -44,7 +44,7 @@ class RunReport {
 
   // Counts an update for the rate; then, when it is to be logged, writes the mean of the updates since the
   // last log.
-  void count(const StepResult& result) { interval_tokens_ += result.targets; }
+  void count(const StepResult& result) { interval_tokens_ += result.tokens; }
   void step(const RunState& state, const StepResult& result, double data_wait_seconds);
   void progress(const std::string& stage_name, const RunState& state, const Stage& stage,
                 const StepResult& result);
@@ -59,7 +59,7 @@ class RunReport {
  private:
   void scalar(const std::string& tag, int64_t step, double value);
 
-  std::string folder_;
+  std::string folder_, unit_, bits_key_;
   RunLog log_, timing_;
   std::unique_ptr<EventFile> events_;
   Console console_;

@@ -20,9 +20,11 @@ struct Score {
   // Of these, newline characters: a corpus that keeps them can also be scored as one that does not.
   double newline_nats = 0;
   int64_t newline_targets = 0;
+  double characters_per_target = 1;
 
   double mean() const { return nats / static_cast<double>(targets); }
   double bits() const;  // per target: mean() / ln 2
+  double bits_per_character() const { return bits() / characters_per_target; }
   double bits_without_newlines() const;
 };
 
@@ -39,6 +41,11 @@ struct Protocol {
 Protocol validation_protocol(const RunConfig& config, const Stage& stage);
 Protocol test_protocol(const RunConfig& config);
 
+// How much the micro-batches of an update hold: tokens, and of these the targets of the loss.
+struct Fetched {
+  int64_t targets = 0, tokens = 0;
+};
+
 class Task {
  public:
   virtual ~Task() = default;
@@ -51,8 +58,8 @@ class Task {
   // From here on train with this stage's lengths and patterns, starting at its example number
   // `first_example`.
   virtual void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) = 0;
-  // Reads this rank's micro-batches of the next update; returns the number of their targets.
-  virtual int64_t fetch() = 0;
+  // Reads this rank's micro-batches of the next update.
+  virtual Fetched fetch() = 0;
   virtual int64_t micro_batches() const = 0;
   // Adds factor times the gradient of micro-batch i's summed loss to the parameters' gradients. `step` counts
   // micro-batches over the whole run and keys dropout. Returns the summed loss in nats.
@@ -65,6 +72,10 @@ class Task {
                          const std::function<void(int64_t, int64_t)>& progress) = 0;
   // Seconds spent waiting for data so far.
   virtual double data_wait_seconds() const = 0;
+  // What a target is, in reports: losses are logged as bits per character, or per token.
+  virtual const char* unit() const { return "character"; }
+  // The last change to the parameters, after the last stage's updates and before its scores.
+  virtual void finish() {}
 };
 
 // Throws an Error that says how to build it when the configured device is not in this build.

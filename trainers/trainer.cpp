@@ -31,7 +31,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       task_(open_task(config, stages_, *communicator_)),
       optimizer_(task_->parameters(), config.optimizer),
       lock_(start_run_folder(config, folder)),
-      report_(folder),
+      report_(folder, task_->unit()),
       last_save_(seconds_now()) {
   if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
   load_newest();
@@ -80,19 +80,21 @@ void Trainer::begin_stage() {
 }
 
 void Trainer::end_stage() {
+  const bool last = state_.stage + 1 == static_cast<int64_t>(stages_.size());
+  if (last) task_->finish();
   save();  // the scores below may take long; an interrupted one starts here again
   const Score validation = score(Split::validation, validation_protocol(), "validation");
   report_.score("validation", state_, validation, validation_protocol());
   std::optional<Score> test;
-  if (config_.evaluation.after_each_stage || state_.stage + 1 == static_cast<int64_t>(stages_.size())) {
+  if (config_.evaluation.after_each_stage || last) {
     const Protocol protocol = test_protocol(config_);
     test = score(Split::test, protocol, "test");
     report_.score("test", state_, *test, protocol);
-    report_.message(text(stage_name(), ": test ", test->bits(), " bits per character (", test->targets,
-                         " characters, sequences of ", protocol.sequence_length, ", step ", protocol.step,
-                         "), validation ", validation.bits()));
+    report_.message(text(stage_name(), ": test ", test->bits(), " bits per ", task_->unit(), " (",
+                         test->targets, ' ', task_->unit(), "s, sequences of ", protocol.sequence_length,
+                         ", step ", protocol.step, "), validation ", validation.bits()));
   } else {
-    report_.message(text(stage_name(), ": validation ", validation.bits(), " bits per character"));
+    report_.message(text(stage_name(), ": validation ", validation.bits(), " bits per ", task_->unit()));
   }
   report_.stage_end(state_, validation, test ? &*test : nullptr);
   const bool best = validation.bits() <= state_.best_validation;
@@ -108,10 +110,12 @@ void Trainer::end_stage() {
 
 // One update's gradient: all micro-batches are read first, so that the loss is divided once by all targets.
 StepResult Trainer::train_step() {
-  std::vector<double> totals{static_cast<double>(task_->fetch()), 0.0};
+  const Fetched fetched = task_->fetch();
+  std::vector<double> totals{static_cast<double>(fetched.targets), static_cast<double>(fetched.tokens)};
   communicator_->sum(totals);
   StepResult result;
   result.targets = static_cast<int64_t>(totals[0]);
+  result.tokens = static_cast<int64_t>(totals[1]);
   result.learning_rate = learning_rate(config_.schedule, stage_, state_.stage_step);
   const int64_t ranks = communicator_->size();
   std::vector<double> nats{0.0};
@@ -184,8 +188,8 @@ void Trainer::after_step(const StepResult& result) {
   state_.stage_step += 1;
   state_.step += 1;
   state_.micro_step += stage_.accumulation();
-  state_.tokens += result.targets;
-  state_.stage_tokens += result.targets;
+  state_.tokens += result.tokens;
+  state_.stage_tokens += result.tokens;
   if (result.applied) {
     state_.interval_nats += result.nats;
     state_.interval_targets += result.targets;
@@ -215,8 +219,8 @@ void Trainer::validate() {
   const double paused = seconds_now();
   const Score result = score(Split::validation, validation_protocol(), "validation");
   report_.score("validation", state_, result, validation_protocol());
-  report_.message(
-      text(stage_name(), " step ", state_.stage_step, ": validation ", result.bits(), " bits per character"));
+  report_.message(text(stage_name(), " step ", state_.stage_step, ": validation ", result.bits(),
+                       " bits per ", task_->unit()));
   const bool improved = result.bits() < state_.stage_best;
   state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
   state_.stage_best = std::min(state_.stage_best, result.bits());

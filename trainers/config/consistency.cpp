@@ -51,6 +51,41 @@ void judge_sections(const RunConfig& config, Judge& judge) {
                 " is longer than evaluation.sequence_length ", evaluation.sequence_length);
 }
 
+// Sections and keys that mean nothing to the chosen task are refused when they say something.
+void judge_task(const RunConfig& config, Judge& judge) {
+  if (config.task == TaskChoice::char_lm) {
+    judge.require(config.masked_lm == MaskedLMSection{}, "masked_lm", {"task"},
+                  "means something to task: masked_lm only");
+    return;
+  }
+  const MaskedLMSection& masked = config.masked_lm;
+  judge.require(!masked.model.empty(), "masked_lm.model", {"task"},
+                "is missing; name the folder of a RoBERTa or Longformer");
+  judge.require(masked.mask_share + masked.random_share <= 1, "masked_lm.random_share",
+                {"masked_lm.mask_share"}, masked.random_share, " and mask_share ", masked.mask_share,
+                " are more than all");
+  judge.require(config.model == ModelSection{}, "model", {"task"},
+                "means nothing to task: masked_lm, whose sizes come from masked_lm.model");
+  judge.require(config.attention == AttentionSection{}, "attention", {"task"},
+                "means nothing to task: masked_lm, which has the fused kernel only");
+  const EvaluationSection defaults;
+  judge.require(
+      config.evaluation.sequence_length == defaults.sequence_length &&
+          config.evaluation.step == defaults.step,
+      "evaluation", {"task"},
+      "task: masked_lm scores blocks of the stage's sequence_length; leave sequence_length and step out");
+  judge.require(
+      config.validation.sequence_length == 0 && config.validation.step == 0, "validation", {"task"},
+      "task: masked_lm scores blocks of the stage's sequence_length; leave sequence_length and step out");
+  for (size_t i = 0; i < config.stages.list.size(); ++i) {
+    const StageEntry& entry = config.stages.list[i];
+    const bool pattern = entry.windows || entry.dilation.given || entry.dilated_heads.given;
+    judge.require(!pattern, text("stages.list.", i), {"task"},
+                  "windows and dilation belong to task: char_lm; a pretrained model's windows are in its "
+                  "config.json (longform convert --window)");
+  }
+}
+
 void judge_validation(const RunConfig& config, const std::vector<Stage>& stages, Judge& judge) {
   const ValidationSection& validation = config.validation;
   if (validation.sequence_length > 0) {
@@ -91,7 +126,7 @@ class StageJudge {
 
   void judge() const {
     required(entry_.sequence_length.has_value(), "sequence_length");
-    required(entry_.windows.has_value(), "windows");
+    if (config_.task == TaskChoice::char_lm) required(entry_.windows.has_value(), "windows");
     required(entry_.learning_rate.has_value(), "learning_rate");
     one_per_layer(entry_.windows, "windows");
     one_per_layer(entry_.dilation.given, "dilation");
@@ -184,6 +219,7 @@ void judge_names(const RunConfig& config, const std::vector<Stage>& stages, Judg
 void check_consistency(const RunConfig& config, const Node& root, Problems& problems) {
   Judge judge(root, problems);
   judge_sections(config, judge);
+  judge_task(config, judge);
   const StagesSection& section = config.stages;
   judge.require(!section.list.empty(), "stages.list", {}, "at least one stage is needed");
   const bool enough = section.list.empty() || section.count <= static_cast<int64_t>(section.list.size());

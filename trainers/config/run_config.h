@@ -20,6 +20,7 @@ struct RunConfig {
   TaskChoice task = TaskChoice::char_lm;
   DataSection data;
   ModelSection model;
+  MaskedLMSection masked_lm;
   AttentionSection attention;
   OptimizerSection optimizer;
   ScheduleSection schedule;
@@ -38,7 +39,8 @@ struct RunConfig {
           "Type of the activations; parameters, gradients and optimizer state are f32 in any case.");
     field("task", self.task, "What is learned.");
     field("data", self.data, "The corpus.");
-    field("model", self.model, "Sizes and structure of the model.");
+    field("model", self.model, "Sizes and structure of a character language model.");
+    field("masked_lm", self.masked_lm, "The pretrained model and the masking of a masked language model.");
     field("attention", self.attention, "How attention is computed.");
     field("optimizer", self.optimizer, "AdamW; the learning rate is given per stage.");
     field("schedule", self.schedule, "The learning rate within each stage.");

@@ -13,19 +13,21 @@ namespace lf {
 
 enum class DeviceChoice { cpu, cuda };
 enum class PrecisionChoice { f32, bf16 };
-enum class TaskChoice { char_lm };
+enum class TaskChoice { char_lm, masked_lm };
 enum class CorpusChoice { enwik8, text8, bytes };
 enum class NewlineChoice { keep, strip };
 enum class AttentionChoice { fused, chunks, loop, full };
+enum class TrainedChoice { all, new_positions };
 enum class NonFiniteChoice { stop, skip, rollback };
 enum class ScheduleChoice { constant, linear, cosine, polynomial };
 
 inline std::vector<std::string> names_of(DeviceChoice) { return {"cpu", "cuda"}; }
 inline std::vector<std::string> names_of(PrecisionChoice) { return {"f32", "bf16"}; }
-inline std::vector<std::string> names_of(TaskChoice) { return {"char_lm"}; }
+inline std::vector<std::string> names_of(TaskChoice) { return {"char_lm", "masked_lm"}; }
 inline std::vector<std::string> names_of(CorpusChoice) { return {"enwik8", "text8", "bytes"}; }
 inline std::vector<std::string> names_of(NewlineChoice) { return {"keep", "strip"}; }
 inline std::vector<std::string> names_of(AttentionChoice) { return {"fused", "chunks", "loop", "full"}; }
+inline std::vector<std::string> names_of(TrainedChoice) { return {"all", "new_positions"}; }
 inline std::vector<std::string> names_of(NonFiniteChoice) { return {"stop", "skip", "rollback"}; }
 inline std::vector<std::string> names_of(ScheduleChoice) {
   return {"constant", "linear", "cosine", "polynomial"};
@@ -42,8 +44,8 @@ struct DataSection {
   static void visit(auto& self, auto&& field) {
     field("path", self.path,
           "Folder made by `longform prepare`, a raw file or zip, or `sample` for the corpus shipped with "
-          "Longform; "
-          "relative to the current folder.");
+          "Longform; relative to the current folder. Masked language models need a folder made by `longform "
+          "prepare documents`.");
     field("kind", self.kind, "How a raw file is read: its alphabet and its expected size.");
     field("newlines", self.newlines, "Whether newline bytes are symbols of the corpus or removed from it.");
     field("split", self.split, "Fractions of the corpus for training, validation and test, in file order.",
@@ -83,6 +85,37 @@ struct ModelSection {
     field("vocabulary", self.vocabulary, "Number of symbols; 0 takes it from the data.", within(0, 1 << 24));
   }
   bool operator==(const ModelSection&) const = default;
+};
+
+// Continuing the training of a pretrained masked language model.
+struct MaskedLMSection {
+  std::string model;
+  double probability = 0.15;
+  double mask_share = 0.8;
+  double random_share = 0.1;
+  TrainedChoice trained = TrainedChoice::all;
+  int64_t first_new_position = 512;
+  double dropout = 0.1;
+  double attention_dropout = 0.1;
+
+  static void visit(auto& self, auto&& field) {
+    field("model", self.model,
+          "Folder of the pretrained model in Hugging Face form, a RoBERTa or a Longformer; its config.json "
+          "gives all sizes and windows.");
+    field("probability", self.probability, "Share of the tokens that are to be restored.", between(0, 1));
+    field("mask_share", self.mask_share, "Of these, the share shown as the mask token.", within(0, 1));
+    field("random_share", self.random_share, "Of these, the share shown as a random token; the rest stays.",
+          within(0, 1));
+    field("trained", self.trained,
+          "What is trained: everything, or nothing but the positions that the source model did not have.");
+    field("first_new_position", self.first_new_position,
+          "With trained: new_positions, how many positions the source model had.", at_least(0));
+    field("dropout", self.dropout, "Probability of dropping an activation during training.",
+          from_below(0, 1));
+    field("attention_dropout", self.attention_dropout, "Probability of dropping an attention weight.",
+          from_below(0, 1));
+  }
+  bool operator==(const MaskedLMSection&) const = default;
 };
 
 struct AttentionSection {

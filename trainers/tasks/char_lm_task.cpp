@@ -153,7 +153,7 @@ void CharLMTask::begin_stage(const Stage& stage, int64_t stage_index, int64_t fi
   reader_.emplace(*corpus_.train, order, first_example + communicator_.rank() * rows, rows, ranks * rows);
 }
 
-int64_t CharLMTask::fetch() {
+Fetched CharLMTask::fetch() {
   const int64_t mine = stage_.accumulation() / communicator_.size();
   batches_.clear();
   int64_t targets = 0;
@@ -161,7 +161,7 @@ int64_t CharLMTask::fetch() {
     batches_.push_back(reader_->next());
     targets += batches_.back().rows * batches_.back().length;
   }
-  return targets;
+  return {.targets = targets, .tokens = targets};
 }
 
 double CharLMTask::forward_backward(int64_t i, double factor, uint64_t step) {

@@ -32,7 +32,7 @@ class CharLMTask : public Task {
   void check_stage(const Stage& stage) const override { check_corpus_fits(corpus_, stage); }
   void use_stage(const Stage& stage) override;
   void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) override;
-  int64_t fetch() override;
+  Fetched fetch() override;
   int64_t micro_batches() const override { return static_cast<int64_t>(batches_.size()); }
   double forward_backward(int64_t i, double factor, uint64_t step) override;
   std::string describe(int64_t i) const override;

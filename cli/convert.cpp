@@ -1,0 +1,134 @@
+// longform convert SRC DST --to longformer|huggingface
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/verbs.h"
+#include "core/format.h"
+#include "trainers/huggingface/convert.h"
+#include "trainers/huggingface/model_folder.h"
+#include "trainers/opened_run.h"
+#include "trainers/tasks/masked_lm_task.h"
+
+namespace lf::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::string source, destination, to, positions = "copied", checkpoint = "latest";
+  int64_t max_positions = 4096, window = 512;
+  uint64_t seed = 1;
+  bool json = false;
+};
+
+NewPositions parse_positions(const std::string& name) {
+  if (name == "copied") return NewPositions::copied;
+  if (name == "random") return NewPositions::random;
+  throw UsageError("--positions is " + name + "; needed copied or random");
+}
+
+ordered_json to_longformer(const Options& options) {
+  const ConversionReport report = convert_to_longformer({.source = options.source,
+                                                         .destination = options.destination,
+                                                         .max_positions = options.max_positions,
+                                                         .window = options.window,
+                                                         .positions = parse_positions(options.positions),
+                                                         .seed = options.seed});
+  return {{"to", "longformer"},
+          {"destination", options.destination},
+          {"layers", report.layers},
+          {"tensors", report.tensors},
+          {"source_positions", report.source_positions},
+          {"positions", report.positions},
+          {"window", options.window},
+          {"new_positions", options.positions}};
+}
+
+// A run's checkpoint, under its pretrained model's config.json.
+ordered_json run_to_huggingface(const Options& options) {
+  std::vector<std::string> warnings;
+  const OpenedRun run = open_run(options.source, options.checkpoint, {}, warnings);
+  for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  const auto* task = dynamic_cast<const MaskedLMTask*>(run.task.get());
+  CHECK(task, options.source, " is a run of task: ", choice_name(run.config.task),
+        "; transformers has no such model");
+  const std::string pretrained = run.config.masked_lm.model;
+  nlohmann::json config = read_model_config(pretrained).json;
+  const bool longformer = task->model().encoder.shape.is_longformer();
+  config["architectures"] = {longformer ? "LongformerForMaskedLM" : "RobertaForMaskedLM"};
+  std::vector<NamedTensor> tensors;
+  const ParameterBlock& block = run.task->parameters();
+  for (const PackedParameter& p : block.parameters) tensors.push_back({p.name, block.value(p)});
+  const auto count = std::ssize(tensors);
+  write_model_folder(options.destination, config, std::move(tensors), pretrained);
+  return {{"to", "huggingface"},
+          {"destination", options.destination},
+          {"checkpoint", run.checkpoint},
+          {"step", run.state.step},
+          {"tensors", count}};
+}
+
+// A model folder again, its weights as one safetensors file.
+ordered_json folder_to_huggingface(const Options& options) {
+  const ModelConfig config = read_model_config(options.source);
+  const WeightsFile weights = WeightsFile::open(options.source);
+  std::vector<NamedTensor> tensors = read_all_tensors(weights);
+  const auto count = std::ssize(tensors);
+  write_model_folder(options.destination, config.json, std::move(tensors), options.source);
+  return {{"to", "huggingface"},
+          {"destination", options.destination},
+          {"weights", weights.path()},
+          {"tensors", count}};
+}
+
+void convert(const Options& options) {
+  ordered_json report;
+  if (options.to == "longformer") {
+    report = to_longformer(options);
+  } else if (options.to == "huggingface") {
+    const bool is_run = std::filesystem::exists(options.source + "/" + kConfigName);
+    report = is_run ? run_to_huggingface(options) : folder_to_huggingface(options);
+  } else {
+    throw UsageError("--to is " + options.to + "; needed longformer or huggingface");
+  }
+  if (options.json) {
+    std::printf("%s\n", report.dump().c_str());
+    return;
+  }
+  std::printf("%s: %lld tensors", options.destination.c_str(),
+              static_cast<long long>(report["tensors"].get<int64_t>()));
+  if (options.to == "longformer") {
+    std::printf(", %lld layers with windows of %lld, positions %lld -> %lld (%s)",
+                static_cast<long long>(report["layers"].get<int64_t>()),
+                static_cast<long long>(options.window),
+                static_cast<long long>(report["source_positions"].get<int64_t>()),
+                static_cast<long long>(options.max_positions), options.positions.c_str());
+  }
+  std::printf("\n");
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app, Outcome&) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      app.add_subcommand("convert", "Convert models between RoBERTa, Longformer and Hugging Face.");
+  verb->add_option("source", options->source,
+                   "Model folder in Hugging Face form or, to huggingface, a run folder")
+      ->required();
+  verb->add_option("destination", options->destination, "New model folder")->required();
+  verb->add_option("--to", options->to, "longformer: a Longformer of a RoBERTa; huggingface: a model folder")
+      ->required();
+  verb->add_option("--max-positions", options->max_positions, "Longest sequence of the Longformer (4096)");
+  verb->add_option("--window", options->window, "Keys that a token sees on both sides together (512)");
+  verb->add_option("--positions", options->positions,
+                   "New positions: copied from the source's (default), or random");
+  verb->add_option("--seed", options->seed, "Seed of random positions (1)");
+  verb->add_option("--checkpoint", options->checkpoint,
+                   "Of a run: latest (default), best, or a checkpoint's folder");
+  verb->add_flag("--json", options->json, "One JSON object on standard output");
+  verb->callback([options] { convert(*options); });
+}
+
+}  // namespace lf::cli

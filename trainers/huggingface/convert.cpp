@@ -1,0 +1,142 @@
+#include "trainers/huggingface/convert.h"
+
+#include <algorithm>
+
+#include "core/random.h"
+#include "trainers/huggingface/model_folder.h"
+
+namespace lf {
+namespace {
+
+constexpr const char* kPositions = "embeddings.position_embeddings.weight";
+
+// "longformer.X" for "roberta.X", with a copy under *_global for each projection; other names stay.
+std::string longformer_name(const std::string& name) {
+  const std::string prefix = "roberta.";
+  return name.starts_with(prefix) ? "longformer." + name.substr(prefix.size()) : name;
+}
+
+// "....query_global.weight" for "....attention.self.query.weight"; empty for what is no projection.
+std::string global_name(const std::string& name) {
+  for (const std::string projection : {"query", "key", "value"}) {
+    const std::string middle = ".attention.self." + projection + ".";
+    const size_t at = name.find(middle);
+    if (at == std::string::npos) continue;
+    return name.substr(0, at) + ".attention.self." + projection + "_global." +
+           name.substr(at + middle.size());
+  }
+  return "";
+}
+
+// "LongformerForMaskedLM" for "RobertaForMaskedLM", "XLMRobertaForMaskedLM", ...; others give the bare model.
+std::string longformer_architecture(const std::string& name) {
+  for (const std::string head : {"ForMaskedLM", "ForSequenceClassification", "ForQuestionAnswering",
+                                 "ForTokenClassification", "ForMultipleChoice"}) {
+    if (name.ends_with(head)) return "Longformer" + head;
+  }
+  return "LongformerModel";
+}
+
+nlohmann::json longformer_config(const ModelConfig& source, const LongformerRequest& request,
+                                 const EncoderShape& shape) {
+  nlohmann::json config = source.json;
+  config["model_type"] = "longformer";
+  config["attention_window"] = std::vector<int64_t>(static_cast<size_t>(shape.layers), request.window);
+  config["max_position_embeddings"] = request.max_positions + shape.padding_id + 1;
+  if (!config.contains("sep_token_id")) config["sep_token_id"] = config.value("eos_token_id", 2);
+  nlohmann::json architectures = nlohmann::json::array();
+  if (config.contains("architectures") && config["architectures"].is_array()) {
+    for (const auto& name : config["architectures"]) {
+      if (name.is_string()) architectures.push_back(longformer_architecture(name.get<std::string>()));
+    }
+  }
+  config["architectures"] = architectures;
+  for (const char* key : {"auto_map", "_name_or_path"}) config.erase(key);
+  return config;
+}
+
+void check_request(const LongformerRequest& request, const ModelConfig& config, const EncoderShape& shape) {
+  CHECK(!shape.is_longformer(), config.path, " is a Longformer already");
+  if (request.window < 2 || request.window % 2 != 0) {
+    throw UsageError(text("--window is ", request.window,
+                          "; it counts the keys on both sides together and must be even and positive"));
+  }
+  if (request.max_positions < shape.longest()) {
+    throw UsageError(text("--max-positions is ", request.max_positions, ", but the source has ",
+                          shape.longest(), " positions already; they would be lost"));
+  }
+}
+
+}  // namespace
+
+Tensor extended_positions(const Tensor& source, int32_t padding_id, int64_t max_positions,
+                          NewPositions positions, double range, uint64_t seed) {
+  const int64_t first = padding_id + 1, old_rows = source.dim(0), rows = max_positions + first,
+                D = source.dim(1);
+  const Tensor values = cast(source, DType::f32);
+  Tensor table = Tensor::empty({rows, D}, DType::f32);
+  const RandomKey key{seed, kInitialUse, 0};
+  for (int64_t row = 0; row < rows; ++row) {
+    float* out = table.data<float>() + row * D;
+    const bool is_new = row >= old_rows;
+    if (is_new && positions == NewPositions::random) {
+      for (int64_t i = 0; i < D; ++i) {
+        out[i] = static_cast<float>(range * normal(key, static_cast<uint64_t>(row * D + i)));
+      }
+      continue;
+    }
+    const int64_t from = row < first ? row : first + (row - first) % (old_rows - first);
+    std::copy_n(values.data<float>() + from * D, D, out);
+  }
+  return cast(table, source.dtype());
+}
+
+ConversionReport convert_to_longformer(const LongformerRequest& request) {
+  const ModelConfig config = read_model_config(request.source);
+  const EncoderShape shape = encoder_shape(config);
+  check_request(request, config, shape);
+  const WeightsFile weights = WeightsFile::open(request.source);
+  std::vector<NamedTensor> tensors;
+  ConversionReport report{.source_positions = shape.longest(), .positions = request.max_positions};
+  bool has_positions = false;
+  for (const NamedTensor& source : read_all_tensors(weights)) {
+    NamedTensor target{longformer_name(source.name), source.tensor};
+    if (target.name.ends_with(kPositions)) {
+      has_positions = true;
+      const Shape expected{shape.positions, shape.width};
+      CHECK(source.tensor.shape() == expected, weights.path(), ": ", source.name, " is ",
+            source.tensor.shape(), ", but config.json says ", expected);
+      const double range = config.json.value("initializer_range", 0.02);
+      target.tensor = extended_positions(source.tensor, shape.padding_id, request.max_positions,
+                                         request.positions, range, request.seed);
+    }
+    if (const std::string global = global_name(target.name); !global.empty()) {
+      tensors.push_back({global, source.tensor});
+      report.layers += global.ends_with("query_global.weight");
+    }
+    tensors.push_back(target);
+  }
+  CHECK(has_positions, weights.path(), " has no ", kPositions, "; is it a RoBERTa?");
+  CHECK(report.layers == shape.layers, weights.path(), " has attention projections of ", report.layers,
+        " layers, but config.json says ", shape.layers);
+  report.tensors = std::ssize(tensors);
+  write_model_folder(request.destination, longformer_config(config, request, shape), std::move(tensors),
+                     request.source);
+  return report;
+}
+
+void copy_local_to_global(MaskedLM& model) {
+  for (EncoderLayer& layer : model.encoder.layers) {
+    EncoderAttention& a = layer.attention;
+    if (!a.has_global) continue;
+    const auto copy = [](const Linear& from, Linear& to) {
+      to.weight.value.copy_from(from.weight.value);
+      to.bias.value.copy_from(from.bias.value);
+    };
+    copy(a.query, a.query_global);
+    copy(a.key, a.key_global);
+    copy(a.value, a.value_global);
+  }
+}
+
+}  // namespace lf

@@ -1,0 +1,46 @@
+// From RoBERTa to Longformer (Beltagy et al. 2020, section 5): positions copied to a longer table, window
+// attention, global projections that begin as copies of the local ones.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "autograd/tape.h"
+#include "layers/encoder.h"
+
+namespace lf {
+
+// Where the positions beyond the source's come from: the source's, over and over, or, as the control of the
+// paper's Table 5, drawn at random.
+enum class NewPositions { copied, random };
+
+struct LongformerRequest {
+  std::string source;       // a RoBERTa's model folder
+  std::string destination;  // must not exist
+  int64_t max_positions = 4096;
+  int64_t window = 512;  // keys on both sides together, in every layer; even
+  NewPositions positions = NewPositions::copied;
+  uint64_t seed = 1;  // of random positions
+};
+
+// What a conversion did, for a report.
+struct ConversionReport {
+  int64_t source_positions = 0, positions = 0, layers = 0, tensors = 0;
+};
+
+// Converts any model of RoBERTa's architecture, with whatever heads it has; all other tensors keep their
+// bits. Errors name what does not fit: another architecture, an odd window, fewer positions than the source
+// has, missing tensors.
+ConversionReport convert_to_longformer(const LongformerRequest& request);
+
+// The longer position table (max_positions + padding_id + 1, D): the rows up to padding_id as they are, then
+// the source's other rows again and again; with `random`, the rows beyond the source's are drawn from N(0,
+// range).
+Tensor extended_positions(const Tensor& source, int32_t padding_id, int64_t max_positions,
+                          NewPositions positions, double range, uint64_t seed);
+
+// Makes every layer's global projections copies of the local ones, as after training without global tokens,
+// which leaves them behind.
+void copy_local_to_global(MaskedLM& model);
+
+}  // namespace lf

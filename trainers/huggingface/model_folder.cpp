@@ -1,0 +1,160 @@
+#include "trainers/huggingface/model_folder.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <set>
+
+#include "core/files.h"
+
+namespace lf {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kTokenizerFiles = {
+    "vocab.json",       "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json"};
+
+// "encoder.layer.0.output.dense.bias" of "longformer.encoder.layer.0.output.dense.bias"; heads have no
+// prefix.
+std::string without_prefix(const std::string& name) {
+  for (const std::string prefix : {"longformer.", "roberta."}) {
+    if (name.starts_with(prefix)) return name.substr(prefix.size());
+  }
+  return name;
+}
+
+bool is_output_alias(const std::string& name) {
+  return name == "lm_head.decoder.weight" || name == "lm_head.decoder.bias";
+}
+
+// What a file may hold beside a masked language model's parameters.
+bool may_be_left_over(const std::string& name) {
+  return name.ends_with("position_ids") || name.ends_with("token_type_ids") || name.starts_with("pooler.") ||
+         is_output_alias(name);
+}
+
+// The names in a file, by their names without prefix.
+std::map<std::string, std::string> names_without_prefix(const WeightsFile& weights) {
+  std::map<std::string, std::string> result;
+  for (const std::string& name : weights.names()) {
+    const auto [place, is_new] = result.emplace(without_prefix(name), name);
+    CHECK(is_new, weights.path(), " holds ", place->second, " and ", name, ", which are one parameter");
+  }
+  return result;
+}
+
+bool same_values(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+         std::equal(a.raw(), a.raw() + a.bytes(), b.raw());
+}
+
+// The aliases of tied weights must agree with what they are tied to, or loading would change the model.
+std::string untied(const WeightsFile& weights, const std::map<std::string, std::string>& names) {
+  const std::array<std::pair<const char*, const char*>, 2> ties = {
+      {{"lm_head.decoder.weight", "embeddings.word_embeddings.weight"},
+       {"lm_head.decoder.bias", "lm_head.bias"}}};
+  std::string problems;
+  for (const auto& [alias, parameter] : ties) {
+    const auto a = names.find(alias), b = names.find(parameter);
+    if (a == names.end() || b == names.end()) continue;
+    if (!same_values(weights.read(a->second), weights.read(b->second))) {
+      problems += text("\n  ", a->second, " differs from ", b->second, "; they must be tied");
+    }
+  }
+  return problems;
+}
+
+// What stands in the file for a parameter; empty when nothing does.
+std::string find_name(const std::map<std::string, std::string>& names, const std::string& parameter) {
+  std::string bare = without_prefix(parameter);
+  if (bare == "lm_head.bias" && !names.contains(bare)) bare = "lm_head.decoder.bias";
+  const auto found = names.find(bare);
+  return found == names.end() ? "" : found->second;
+}
+
+bool is_floating(const std::optional<DType>& dtype) {
+  return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f64;
+}
+
+int64_t element_bytes(const NamedTensor& t) { return size_of(t.tensor.dtype()); }
+
+}  // namespace
+
+void load_masked_lm(const std::string& folder, const ParameterBlock& block) {
+  const WeightsFile weights = WeightsFile::open(folder);
+  const std::map<std::string, std::string> names = names_without_prefix(weights);
+  std::string problems = untied(weights, names);
+  std::set<std::string> used;
+  for (const PackedParameter& p : block.parameters) {
+    const std::string name = find_name(names, p.name);
+    if (name.empty()) {
+      problems += text("\n  missing: ", p.name, ' ', p.shape);
+    } else if (weights.info(name).shape != p.shape) {
+      problems += text("\n  ", name, " is ", weights.info(name).shape, ", the model needs ", p.shape);
+    } else if (!is_floating(weights.info(name).dtype)) {
+      problems +=
+          text("\n  ", name, " is ", weights.info(name).stored_dtype, ", needed a floating-point type");
+    }
+    used.insert(name);
+  }
+  for (const auto& [bare, name] : names) {
+    if (!used.contains(name) && !may_be_left_over(bare))
+      problems += text("\n  not part of the model: ", name);
+  }
+  CHECK(problems.empty(), weights.path(),
+        " does not fit the masked language model of config.json:", problems);
+  for (const PackedParameter& p : block.parameters) {
+    block.value(p).copy_from(cast(weights.read(find_name(names, p.name)), block.values.dtype()));
+  }
+}
+
+std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights) {
+  const std::map<std::string, std::string> names = names_without_prefix(weights);
+  const std::string problems = untied(weights, names);
+  CHECK(problems.empty(), weights.path(), ':', problems);
+  std::vector<NamedTensor> tensors;
+  for (const std::string& name : weights.names()) {
+    const std::string bare = without_prefix(name);
+    if (bare.ends_with("position_ids") || bare.ends_with("token_type_ids")) continue;
+    if (bare == "lm_head.decoder.weight" && names.contains("embeddings.word_embeddings.weight")) continue;
+    if (bare == "lm_head.decoder.bias" && names.contains("lm_head.bias")) continue;
+    tensors.push_back({bare == "lm_head.decoder.bias" ? "lm_head.bias" : name, weights.read(name)});
+  }
+  return tensors;
+}
+
+void copy_tokenizer_files(const std::string& from, const std::string& to) {
+  create_folders(to);
+  for (const char* name : kTokenizerFiles) {
+    const std::string source = from + "/" + name;
+    if (fs::is_regular_file(source)) write_file_atomically(to + "/" + name, read_file(source));
+  }
+}
+
+void write_model_folder(const std::string& folder, const nlohmann::json& config,
+                        std::vector<NamedTensor> tensors, const std::string& tokenizer_folder) {
+  CHECK(!fs::exists(folder), folder, " exists already; name a new folder");
+  // safetensors writes the widest types first and each type by name.
+  std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) {
+    return std::pair(-element_bytes(a), a.name) < std::pair(-element_bytes(b), b.name);
+  });
+  const std::string aside = text(folder, ".partial.", ::getpid());
+  create_folders(aside);
+  try {
+    write_file_atomically(aside + "/config.json", config.dump(2) + "\n");
+    write_safetensors(aside + "/model.safetensors", tensors, {{"format", "pt"}});
+    copy_tokenizer_files(tokenizer_folder, aside);
+    fs::rename(aside, folder);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(aside, ignored);
+    throw;
+  }
+  sync_folder(fs::absolute(folder).parent_path().string());
+}
+
+}  // namespace lf

@@ -1,0 +1,34 @@
+// Hugging Face model folders: config.json, the weights and a tokenizer's files. Reading fills a model and
+// refuses what does not fit; writing makes a folder that transformers loads with no missing and no unexpected
+// key.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/safetensors.h"
+#include "core/weights_file.h"
+#include "layers/module.h"
+#include "trainers/huggingface/model_config.h"
+
+namespace lf {
+
+// Fills the block of a MaskedLM with the folder's weights, converted to f32. Names with and without the
+// model's prefix ("roberta.", "longformer.") are understood; buffers, the pooler and aliases of tied weights
+// are passed over. One Error lists everything that is missing, left over or of another shape.
+void load_masked_lm(const std::string& folder, const ParameterBlock& block);
+
+// Every tensor of a weights file in CPU memory, as stored, in the file's order, without aliases of tied
+// weights.
+std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights);
+
+// Writes a model folder: config.json, model.safetensors (in the order in which safetensors' own writer puts
+// it) and the tokenizer's files copied from `tokenizer_folder`. The folder appears whole or not at all; an
+// Error if it exists.
+void write_model_folder(const std::string& folder, const nlohmann::json& config,
+                        std::vector<NamedTensor> tensors, const std::string& tokenizer_folder);
+
+// Copies a tokenizer's files (vocab.json, merges.txt, tokenizer.json, ...), those that are there.
+void copy_tokenizer_files(const std::string& from, const std::string& to);
+
+}  // namespace lf

@@ -1,0 +1,177 @@
+#include "trainers/tasks/masked_lm_task.h"
+
+#include <algorithm>
+
+#include "trainers/huggingface/convert.h"
+#include "trainers/huggingface/model_folder.h"
+#include "trainers/tasks/char_lm_task.h"
+
+namespace lf {
+namespace {
+
+constexpr const char* kPositions = "embeddings.position_embeddings.weight";
+
+int64_t count_targets(const MaskedBatch& batch) {
+  return std::count_if(batch.targets.begin(), batch.targets.end(),
+                       [](int32_t t) { return t != kIgnoredTarget; });
+}
+
+EncoderInput input_of(const MaskedBatch& batch) {
+  return {
+      .ids = Tensor::from({batch.rows, batch.length}, batch.inputs), .mask = {}, .global_tokens = nullptr};
+}
+
+Tensor targets_of(const MaskedBatch& batch) {
+  return Tensor::from({batch.rows, batch.length}, batch.targets);
+}
+
+void check_vocabulary(const DocumentCorpus& corpus, const EncoderShape& shape, const RunConfig& config) {
+  CHECK(corpus.vocabulary_size <= shape.vocabulary, config.data.path, " was prepared with a tokenizer of ",
+        corpus.vocabulary_size, " tokens, but the model in ", config.masked_lm.model, " has ",
+        shape.vocabulary, "; prepare it with the model's own tokenizer");
+}
+
+}  // namespace
+
+DocumentFiles open_document_files(const std::string& folder) {
+  if (!is_document_corpus(folder)) {
+    throw Error(text("data.path ", folder,
+                     " holds no prepared documents; make them with: longform prepare "
+                     "documents SOURCE --tokenizer FOLDER --out ",
+                     folder));
+  }
+  DocumentFiles files{open_document_corpus(folder), nullptr, nullptr, nullptr};
+  files.train = std::make_shared<TokenFile>(files.corpus.train.path);
+  files.validation = std::make_shared<TokenFile>(files.corpus.validation.path);
+  files.test = std::make_shared<TokenFile>(files.corpus.test.path);
+  // A damaged token is found before the run, not after days of it.
+  for (const auto& file : {files.train, files.validation, files.test}) file->verify();
+  return files;
+}
+
+EncoderShape masked_lm_shape(const RunConfig& config) {
+  EncoderShape shape = encoder_shape(read_model_config(config.masked_lm.model));
+  shape.dropout = config.masked_lm.dropout;
+  shape.attention_dropout = config.masked_lm.attention_dropout;
+  return shape;
+}
+
+Score score_blocks(const MaskedLM& model, DType compute, const TokenFile& tokens, const SpecialIds& special,
+                   const Masking& masking, const Protocol& protocol,
+                   const std::function<void(int64_t, int64_t)>& progress) {
+  const NoGrad no_grad;
+  const DocumentBlocks blocks(tokens, protocol.sequence_length, special);
+  int64_t count = blocks.count();
+  if (protocol.tokens > 0) count = std::clamp<int64_t>(protocol.tokens / blocks.length(), 1, count);
+  Score score;
+  for (int64_t first = 0; first < count; first += protocol.batch_size) {
+    const MaskedBatch batch =
+        make_evaluation_batch(blocks, masking, first, std::min(protocol.batch_size, count - first));
+    const Pass pass{.training = false, .compute = compute};
+    if (count_targets(batch) > 0) {
+      // One by one in the order of the stream, so that the sum does not depend on the batch size.
+      for (const double nats : model.losses(input_of(batch), targets_of(batch), pass).value().to_doubles()) {
+        score.nats += nats;
+      }
+    }
+    score.targets += count_targets(batch);
+    if (progress) progress(first + batch.rows, count);
+  }
+  return score;
+}
+
+MaskedLMTask::MaskedLMTask(const RunConfig& config, const Communicator& communicator)
+    : config_(config),
+      communicator_(communicator),
+      corpus_(open_document_files(config.data.path)),
+      masking_{config.masked_lm.probability, config.masked_lm.mask_share, config.masked_lm.random_share},
+      model_(masked_lm_shape(config)),
+      parameters_(pack(model_)) {
+  check_vocabulary(corpus_.corpus, model_.encoder.shape, config);
+  load_masked_lm(config.masked_lm.model, parameters_);
+  if (config.masked_lm.trained == TrainedChoice::new_positions) freeze_all_but_new_positions();
+}
+
+void MaskedLMTask::freeze_all_but_new_positions() {
+  const EncoderShape& shape = model_.encoder.shape;
+  const int64_t first_row = config_.masked_lm.first_new_position + shape.padding_id + 1;
+  CHECK(first_row < shape.positions, "masked_lm.first_new_position is ", config_.masked_lm.first_new_position,
+        ", but the model in ", config_.masked_lm.model, " has ", shape.longest(),
+        " positions: nothing would be trained");
+  for_each_parameter(model_, [](const std::string& path, Parameter& p) {
+    if (!path.ends_with(kPositions)) p.gradient.reset();
+  });
+  const auto positions = std::find_if(parameters_.parameters.begin(), parameters_.parameters.end(),
+                                      [](const PackedParameter& p) { return p.name.ends_with(kPositions); });
+  const int64_t begin = positions->offset + first_row * shape.width;
+  parameters_.trained = {{begin, positions->offset + positions->shape.elements(), true}};
+}
+
+void MaskedLMTask::check_stage(const Stage& stage) const {
+  const EncoderShape& shape = model_.encoder.shape;
+  CHECK(stage.sequence_length <= shape.longest(), stage.name, ": sequence_length ", stage.sequence_length,
+        " exceeds the ", shape.longest(), " positions of ", config_.masked_lm.model);
+  for (const auto& file : {corpus_.train, corpus_.validation, corpus_.test}) {
+    DocumentBlocks(*file, stage.sequence_length, corpus_.corpus.special);  // which refuses what is too short
+  }
+}
+
+void MaskedLMTask::begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) {
+  use_stage(stage);
+  waited_ = data_wait_seconds();
+  // Each stage cuts the stream to its own length and draws its own order and masks.
+  const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage_index) << 32);
+  blocks_.emplace(*corpus_.train, stage.sequence_length, corpus_.corpus.special);
+  const int64_t rows = stage.micro_batch, ranks = communicator_.size();
+  reader_.emplace(*blocks_, masking_, seed, first_example + communicator_.rank() * rows, rows, ranks * rows);
+}
+
+Fetched MaskedLMTask::fetch() {
+  const int64_t mine = stage_.accumulation() / communicator_.size();
+  batches_.clear();
+  Fetched fetched;
+  for (int64_t i = 0; i < mine; ++i) {
+    batches_.push_back(reader_->next());
+    fetched.targets += count_targets(batches_.back());
+    fetched.tokens += batches_.back().rows * batches_.back().length;
+  }
+  return fetched;
+}
+
+double MaskedLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
+  const MaskedBatch& batch = batches_[static_cast<size_t>(i)];
+  if (count_targets(batch) == 0) return 0;
+  const Pass pass{.training = true,
+                  .compute = compute_dtype(config_),
+                  .seed = static_cast<uint64_t>(config_.seed),
+                  .step = step};
+  const Var loss = sum(model_.losses(input_of(batch), targets_of(batch), pass, stage_.recompute));
+  backward(scale(loss, factor));
+  return loss.value().item();
+}
+
+std::string MaskedLMTask::describe(int64_t i) const {
+  std::string ids;
+  for (const int64_t id : batches_[static_cast<size_t>(i)].example_ids)
+    ids += text(ids.empty() ? "" : ", ", id);
+  return "examples " + ids;
+}
+
+Score MaskedLMTask::evaluate(Split split, const Protocol& protocol,
+                             const std::function<void(int64_t, int64_t)>& progress) {
+  const bool test = split == Split::test, validation = split == Split::validation;
+  const TokenFile& tokens = test ? *corpus_.test : validation ? *corpus_.validation : *corpus_.train;
+  const DocumentSplit& about = test         ? corpus_.corpus.test
+                               : validation ? corpus_.corpus.validation
+                                            : corpus_.corpus.train;
+  Score score = score_blocks(model_, compute_dtype(config_), tokens, corpus_.corpus.special, masking_,
+                             protocol, progress);
+  score.characters_per_target = static_cast<double>(about.characters) / static_cast<double>(about.tokens);
+  return score;
+}
+
+double MaskedLMTask::data_wait_seconds() const { return waited_ + (reader_ ? reader_->wait_seconds() : 0.0); }
+
+void MaskedLMTask::finish() { copy_local_to_global(model_); }
+
+}  // namespace lf
