@@ -1,4 +1,4 @@
-// longform inspect PATH [--json]: what a run, checkpoint, token file, corpus or safetensors file holds,
+// longform inspect PATH [--json]: what a run, checkpoint, token file, corpus or file of weights holds,
 // verified.
 #include <cstdio>
 #include <filesystem>
@@ -6,6 +6,7 @@
 
 #include "cli/verbs.h"
 #include "core/safetensors.h"
+#include "core/weights_file.h"
 #include "data/prepared_corpus.h"
 #include "data/token_file.h"
 #include "trainers/checkpoint.h"
@@ -79,6 +80,27 @@ ordered_json inspect_safetensors(const std::string& path) {
           {"problems", ordered_json::array()}};
 }
 
+// PyTorch checkpoints and whatever is in shards.
+ordered_json inspect_weights(const std::string& path) {
+  const WeightsFile weights = WeightsFile::open(path);
+  weights.verify();
+  ordered_json result = {{"kind", weights.is_torch() ? "pytorch" : "safetensors"}, {"path", weights.path()}};
+  if (const TorchFile* file = weights.torch()) {
+    result["format"] = file->is_legacy() ? "legacy" : "zip";
+    result["wrapper"] = file->wrapper();
+    result["left_out"] = file->left_out();
+  }
+  if (weights.is_sharded()) result["files"] = weights.files();
+  result["tensors"] = ordered_json::array();
+  for (const WeightInfo& t : weights.tensors()) {
+    ordered_json tensor = {{"name", t.name}, {"dtype", t.stored_dtype}, {"shape", t.shape.dims()}};
+    if (weights.is_sharded()) tensor["file"] = fs::path(weights.files()[t.file]).filename();
+    result["tensors"].push_back(tensor);
+  }
+  result["problems"] = ordered_json::array();
+  return result;
+}
+
 ordered_json inspect_corpus(const std::string& path) {
   const PreparedCorpus corpus = open_corpus(path);
   for (const PreparedSplit* split : {&corpus.train, &corpus.validation, &corpus.test})
@@ -100,7 +122,10 @@ ordered_json inspect(const std::string& path) {
   const std::string extension = fs::path(path).extension().string();
   if (extension == ".tokens") return inspect_token_file(path);
   if (extension == ".safetensors") return inspect_safetensors(path);
-  throw Error(path + " is neither a run, a checkpoint, a prepared corpus, a .tokens nor a .safetensors file");
+  if (const auto weights = find_weights(path)) return inspect_weights(*weights);
+  throw Error(path +
+              " is neither a run, a checkpoint, a prepared corpus, a .tokens file nor a model's weights "
+              "(.safetensors, .bin, .pt, .pth, .ckpt, .index.json or a folder with them)");
 }
 
 // Nested objects indented, one key a line.
@@ -130,7 +155,7 @@ void add_inspect(CLI::App& app, Outcome& outcome) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* verb = app.add_subcommand(
-      "inspect", "Say what a run, checkpoint, corpus, token file or safetensors file holds, and verify it.");
+      "inspect", "Say what a run, checkpoint, corpus, token file or file of weights holds, and verify it.");
   verb->add_option("path", options->path, "File or folder")->required();
   verb->add_flag("--json", options->json, "One JSON object on standard output");
   verb->callback([options, &outcome] {

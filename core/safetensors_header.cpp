@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/escaped.h"
 
 namespace lf {
 namespace {
@@ -38,13 +39,6 @@ constexpr StoredType kStoredTypes[] = {
     {"F8_E5M2FNUZ", 8, std::nullopt},
 };
 
-// Text from the file as it may be shown: quoted, control characters escaped, of bounded length.
-std::string quoted(std::string shown) {
-  constexpr size_t kLongest = 120;
-  if (shown.size() > kLongest) shown = shown.substr(0, kLongest) + "...";
-  return json(shown).dump(-1, ' ', true, json::error_handler_t::replace);
-}
-
 // Refuses while parsing what the finished document would no longer show: repeated keys and deep nesting.
 class KeyWatch {
  public:
@@ -59,9 +53,9 @@ class KeyWatch {
     if (depth == 1) {
       entry_ = key;
       fields_.clear();
-      CHECK(entries_.insert(key).second, path_, ": tensor ", quoted(key), " appears twice in the header");
+      CHECK(entries_.insert(key).second, path_, ": tensor ", escaped(key), " appears twice in the header");
     } else {
-      CHECK(fields_.insert(key).second, path_, ": ", quoted(entry_), ": ", quoted(key), " appears twice");
+      CHECK(fields_.insert(key).second, path_, ": ", escaped(entry_), ": ", escaped(key), " appears twice");
     }
     return true;
   }
@@ -90,7 +84,7 @@ SafetensorsMetadata parse_metadata(const json& value, const std::string& path) {
   CHECK(value.is_object(), path, ": ", kMetadataKey, " must be an object of texts");
   SafetensorsMetadata metadata;
   for (const auto& [key, entry] : value.items()) {
-    CHECK(entry.is_string(), path, ": ", kMetadataKey, ": ", quoted(key), " must be a text");
+    CHECK(entry.is_string(), path, ": ", kMetadataKey, ": ", escaped(key), " must be a text");
     metadata[key] = entry.get<std::string>();
   }
   return metadata;
@@ -128,7 +122,7 @@ TensorInfo parse_tensor(const std::string& name, const json& entry, int64_t data
   const std::string dtype = entry["dtype"].get<std::string>();
   const auto type = std::find_if(std::begin(kStoredTypes), std::end(kStoredTypes),
                                  [&](const StoredType& known) { return dtype == known.name; });
-  CHECK(type != std::end(kStoredTypes), who, ": unknown dtype ", quoted(dtype));
+  CHECK(type != std::end(kStoredTypes), who, ": unknown dtype ", escaped(dtype));
   const Shape shape(parse_numbers(entry["shape"], who + ": shape"));
   const std::vector<int64_t> offsets = parse_numbers(entry["data_offsets"], who + ": data_offsets");
   CHECK(offsets.size() == 2, who, ": data_offsets must be two numbers, got ", offsets.size());
@@ -148,15 +142,15 @@ void check_coverage(const std::vector<TensorInfo>& tensors, int64_t data_begin, 
   int64_t covered = data_begin;
   const TensorInfo* previous = nullptr;
   for (const TensorInfo& tensor : tensors) {
-    CHECK(tensor.begin >= covered, path, ": tensors ", quoted(previous ? previous->name : ""), " and ",
-          quoted(tensor.name), " overlap");
+    CHECK(tensor.begin >= covered, path, ": tensors ", escaped(previous ? previous->name : ""), " and ",
+          escaped(tensor.name), " overlap");
     CHECK(tensor.begin == covered, path, ": ", tensor.begin - covered, " bytes before tensor ",
-          quoted(tensor.name), " belong to no tensor");
+          escaped(tensor.name), " belong to no tensor");
     covered = tensor.end;
     previous = &tensor;
   }
   CHECK(covered == file_bytes, path, ": ", file_bytes - covered, " bytes after the last tensor",
-        previous ? " " + quoted(previous->name) : "", " belong to no tensor");
+        previous ? " " + escaped(previous->name) : "", " belong to no tensor");
 }
 
 const char* stored_name(DType dtype) {
@@ -170,7 +164,7 @@ std::string to_json(const std::string& value, const std::string& who) {
   try {
     return json(value).dump();
   } catch (const json::exception&) {
-    throw Error(text(who, ": ", quoted(value), " is not valid UTF-8"));
+    throw Error(text(who, ": ", escaped(value), " is not valid UTF-8"));
   }
 }
 
@@ -204,7 +198,7 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> file, const 
       result.metadata = parse_metadata(entry, path);
     } else {
       result.tensors.push_back(
-          parse_tensor(name, entry, data_begin, file_bytes - data_begin, path + ": tensor " + quoted(name)));
+          parse_tensor(name, entry, data_begin, file_bytes - data_begin, path + ": tensor " + escaped(name)));
     }
   }
   // Stable: tensors without elements share their offsets and stay in the order of their names.
@@ -224,9 +218,9 @@ std::string safetensors_header(const std::vector<NamedTensor>& tensors, const Sa
   int64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     CHECK(name != kMetadataKey, "safetensors: a tensor cannot be called ", kMetadataKey);
-    CHECK(names.insert(name).second, "safetensors: two tensors are called ", quoted(name));
-    CHECK(tensor.defined(), "safetensors: tensor ", quoted(name), " holds nothing");
-    CHECK(tensor.device() == Device::cpu, "safetensors: tensor ", quoted(name), " is not in CPU memory");
+    CHECK(names.insert(name).second, "safetensors: two tensors are called ", escaped(name));
+    CHECK(tensor.defined(), "safetensors: tensor ", escaped(name), " holds nothing");
+    CHECK(tensor.device() == Device::cpu, "safetensors: tensor ", escaped(name), " is not in CPU memory");
     if (header.back() != '{') header += ',';
     header += text(to_json(name, "safetensors: the name of a tensor"), ":{\"dtype\":\"",
                    stored_name(tensor.dtype()), "\",\"shape\":", json(tensor.shape().dims()).dump(),
