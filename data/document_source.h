@@ -1,0 +1,60 @@
+// Documents from text: .txt files (one document each), .jsonl files (one document per line, {"text": ...}),
+// either of them gzipped, and folders of these. Read in chunks, so that a document's size costs no memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lf {
+
+enum class DocumentFormat { kText, kJsonLines };
+
+// One file of documents.
+struct DocumentFile {
+  std::string path;
+  std::string name;  // as reports show it: relative to the source that was given
+  DocumentFormat format = DocumentFormat::kText;
+  bool gzip = false;
+  int64_t bytes = 0;  // on disk
+};
+
+struct DocumentFiles {
+  std::vector<DocumentFile> files;    // sources as given, the files of a folder in name order
+  std::vector<std::string> left_out;  // files of folders that are no documents
+};
+
+// The files behind the sources: files, or folders that are searched whole. Throws Error for a source that is
+// missing, a file whose name ends in none of .txt, .jsonl, .txt.gz and .jsonl.gz, a folder without any
+// document file, and a file that is given twice.
+DocumentFiles find_documents(const std::vector<std::string>& sources);
+
+// A stretch of a document's text.
+struct DocumentChunk {
+  std::string text;            // any bytes of the document, cut between characters; may be empty
+  bool ends_document = false;  // the last chunk of its document
+};
+
+// Reads the documents of one file in order.
+class DocumentReader {
+ public:
+  // Throws Error when the file cannot be opened.
+  explicit DocumentReader(const DocumentFile& file);
+  ~DocumentReader();
+  DocumentReader(DocumentReader&&) noexcept;
+
+  // The next chunk; false at the end of the file. Throws Error "file:line: ..." for invalid UTF-8, a line
+  // that is no JSON object with a string "text", and for damaged or truncated gzip data. An empty document is
+  // one empty chunk; a blank line of a .jsonl file is an error like any other line without text.
+  bool next(DocumentChunk& chunk);
+
+  // Bytes of the file on disk that were read so far.
+  int64_t bytes_read() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lf
