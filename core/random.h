@@ -19,7 +19,7 @@ struct RandomKey {
 };
 
 // The `use` of everything but dropout; dropout sites count from kFirstDropoutUse (see the models).
-inline constexpr uint32_t kInitialUse = 1, kSamplingUse = 2, kFirstDropoutUse = 16;
+inline constexpr uint32_t kInitialUse = 1, kSamplingUse = 2, kMaskingUse = 3, kFirstDropoutUse = 16;
 
 // The four 32-bit words of block `index` of the stream.
 inline std::array<uint32_t, 4> philox(const RandomKey& key, uint64_t index) {

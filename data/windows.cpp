@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <span>
 
 #include "core/check.h"
@@ -24,16 +23,17 @@ uint64_t random_bits(uint64_t seed, int64_t epoch, Use use, uint64_t round, uint
 
 }  // namespace
 
-SequenceOrder::SequenceOrder(int64_t num_tokens, int64_t sequence_length, uint64_t seed)
+SequenceOrder::SequenceOrder(int64_t num_tokens, int64_t sequence_length, uint64_t seed, int64_t overlap)
     : num_tokens_(num_tokens), sequence_length_(sequence_length), seed_(seed) {
-  CHECK(sequence_length >= 1, "training sequences: a sequence length of ", sequence_length,
-        ", needed at least 1");
-  CHECK(num_tokens > sequence_length, "training sequences: the stream has ", num_tokens,
-        " tokens, a sequence of length ", sequence_length, " needs ", sequence_length, " + 1");
+  CHECK(sequence_length >= 1 && overlap >= 0, "training sequences: a sequence length of ", sequence_length,
+        " and an overlap of ", overlap, ", needed at least 1 and 0");
+  CHECK(num_tokens >= sequence_length + overlap, "training sequences: the stream has ", num_tokens,
+        " tokens, a sequence of length ", sequence_length, " needs ", sequence_length, " + ", overlap);
   // As many as fit behind every offset below sequence_length, so that all epochs have the same number; what
   // one epoch leaves out at the ends, another with another offset covers.
-  sequences_per_epoch_ = std::max<int64_t>(1, (num_tokens - sequence_length) / sequence_length);
-  num_offsets_ = std::min(sequence_length, num_tokens - sequences_per_epoch_ * sequence_length);
+  const int64_t begins = num_tokens - overlap + 1;  // where a sequence of one token could begin or end
+  sequences_per_epoch_ = std::max<int64_t>(1, (begins - sequence_length) / sequence_length);
+  num_offsets_ = std::min(sequence_length, begins - sequences_per_epoch_ * sequence_length);
   const int bits = std::bit_width(static_cast<uint64_t>(sequences_per_epoch_ - 1));
   // Fewer than 4 bits would leave too few distinct permutations.
   half_bits_ = std::max(2, (bits + 1) / 2);
@@ -91,28 +91,8 @@ Batch make_batch(const TokenFile& tokens, const SequenceOrder& order, int64_t fi
 
 PrefetchingReader::PrefetchingReader(const TokenFile& tokens, const SequenceOrder& order,
                                      int64_t first_example, int64_t rows, int64_t stride)
-    : tokens_(&tokens), order_(order), next_example_(first_example), rows_(rows), stride_(stride) {
-  CHECK(stride >= rows, "prefetching reader: a stride of ", stride, " would repeat examples of batches of ",
-        rows);
-  prefetch();
-}
-
-void PrefetchingReader::prefetch() {
-  pending_ =
-      std::async(std::launch::async, [tokens = tokens_, order = order_, first = next_example_, rows = rows_] {
-        return make_batch(*tokens, order, first, rows);
-      });
-}
-
-Batch PrefetchingReader::next() {
-  // After an error the same batch is read again, never skipped.
-  if (!pending_.valid()) prefetch();
-  const auto start = std::chrono::steady_clock::now();
-  Batch batch = pending_.get();
-  wait_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  next_example_ += stride_;
-  prefetch();
-  return batch;
-}
+    : batches_([tokens = &tokens, order](int64_t first,
+                                         int64_t count) { return make_batch(*tokens, order, first, count); },
+               first_example, rows, stride) {}
 
 }  // namespace lf

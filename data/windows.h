@@ -4,27 +4,27 @@
 #pragma once
 
 #include <cstdint>
-#include <future>
 #include <vector>
 
+#include "data/prefetching.h"
 #include "data/token_file.h"
 
 namespace lf {
 
 // The order of a token stream's training sequences. Each epoch cuts the stream, from an offset of its own,
-// into consecutive sequences of sequence_length + 1 tokens that overlap by one: inputs and next-token
-// targets.
+// into consecutive sequences of sequence_length + overlap tokens. An overlap of 1 gives inputs and next-token
+// targets, 0 gives sequences that share nothing.
 class SequenceOrder {
  public:
-  // Throws Error when num_tokens < sequence_length + 1.
-  SequenceOrder(int64_t num_tokens, int64_t sequence_length, uint64_t seed);
+  // Throws Error when num_tokens < sequence_length + overlap.
+  SequenceOrder(int64_t num_tokens, int64_t sequence_length, uint64_t seed, int64_t overlap = 1);
 
   int64_t num_tokens() const { return num_tokens_; }
   int64_t sequence_length() const { return sequence_length_; }
   int64_t sequences_per_epoch() const { return sequences_per_epoch_; }
   // The epoch that a global example index, 0, 1, 2, ... over all epochs, belongs to.
   int64_t epoch(int64_t example) const;
-  // Where the example's sequence_length + 1 tokens begin in the stream.
+  // Where the example's tokens begin in the stream.
   int64_t begin(int64_t example) const;
 
  private:
@@ -51,8 +51,8 @@ struct Batch {
 // stream.
 Batch make_batch(const TokenFile& tokens, const SequenceOrder& order, int64_t first_example, int64_t rows);
 
-// Batches of `rows` examples at first_example, first_example + stride, ...; while the caller works on one,
-// the next is read on another thread. With R ranks, rank r starts at first + r * rows and strides R * rows.
+// Batches of next-token prediction read ahead on another thread; see Prefetching for first_example, rows and
+// stride.
 class PrefetchingReader {
  public:
   // The token file must outlive the reader.
@@ -60,20 +60,12 @@ class PrefetchingReader {
                     int64_t stride);
 
   // The next batch; an error met while reading it is thrown here.
-  Batch next();
+  Batch next() { return batches_.next(); }
   // Seconds that next() has spent waiting for data so far.
-  double wait_seconds() const { return wait_seconds_; }
+  double wait_seconds() const { return batches_.wait_seconds(); }
 
  private:
-  void prefetch();
-
-  const TokenFile* tokens_;
-  SequenceOrder order_;
-  int64_t next_example_;
-  int64_t rows_;
-  int64_t stride_;
-  double wait_seconds_ = 0;
-  std::future<Batch> pending_;
+  Prefetching<Batch> batches_;
 };
 
 }  // namespace lf
