@@ -38,7 +38,7 @@ void check_request(const DocumentRequest& request) {
   CHECK(tokenizer.vocabulary_size >= 1 && tokenizer.vocabulary_size <= 65536,
         "prepare documents: a vocabulary of ", tokenizer.vocabulary_size,
         " does not fit token files, which hold ids below 65,536");
-  CHECK(tokenizer.special.end >= 0 && tokenizer.special.end < tokenizer.vocabulary_size,
+  CHECK(tokenizer.special.end && *tokenizer.special.end < tokenizer.vocabulary_size,
         "prepare documents: the tokenizer has no </s> to put behind a document");
   const bool cuts_validation = request.validation_sources.empty(), cuts_test = request.test_sources.empty();
   const double validation = cuts_validation ? request.split.validation : 0;

@@ -1,6 +1,7 @@
 // documents.json, which says how the token files beside it were made, written and read.
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -37,20 +38,30 @@ DocumentSplit split_from_json(const std::string& folder, const Json& json) {
   return split;
 }
 
+// The names of special ids in the file, in the order of the structure.
+template <class Special, class F>
+void for_each_special(Special&& special, F&& f) {
+  f("begin", special.begin);
+  f("padding", special.padding);
+  f("end", special.end);
+  f("unknown", special.unknown);
+  f("mask", special.mask);
+}
+
 Json to_json(const SpecialIds& special) {
-  return {{"begin", special.begin},
-          {"padding", special.padding},
-          {"end", special.end},
-          {"unknown", special.unknown},
-          {"mask", special.mask}};
+  Json json = Json::object();
+  for_each_special(special, [&](const char* name, const std::optional<int32_t>& id) {
+    if (id) json[name] = *id;
+  });
+  return json;
 }
 
 SpecialIds special_from_json(const Json& json) {
-  return {.begin = json.at("begin").get<int32_t>(),
-          .padding = json.at("padding").get<int32_t>(),
-          .end = json.at("end").get<int32_t>(),
-          .unknown = json.at("unknown").get<int32_t>(),
-          .mask = json.at("mask").get<int32_t>()};
+  SpecialIds special;
+  for_each_special(special, [&](const char* name, std::optional<int32_t>& id) {
+    if (json.contains(name)) id = json.at(name).get<int32_t>();
+  });
+  return special;
 }
 
 DocumentCorpus corpus_from_json(const std::string& folder, const Json& json) {

@@ -72,7 +72,7 @@ std::vector<uint16_t> encode_piece(std::string_view piece, bool ends_document,
           ", its vocabulary has ", tokenizer.vocabulary_size);
     tokens.push_back(static_cast<uint16_t>(id));
   }
-  if (ends_document) tokens.push_back(static_cast<uint16_t>(tokenizer.special.end));
+  if (ends_document) tokens.push_back(static_cast<uint16_t>(*tokenizer.special.end));
   return tokens;
 }
 
@@ -81,7 +81,7 @@ std::vector<uint16_t> encode_piece(std::string_view piece, bool ends_document,
 std::string part_key(const TextPart& part, const DocumentTokenizer& tokenizer) {
   const std::string settings =
       text("parts ", kVersion, " tokenizer ", tokenizer.hash, " vocabulary ", tokenizer.vocabulary_size,
-           " end ", tokenizer.special.end, " bytes ", part.text.size(), "\n");
+           " end ", *tokenizer.special.end, " bytes ", part.text.size(), "\n");
   ContentHash hash;
   hash.update(bytes_of(std::span<const char>(settings)));
   hash.update(bytes_of(std::span<const char>(part.text)));

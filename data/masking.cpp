@@ -22,8 +22,9 @@ void check(std::span<const int32_t> inputs, std::span<const int32_t> targets, co
             masking.random_share >= 0 && masking.mask_share + masking.random_share <= 1,
         "masking: probability ", masking.probability, ", mask share ", masking.mask_share,
         " and random share ", masking.random_share, " must lie in [0, 1], the two shares together as well");
-  CHECK(special.mask >= 0 && special.mask < vocabulary_size, "masking: <mask> is ", special.mask,
-        ", the vocabulary has ", vocabulary_size, "; a tokenizer without <mask> cannot serve a masked model");
+  CHECK(special.mask, "masking: a tokenizer without <mask> cannot serve a masked language model");
+  CHECK(*special.mask < vocabulary_size, "masking: <mask> is ", *special.mask, ", the vocabulary has ",
+        vocabulary_size);
 }
 
 }  // namespace
@@ -50,7 +51,7 @@ void mask_tokens(std::span<int32_t> inputs, std::span<int32_t> targets, const Sp
     if (words[0] >= chosen_below) continue;
     targets[i] = id;
     if (words[1] < mask_below) {
-      inputs[i] = special.mask;
+      inputs[i] = *special.mask;
     } else if (words[1] < random_below) {
       inputs[i] = static_cast<int32_t>((uint64_t{words[2]} * static_cast<uint64_t>(vocabulary_size)) >> 32);
     }
