@@ -8,23 +8,6 @@
 namespace lf {
 namespace {
 
-LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string& which,
-                                   std::vector<std::string>& warnings) {
-  if (which == "latest") {
-    std::optional<LoadedCheckpoint> newest = newest_checkpoint(folder, warnings);
-    CHECK(newest, folder, " has no checkpoint yet");
-    return std::move(*newest);
-  }
-  if (which == "best") {
-    const std::optional<std::string> best = best_checkpoint(folder);
-    CHECK(best, folder, " has no best checkpoint: it was not validated yet, or checkpoint.keep_best is off");
-    return open_checkpoint(*best);
-  }
-  CHECK(std::filesystem::is_directory(which), "checkpoint ", which,
-        " is none: needed latest, best or a checkpoint's folder");
-  return open_checkpoint(which);
-}
-
 // The untrained model of a configuration file, with its last stage's patterns.
 OpenedRun open_configuration(const std::string& path, const std::vector<std::string>& overrides) {
   OpenedRun run;
@@ -58,6 +41,23 @@ OpenedRun open_run_folder(const std::string& folder, const std::string& which,
 }
 
 }  // namespace
+
+LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string& which,
+                                   std::vector<std::string>& warnings) {
+  if (which == "latest") {
+    std::optional<LoadedCheckpoint> newest = newest_checkpoint(folder, warnings);
+    CHECK(newest, folder, " has no checkpoint yet");
+    return std::move(*newest);
+  }
+  if (which == "best") {
+    const std::optional<std::string> best = best_checkpoint(folder);
+    CHECK(best, folder, " has no best checkpoint: it was not validated yet, or checkpoint.keep_best is off");
+    return open_checkpoint(*best);
+  }
+  CHECK(std::filesystem::is_directory(which), "checkpoint ", which,
+        " is none: needed latest, best or a checkpoint's folder");
+  return open_checkpoint(which);
+}
 
 OpenedRun open_run(const std::string& path, const std::string& which,
                    const std::vector<std::string>& overrides, std::vector<std::string>& warnings) {

@@ -16,6 +16,10 @@ struct OpenedRun {
   Stage stage;
 };
 
+// A run folder's checkpoint: `which` is "latest", "best" or a checkpoint's folder.
+LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string& which,
+                                   std::vector<std::string>& warnings);
+
 // Opens a run folder's checkpoint: `which` is "latest", "best" or a checkpoint's folder; faults that were
 // passed over on the way to a good one are added to `warnings`. For a configuration file instead of a folder:
 // its model with initial weights.

@@ -1,0 +1,111 @@
+// longform predict MODEL FILE --what hidden|logits|loss|fill-mask [--out FILE]
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/verbs.h"
+#include "core/check.h"
+#include "core/files.h"
+#include "data/tokenizer/byte_level_tokenizer.h"
+#include "trainers/prediction.h"
+
+namespace lf::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::string model, file, what = "fill-mask", out, checkpoint = "latest";
+  int64_t top = 5;
+};
+
+// Gives records of text their ids, with the model's tokenizer.
+void tokenize(std::vector<Record>& records, const ByteLevelTokenizer& tokenizer) {
+  for (Record& record : records) {
+    if (!record.text) continue;
+    record.ids = tokenizer.encode(*record.text);
+    record.rows = 1;
+    record.length = std::ssize(record.ids);
+  }
+}
+
+void write_tensors(const Options& options, const MaskedLM& model, const std::vector<Record>& records) {
+  if (options.out.empty())
+    throw UsageError("--what " + options.what + " writes safetensors: name the file with --out");
+  std::vector<NamedTensor> tensors;
+  for (const Record& record : records) {
+    tensors.push_back(options.what == "hidden"   ? predict_hidden(model, record)
+                      : options.what == "logits" ? predict_logits(model, record)
+                                                 : predict_loss(model, record));
+    std::fprintf(stderr, "%s: %s%s\n", record.where.c_str(), tensors.back().name.c_str(),
+                 options.what == "loss" ? text(" = ", tensors.back().tensor.item(), " nats").c_str() : "");
+  }
+  write_safetensors(options.out, tensors, {{"format", "pt"}});
+}
+
+void fill_masks(const Options& options, const MaskedLM& model, const std::vector<Record>& records,
+                const ByteLevelTokenizer& tokenizer) {
+  const std::optional<int32_t> mask_id = tokenizer.special_ids().mask;
+  CHECK(mask_id, options.model, ": its tokenizer has no <mask> token");
+  std::string lines;
+  for (const Record& record : records) {
+    ordered_json line = {{"id", record.id}, {"masks", ordered_json::array()}};
+    for (const MaskPrediction& p : lf::fill_masks(model, record, *mask_id, options.top)) {
+      ordered_json candidates = ordered_json::array();
+      for (size_t i = 0; i < p.ids.size(); ++i) {
+        candidates.push_back({{"token_id", p.ids[i]},
+                              {"token", tokenizer.decode(std::vector{p.ids[i]})},
+                              {"probability", p.probabilities[i]}});
+      }
+      line["masks"].push_back({{"row", p.row}, {"position", p.position}, {"candidates", candidates}});
+    }
+    if (line["masks"].empty()) std::fprintf(stderr, "warning: %s: has no <mask>\n", record.where.c_str());
+    lines += line.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  }
+  if (options.out.empty()) {
+    std::fputs(lines.c_str(), stdout);
+  } else {
+    write_file_atomically(options.out, lines);
+  }
+}
+
+void predict(const Options& options) {
+  const bool fills = options.what == "fill-mask";
+  if (!fills && options.what != "hidden" && options.what != "logits" && options.what != "loss") {
+    throw UsageError("--what is " + options.what + "; needed hidden, logits, loss or fill-mask");
+  }
+  std::vector<Record> records = read_records(options.file);
+  const OpenedMaskedLM opened = open_masked_lm(options.model, options.checkpoint);
+  bool has_text = false;
+  for (const Record& record : records) has_text |= record.text.has_value();
+  std::optional<ByteLevelTokenizer> tokenizer;
+  if (has_text || fills) tokenizer.emplace(opened.folder);
+  if (has_text) tokenize(records, *tokenizer);
+  if (fills) {
+    fill_masks(options, opened.model, records, *tokenizer);
+  } else {
+    write_tensors(options, opened.model, records);
+  }
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app, Outcome&) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("predict", "Hidden states, logits, losses, or words for masks.");
+  verb->add_option("model", options->model,
+                   "Model folder in Hugging Face form, or the run folder of a masked_lm")
+      ->required();
+  verb->add_option("file", options->file,
+                   "JSON lines: {\"id\", \"text\"} or {\"id\", \"ids\", \"mask\", ...}")
+      ->required();
+  verb->add_option("--what", options->what,
+                   "fill-mask (default) writes JSON lines; hidden, logits and loss write safetensors");
+  verb->add_option("--out", options->out, "File to write; fill-mask goes to standard output without it");
+  verb->add_option("--top", options->top, "Candidates for each mask (5)")->check(CLI::PositiveNumber);
+  verb->add_option("--checkpoint", options->checkpoint,
+                   "Of a run: latest (default), best, or a checkpoint's folder");
+  verb->callback([options] { predict(*options); });
+}
+
+}  // namespace lf::cli

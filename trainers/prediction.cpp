@@ -1,0 +1,134 @@
+#include "trainers/prediction.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include "trainers/huggingface/model_folder.h"
+#include "trainers/opened_run.h"
+#include "trainers/tasks/masked_lm_task.h"
+
+namespace lf {
+namespace {
+
+// A value about the record, its errors with the record's place before them.
+template <class F>
+auto at_record(const Record& record, F&& compute) {
+  try {
+    const NoGrad no_grad;
+    return compute();
+  } catch (const Error& error) {
+    throw Error(text(record.where, ": ", error.what()));
+  }
+}
+
+MaskPrediction best_tokens(const float* logits, int64_t vocabulary, int64_t count) {
+  std::vector<int32_t> order(static_cast<size_t>(vocabulary));
+  std::iota(order.begin(), order.end(), 0);
+  count = std::min(count, vocabulary);
+  std::partial_sort(order.begin(), order.begin() + count, order.end(), [&](int32_t a, int32_t b) {
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  });
+  const double largest = logits[order.front()];
+  double sum = 0;
+  for (int64_t v = 0; v < vocabulary; ++v) sum += std::exp(logits[v] - largest);
+  MaskPrediction result;
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t id = order[static_cast<size_t>(i)];
+    result.ids.push_back(id);
+    result.probabilities.push_back(std::exp(logits[id] - largest) / sum);
+  }
+  return result;
+}
+
+}  // namespace
+
+OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint) {
+  const bool is_run = std::filesystem::exists(path + "/" + kConfigName);
+  const RunConfig config = is_run ? run_folder_config(path) : RunConfig();
+  CHECK(!is_run || config.task == TaskChoice::masked_lm, path,
+        " is a run of task: ", choice_name(config.task), "; predict needs a masked language model");
+  const std::string folder = is_run ? config.masked_lm.model : path;
+  OpenedMaskedLM opened{folder, path, MaskedLM(encoder_shape(read_model_config(folder))), {}};
+  opened.block = pack(opened.model);
+  if (is_run) {
+    std::vector<std::string> warnings;
+    const LoadedCheckpoint loaded = choose_checkpoint(path, checkpoint, warnings);
+    opened.checkpoint = loaded.folder;
+    load_parameters(loaded, opened.block);
+  } else {
+    load_masked_lm(folder, opened.block);
+  }
+  return opened;
+}
+
+EncoderInput encoder_input(const Record& record) {
+  const Shape shape{record.rows, record.length};
+  EncoderInput input{.ids = Tensor::from(shape, record.ids), .mask = {}, .global_tokens = nullptr};
+  if (!record.mask.empty()) input.mask = Tensor::from(shape, record.mask);
+  if (record.global.empty()) return input;
+  auto tokens = std::make_shared<GlobalTokens>();
+  for (size_t row = 0; row < record.global.size(); ++row) {
+    tokens->offsets.push_back(std::ssize(tokens->positions));
+    for (const int64_t position : record.global[row]) {
+      const size_t at = row * static_cast<size_t>(record.length) + static_cast<size_t>(position);
+      if (record.mask.empty() || record.mask[at] != 0) tokens->positions.push_back(position);
+    }
+  }
+  tokens->offsets.push_back(std::ssize(tokens->positions));
+  input.global_tokens = tokens;
+  return input;
+}
+
+Tensor target_tensor(const Record& record) {
+  return Tensor::from({record.rows, record.length}, record.labels);
+}
+
+NamedTensor predict_hidden(const MaskedLM& model, const Record& record) {
+  return at_record(record, [&] {
+    return NamedTensor{record.id + ".last_hidden_state", model.encoder(encoder_input(record), {}).value()};
+  });
+}
+
+NamedTensor predict_logits(const MaskedLM& model, const Record& record) {
+  return at_record(record, [&] {
+    return NamedTensor{record.id + ".logits", model.logits(model.encoder(encoder_input(record), {})).value()};
+  });
+}
+
+NamedTensor predict_loss(const MaskedLM& model, const Record& record) {
+  const bool any = std::any_of(record.labels.begin(), record.labels.end(), [](int32_t l) { return l >= 0; });
+  CHECK(any, record.where, ": a loss needs labels, at least one that is not -100");
+  return at_record(record, [&] {
+    const std::vector<double> losses =
+        model.losses(encoder_input(record), target_tensor(record), {}).value().to_doubles();
+    const double mean =
+        std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+    return NamedTensor{record.id + ".loss", Tensor::full({1}, DType::f32, mean)};
+  });
+}
+
+std::vector<MaskPrediction> fill_masks(const MaskedLM& model, const Record& record, int32_t mask_id,
+                                       int64_t count) {
+  return at_record(record, [&] {
+    std::vector<int32_t> places;
+    for (size_t i = 0; i < record.ids.size(); ++i) {
+      if (record.ids[i] == mask_id) places.push_back(static_cast<int32_t>(i));
+    }
+    std::vector<MaskPrediction> result;
+    if (places.empty()) return result;
+    const Var hidden = model.encoder(encoder_input(record), {});
+    const Var rows = reshape(hidden, {record.rows * record.length, hidden.dim(-1)});
+    const auto number = static_cast<int64_t>(places.size());
+    const Tensor logits = model.logits(select_rows(rows, Tensor::from({number}, places))).value();
+    for (int64_t i = 0; i < number; ++i) {
+      result.push_back(best_tokens(logits.data<float>() + i * logits.dim(1), logits.dim(1), count));
+      result.back().row = places[static_cast<size_t>(i)] / record.length;
+      result.back().position = places[static_cast<size_t>(i)] % record.length;
+    }
+    return result;
+  });
+}
+
+}  // namespace lf

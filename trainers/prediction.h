@@ -1,0 +1,44 @@
+// What a masked language model says about records: hidden states, logits, losses, words for masks.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/safetensors.h"
+#include "data/records.h"
+#include "layers/encoder.h"
+
+namespace lf {
+
+// A model opened for prediction, from a Hugging Face folder or a run's checkpoint.
+struct OpenedMaskedLM {
+  std::string folder;      // of the tokenizer
+  std::string checkpoint;  // what its parameters are
+  MaskedLM model;
+  ParameterBlock block;
+};
+OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint);
+
+// The record's ids as a batch; mask and global tokens where it has them. A padded token is not global.
+EncoderInput encoder_input(const Record& record);
+
+// The record's labels (rows, length), -1 where nothing counts.
+Tensor target_tensor(const Record& record);
+
+// ID.last_hidden_state (rows, length, D), f32.
+NamedTensor predict_hidden(const MaskedLM& model, const Record& record);
+// ID.logits (rows, length, V), f32.
+NamedTensor predict_logits(const MaskedLM& model, const Record& record);
+// ID.loss (1), f32: the mean over the record's labels in nats; an Error if it has none.
+NamedTensor predict_loss(const MaskedLM& model, const Record& record);
+
+// The likeliest tokens for one masked place, best first.
+struct MaskPrediction {
+  int64_t row = 0, position = 0;
+  std::vector<int32_t> ids;
+  std::vector<double> probabilities;
+};
+std::vector<MaskPrediction> fill_masks(const MaskedLM& model, const Record& record, int32_t mask_id,
+                                       int64_t count);
+
+}  // namespace lf
