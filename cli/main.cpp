@@ -25,9 +25,10 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", LF_VERSION);
   lf::cli::Outcome outcome;
-  for (const auto add : {lf::cli::add_train, lf::cli::add_evaluate, lf::cli::add_generate, lf::cli::add_check,
-                         lf::cli::add_prepare, lf::cli::add_convert, lf::cli::add_predict,
-                         lf::cli::add_inspect, lf::cli::add_plot, lf::cli::add_bench, lf::cli::add_env}) {
+  for (const auto add :
+       {lf::cli::add_train, lf::cli::add_evaluate, lf::cli::add_generate, lf::cli::add_check,
+        lf::cli::add_prepare, lf::cli::add_tokenize, lf::cli::add_convert, lf::cli::add_predict,
+        lf::cli::add_inspect, lf::cli::add_plot, lf::cli::add_bench, lf::cli::add_env}) {
     add(app, outcome);
   }
   try {

@@ -19,6 +19,7 @@ void add_check(CLI::App& app, Outcome& outcome);
 void add_prepare(CLI::App& app, Outcome& outcome);
 void add_convert(CLI::App& app, Outcome& outcome);
 void add_predict(CLI::App& app, Outcome& outcome);
+void add_tokenize(CLI::App& app, Outcome& outcome);
 void add_inspect(CLI::App& app, Outcome& outcome);
 void add_plot(CLI::App& app, Outcome& outcome);
 void add_bench(CLI::App& app, Outcome& outcome);

@@ -1,0 +1,234 @@
+// longform tokenize MODEL_OR_TOKENIZER FILE [--lines | --jsonl] [--decode] [--no-special-tokens] [--json]
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/verbs.h"
+#include "core/check.h"
+#include "core/files.h"
+#include "data/tokenizer/byte_level_tokenizer.h"
+#include "data/tokenizer/strict_json.h"
+#include "data/tokenizer/utf8.h"
+
+namespace lf::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  std::string tokenizer, file;
+  bool lines = false, jsonl = false, decode = false, no_special_tokens = false, add_prefix_space = false,
+       mask_keeps_space = false, json = false;
+};
+
+// What is read from one document's bytes: a whole file, or a line of it.
+struct Source {
+  std::string_view bytes;
+  int64_t line;
+};
+
+struct Result {
+  std::string record, error;  // one of the two
+  int64_t tokens = 0;
+  std::optional<int64_t> bad_byte;  // the first that is not UTF-8, counted from 1 within its line
+  int64_t bad_line = 0;
+};
+
+class TokenizeJob {
+ public:
+  TokenizeJob(const Options& options, const ByteLevelTokenizer& tokenizer)
+      : options_(options), tokenizer_(tokenizer) {
+    file_id_ = options.file == "-" ? "-" : std::filesystem::path(options.file).filename().string();
+    by_line_ = options.lines || reads_records();
+  }
+
+  void run() {
+    const std::optional<MappedFile> file =
+        options_.file == "-" ? std::nullopt : std::optional<MappedFile>(options_.file);
+    std::string input;
+    if (!file) input.assign(std::istreambuf_iterator<char>(std::cin), {});
+    rest_ = file ? std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size())
+                 : std::string_view(input);
+    bytes_ = rest_.size();
+    for (bool first = true; first || !rest_.empty(); first = false) write(read_batch());
+    CHECK(!reads_records() || documents_ > 0, options_.file, " holds no record");
+    if (options_.json && documents_ == 0) std::printf("{\"records\":[");
+    if (options_.json) {
+      std::printf("],\"vocabulary\":%d,\"documents\":%lld,\"bytes\":%lld,\"tokens\":%lld}\n",
+                  tokenizer_.vocabulary_size(), static_cast<long long>(documents_),
+                  static_cast<long long>(bytes_), static_cast<long long>(tokens_));
+    }
+    warn();
+  }
+
+ private:
+  bool reads_records() const {
+    return options_.decode || options_.jsonl || (!options_.lines && options_.file.ends_with(".jsonl"));
+  }
+
+  // Enough documents to keep all threads busy, few enough to hold.
+  std::vector<Source> read_batch() {
+    constexpr size_t kBatchBytes = 16 << 20;
+    std::vector<Source> batch;
+    if (!by_line_) {
+      batch.push_back({std::exchange(rest_, {}), 1});
+      return batch;
+    }
+    for (size_t bytes = 0; bytes < kBatchBytes && !rest_.empty();) {
+      const size_t end = std::min(rest_.find('\n'), rest_.size());
+      std::string_view line = rest_.substr(0, end);
+      rest_.remove_prefix(std::min(end + 1, rest_.size()));
+      if (line.ends_with('\r')) line.remove_suffix(1);
+      ++line_;
+      bytes += line.size() + 1;
+      if (!line.empty() || !reads_records()) batch.push_back({line, line_});
+    }
+    return batch;
+  }
+
+  // Does all documents in parallel and prints them in order; nothing of a batch that has an error.
+  void write(const std::vector<Source>& batch) {
+    std::vector<Result> results(batch.size());
+#pragma omp parallel for schedule(dynamic, 4)
+    for (size_t i = 0; i < batch.size(); ++i) {
+      try {
+        results[i] = options_.decode ? decode(batch[i]) : encode(batch[i]);
+      } catch (const std::exception& error) {
+        results[i].error = error.what();
+      }
+    }
+    for (const Result& result : results) CHECK(result.error.empty(), result.error);
+    for (const Result& result : results) {
+      if (options_.json) std::fputs(documents_ == 0 ? "{\"records\":[" : ",", stdout);
+      std::fwrite(result.record.data(), 1, result.record.size(), stdout);
+      if (!options_.json) std::putchar('\n');
+      ++documents_;
+      tokens_ += result.tokens;
+      if (!result.bad_byte) continue;
+      if (bad_documents_++ == 0)
+        first_bad_ = text(options_.file, ':', result.bad_line, ':', *result.bad_byte);
+    }
+  }
+
+  // One line as a record; throws unless it has an id (a text or a whole number) and the field.
+  json parse_record(const Source& source, const char* field) const {
+    const std::string place = text(options_.file, ':', source.line);
+    json record;
+    try {
+      record = json::parse(source.bytes);
+    } catch (const json::exception&) {
+      throw Error(place + ": not valid JSON");
+    }
+    CHECK(record.is_object() && record.contains("id") && record.contains(field), place,
+          ": needed a record {\"id\", \"", field, "\"}");
+    CHECK(record["id"].is_string() || record["id"].is_number_integer(), place,
+          ": id must be a text or a whole number, not ", record["id"].type_name());
+    return record;
+  }
+
+  Result encode(const Source& source) const {
+    const bool special = !options_.no_special_tokens;
+    if (reads_records()) {
+      const json record = parse_record(source, "text");
+      for (const char* key : {"text", "text_pair"}) {
+        CHECK(!record.contains(key) || record[key].is_string(), options_.file, ':', source.line, ": ", key,
+              " must be a text, not ", record[key].type_name());
+      }
+      const auto& first = record["text"].get_ref<const std::string&>();
+      return ids_record(record["id"],
+                        record.contains("text_pair")
+                            ? tokenizer_.encode_pair(first, record["text_pair"].get<std::string>(), special)
+                            : tokenizer_.encode(first, special));
+    }
+    Result result = ids_record(options_.lines ? json(source.line) : json(file_id_),
+                               tokenizer_.encode(source.bytes, special));
+    const size_t bad = first_invalid_utf8(source.bytes);
+    if (bad < source.bytes.size()) {
+      const std::string_view before = source.bytes.substr(0, bad);
+      const size_t line_begin = before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1;
+      result.bad_line = source.line + std::count(before.begin(), before.end(), '\n');
+      result.bad_byte = static_cast<int64_t>(bad - line_begin) + 1;
+    }
+    return result;
+  }
+
+  static Result ids_record(const json& id, const std::vector<int32_t>& ids) {
+    std::string record = "{\"id\":" + id.dump(-1, ' ', false, json::error_handler_t::replace) + ",\"ids\":[";
+    for (const int32_t token : ids) {
+      record += std::to_string(token);
+      record += ',';
+    }
+    if (!ids.empty()) record.pop_back();
+    return {.record = record + "]}", .error = "", .tokens = static_cast<int64_t>(ids.size()), .bad_byte = {}};
+  }
+
+  Result decode(const Source& source) const {
+    const json record = parse_record(source, "ids");
+    const std::string place = text(options_.file, ':', source.line);
+    CHECK(record["ids"].is_array(), place, ": ids is ", record["ids"].type_name(),
+          ", needed a list of whole numbers");
+    std::vector<int32_t> ids;
+    for (const json& id : record["ids"]) {
+      CHECK(
+          id.is_number_unsigned() && id.get<uint64_t>() < static_cast<uint64_t>(tokenizer_.vocabulary_size()),
+          place, ": ids holds ", id.dump().substr(0, 40), ", needed whole numbers from 0 to ",
+          tokenizer_.vocabulary_size() - 1);
+      ids.push_back(id.get<int32_t>());
+    }
+    const std::string decoded = tokenizer_.decode(ids, options_.no_special_tokens);
+    const nlohmann::ordered_json result = {{"id", record["id"]}, {"text", RepairedText(decoded).text()}};
+    return {.record = result.dump(), .error = "", .tokens = static_cast<int64_t>(ids.size()), .bad_byte = {}};
+  }
+
+  void warn() const {
+    if (bad_documents_ == 0) return;
+    const std::string which = by_line_ ? text("; ", bad_documents_, " documents have such bytes") : "";
+    std::fprintf(stderr, "warning: %s: not UTF-8; read as U+FFFD%s\n", first_bad_.c_str(), which.c_str());
+  }
+
+  const Options& options_;
+  const ByteLevelTokenizer& tokenizer_;
+  std::string file_id_, first_bad_;
+  std::string_view rest_;
+  bool by_line_ = false;
+  size_t bytes_ = 0;
+  int64_t line_ = 0, documents_ = 0, tokens_ = 0, bad_documents_ = 0;
+};
+
+void tokenize(const Options& options) {
+  TokenizerOptions settings;
+  if (options.add_prefix_space) settings.add_prefix_space = true;
+  settings.mask_takes_space = !options.mask_keeps_space;
+  const ByteLevelTokenizer tokenizer(options.tokenizer, settings);
+  TokenizeJob(options, tokenizer).run();
+}
+
+}  // namespace
+
+void add_tokenize(CLI::App& app, Outcome&) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("tokenize", "Turn text into token ids, or ids into text.");
+  verb->add_option("tokenizer", options->tokenizer,
+                   "Model folder, tokenizer.json, or vocab.json with merges.txt beside it")
+      ->required();
+  verb->add_option("file", options->file,
+                   "A text: one document; or *.jsonl of {\"id\", \"text\"}; - is standard input")
+      ->required();
+  auto* lines = verb->add_flag("--lines", options->lines, "Each line of the file is a document");
+  verb->add_flag("--jsonl", options->jsonl, "The file holds records whatever its name")->excludes(lines);
+  verb->add_flag("--decode", options->decode, "The file holds records {\"id\", \"ids\"}: write their texts")
+      ->excludes(lines);
+  verb->add_flag("--no-special-tokens", options->no_special_tokens,
+                 "Put none around a text; with --decode, write none");
+  verb->add_flag("--add-prefix-space", options->add_prefix_space,
+                 "Begin each text with a space if it has none");
+  verb->add_flag("--mask-keeps-space", options->mask_keeps_space,
+                 "With vocab.json and merges.txt: <mask> leaves the white space before it in the text");
+  verb->add_flag("--json", options->json, "One JSON object with the records and totals, not a record a line");
+  verb->callback([options] { tokenize(*options); });
+}
+
+}  // namespace lf::cli

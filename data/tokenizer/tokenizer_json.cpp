@@ -1,0 +1,208 @@
+#include "data/tokenizer/tokenizer_json.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <limits>
+
+#include "core/check.h"
+#include "data/tokenizer/strict_json.h"
+
+namespace lf {
+namespace {
+
+using nlohmann::json;
+
+// An object of the file with its place in it, for messages: "PATH: model".
+class Section {
+ public:
+  Section(const json& value, std::string who) : value_(value), who_(std::move(who)) {
+    CHECK(value_.is_object(), who_, " is ", value_.type_name(), ", needed an object");
+  }
+
+  // Throws for keys other than these.
+  void allow(std::initializer_list<const char*> keys) const {
+    for (const auto& [key, value] : value_.items()) {
+      const bool known = std::find(keys.begin(), keys.end(), key) != keys.end();
+      CHECK(known, who_, ".", key.substr(0, 80), " is not known to Longform");
+    }
+  }
+  bool has(const char* key) const { return value_.contains(key) && !value_.at(key).is_null(); }
+  const json& at(const char* key) const {
+    CHECK(value_.contains(key), who_, ".", key, " is missing");
+    return value_.at(key);
+  }
+  std::string text(const char* key) const {
+    CHECK(at(key).is_string(), who_, ".", key, " is ", at(key).type_name(), ", needed a text");
+    return at(key).get<std::string>();
+  }
+  bool flag(const char* key) const {
+    CHECK(at(key).is_boolean(), who_, ".", key, " is ", at(key).type_name(), ", needed true or false");
+    return at(key).get<bool>();
+  }
+  bool flag(const char* key, bool absent) const { return has(key) ? flag(key) : absent; }
+  // Throws unless the key is absent or null.
+  void must_be_absent(const char* key) const {
+    CHECK(!has(key), who_, ".", key, " is not supported; needed null");
+  }
+  // Throws unless the key is absent, null or equal to the only value that is implemented.
+  void must_be(const char* key, const json& only) const {
+    CHECK(!has(key) || at(key) == only, who_, ".", key, " is ",
+          at(key).dump(-1, ' ', false, json::error_handler_t::replace).substr(0, 80), "; only ", only.dump(),
+          " is supported");
+  }
+  const std::string& who() const { return who_; }
+
+ private:
+  const json& value_;
+  std::string who_;
+};
+
+int32_t parse_id(const json& value, const std::string& who) {
+  constexpr auto kLargest = static_cast<uint64_t>(std::numeric_limits<int32_t>::max());
+  CHECK(value.is_number_unsigned() && value.get<uint64_t>() <= kLargest, who,
+        " must be a whole number from 0 to 2^31 - 1");
+  return value.get<int32_t>();
+}
+
+// "left right", or ["left", "right"] as newer versions of the library write it.
+Merge parse_merge(const json& value, const TokenIds& ids, const std::string& place) {
+  if (value.is_array()) {
+    CHECK(value.size() == 2 && value[0].is_string() && value[1].is_string(), place,
+          ": a merge is a list of two texts");
+    return make_merge(value[0].get<std::string>(), value[1].get<std::string>(), ids, place);
+  }
+  CHECK(value.is_string(), place, ": a merge is a text or a list of two, not ", value.type_name());
+  const std::string merge = value.get<std::string>();
+  const size_t space = merge.find(' ');
+  CHECK(space != merge.npos && merge.find(' ', space + 1) == merge.npos, place,
+        ": a merge is two tokens with ", "one space between, not ", quoted_text(merge));
+  return make_merge(merge.substr(0, space), merge.substr(space + 1), ids, place);
+}
+
+void check_model(const Section& model) {
+  model.allow({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+               "byte_fallback", "ignore_merges", "vocab", "merges"});
+  model.must_be("type", "BPE");
+  model.must_be("dropout", 0.0);
+  model.must_be("continuing_subword_prefix", "");
+  model.must_be("end_of_word_suffix", "");
+  model.must_be("ignore_merges", false);
+  // With a token for each byte nothing is unknown, so that these three decide nothing.
+  if (model.has("unk_token")) model.text("unk_token");
+  model.flag("fuse_unk", false);
+  model.flag("byte_fallback", false);
+}
+
+bool parse_pre_tokenizer(const Section& rules) {
+  rules.allow({"type", "add_prefix_space", "trim_offsets", "use_regex"});
+  CHECK(rules.text("type") == "ByteLevel", rules.who(), ".type is ", quoted_text(rules.text("type")),
+        "; only \"ByteLevel\" is supported");
+  rules.must_be("use_regex", true);
+  rules.flag("trim_offsets", true);  // offsets only
+  return rules.flag("add_prefix_space");
+}
+
+void check_decoder(const Section& decoder) {
+  decoder.allow({"type", "add_prefix_space", "trim_offsets", "use_regex"});
+  decoder.must_be("type", "ByteLevel");
+  // The library's own decoder looks at none of these.
+  for (const char* key : {"add_prefix_space", "trim_offsets", "use_regex"}) decoder.flag(key, true);
+}
+
+// ["</s>", 2]: a token and its id, which must agree.
+int32_t parse_end(const Section& rules, const char* key, const TokenIds& ids) {
+  const json& value = rules.at(key);
+  const std::string who = rules.who() + "." + key;
+  CHECK(value.is_array() && value.size() == 2 && value[0].is_string(), who, " must be [\"token\", id]");
+  const int32_t id = parse_id(value[1], who + "[1]");
+  const auto found = ids.find(value[0].get<std::string>());
+  CHECK(found != ids.end() && found->second == id, who, ": token ", quoted_text(value[0].get<std::string>()),
+        " does not have id ", id, " in the vocabulary");
+  return id;
+}
+
+std::optional<SequenceEnds> parse_post_processor(const Section& rules, const TokenIds& ids) {
+  const std::string type = rules.text("type");
+  rules.flag("trim_offsets", true);      // offsets only
+  rules.flag("add_prefix_space", true);  // offsets only
+  if (type == "ByteLevel") {
+    rules.allow({"type", "add_prefix_space", "trim_offsets", "use_regex"});
+    rules.flag("use_regex", true);
+    return std::nullopt;
+  }
+  CHECK(type == "RobertaProcessing", rules.who(), ".type is ", quoted_text(type),
+        "; only \"RobertaProcessing\" and \"ByteLevel\" are supported");
+  rules.allow({"type", "sep", "cls", "add_prefix_space", "trim_offsets"});
+  return SequenceEnds{parse_end(rules, "cls", ids), parse_end(rules, "sep", ids)};
+}
+
+// Adds the tokens to the ids; one that the vocabulary has already must have the same id there.
+std::vector<AddedToken> parse_added_tokens(const json& list, TokenIds& ids, const std::string& path) {
+  CHECK(list.is_array(), path, ": added_tokens is ", list.type_name(), ", needed a list");
+  std::vector<AddedToken> result;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const std::string who = text(path, ": added_tokens[", i, "]");
+    AddedToken token = parse_added_token(list[i], who);
+    token.id = parse_id(Section(list[i], who).at("id"), who + ".id");
+    const auto [found, is_new] = ids.emplace(token.content, token.id);
+    CHECK(is_new || found->second == token.id, who, ": token ", quoted_text(token.content), " has id ",
+          token.id, " here and ", found->second, " in the vocabulary");
+    result.push_back(std::move(token));
+  }
+  return result;
+}
+
+}  // namespace
+
+TokenIds parse_vocabulary(const json& value, const std::string& source) {
+  CHECK(value.is_object(), source, " is ", value.type_name(), ", needed an object {\"token\": id}");
+  CHECK(!value.empty(), source, " is empty");
+  TokenIds ids;
+  ids.reserve(value.size());
+  for (const auto& [token, id] : value.items()) {
+    ids.emplace(token, parse_id(id, source + ": the id of " + quoted_text(token)));
+  }
+  return ids;
+}
+
+AddedToken parse_added_token(const json& value, const std::string& who) {
+  const Section fields(value, who);
+  fields.allow({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special", "__type"});
+  CHECK(!fields.flag("single_word"), who, ".single_word is true; only false is supported");
+  return {.content = fields.text("content"),
+          .special = fields.flag("special", true),  // absent in old tokenizer_config.json only
+          .normalized = fields.flag("normalized"),
+          .strip_left = fields.flag("lstrip"),
+          .strip_right = fields.flag("rstrip")};
+}
+
+TokenizerDefinition parse_tokenizer_json(const json& document, const std::string& path) {
+  const Section top(document, path + ": tokenizer");
+  top.allow({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+             "post_processor", "decoder", "model"});
+  top.must_be("version", "1.0");
+  for (const char* key : {"truncation", "padding", "normalizer"}) top.must_be_absent(key);
+  const Section model(top.at("model"), path + ": model");
+  check_model(model);
+
+  TokenizerDefinition result;
+  result.source = path;
+  TokenIds ids = parse_vocabulary(model.at("vocab"), path + ": model.vocab");
+  const TokenIds model_ids = ids;  // merges may not name added tokens
+  if (top.has("added_tokens")) result.added = parse_added_tokens(top.at("added_tokens"), ids, path);
+  result.tokens = tokens_by_id(ids, path);
+  const json& merges = model.at("merges");
+  CHECK(merges.is_array(), path, ": model.merges is ", merges.type_name(), ", needed a list");
+  for (size_t i = 0; i < merges.size(); ++i) {
+    result.merges.push_back(parse_merge(merges[i], model_ids, text(path, ": model.merges[", i, "]")));
+  }
+  result.add_prefix_space = parse_pre_tokenizer(Section(top.at("pre_tokenizer"), path + ": pre_tokenizer"));
+  check_decoder(Section(top.at("decoder"), path + ": decoder"));
+  if (top.has("post_processor")) {
+    result.ends = parse_post_processor(Section(top.at("post_processor"), path + ": post_processor"), ids);
+  }
+  check_definition(result);
+  return result;
+}
+
+}  // namespace lf
