@@ -98,11 +98,6 @@ Record parse(const std::string& text, const std::string& where, int64_t line) {
   Record record;
   record.where = where;
   record.id = id_of(object, line);
-  const std::set<std::string> known = {"id", "text", "ids", "mask", "global", "labels"};
-  for (const auto& [key, value] : object.items()) {
-    CHECK(known.contains(key), where, ": unknown key ", key,
-          "; a record has id, text or ids, mask, global, labels");
-  }
   CHECK(object.contains("text") != object.contains("ids"), where, ": a record has either text or ids");
   if (object.contains("ids")) {
     read_ids(record, object);

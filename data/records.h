@@ -1,4 +1,5 @@
 // Records for prediction: JSON lines, each a text or a batch of token ids.
+// Other keys are the user's own.
 //   {"id": "a", "text": "..."}
 //   {"id": "b", "ids": [[0, 5, 2]], "mask": [[1, 1, 1]], "global": [[0]], "labels": [[-100, 5, -100]]}
 #pragma once
@@ -23,7 +24,7 @@ struct Record {
   std::vector<std::vector<int64_t>> global;  // positions of each row, ascending; empty: none
 };
 
-// All records of a file. Errors name file and line: malformed JSON, neither text nor ids, unknown keys, rows
+// All records of a file. Errors name file and line: malformed JSON, neither text nor ids, rows
 // of unequal length, other shapes of mask or labels, values that are no ids, ids used twice, an empty file.
 std::vector<Record> read_records(const std::string& path);
 
