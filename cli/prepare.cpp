@@ -1,7 +1,9 @@
-// longform prepare enwik8|text8|bytes [SOURCE] --out FOLDER [--newlines keep|strip] [--download]
+// longform prepare enwik8|text8|bytes [SOURCE] --out FOLDER [--newlines keep|strip] [--download]; for
+// longform prepare documents see prepare_documents.cpp.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/prepare_documents.h"
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "data/corpus.h"
@@ -31,6 +33,9 @@ void report(const PreparedCorpus& corpus) {
 }
 
 void prepare(Options options) {
+  // CLI11 would ask for these of `prepare documents` as well.
+  if (options.kind.empty()) throw UsageError("prepare: name enwik8, text8, bytes or documents");
+  if (options.out.empty()) throw UsageError("prepare " + options.kind + ": --out is required");
   Console console;
   const CorpusProgress progress = [&](const std::string& phase, int64_t done, int64_t total) {
     if (!console.live()) return;
@@ -70,9 +75,9 @@ void add_prepare(CLI::App& app, Outcome&) {
   auto options = std::make_shared<Options>();
   CLI::App* verb =
       app.add_subcommand("prepare", "Turn a corpus into token files of a train, validation and test split.");
-  verb->add_option("kind", options->kind, "enwik8, text8 or bytes")->required();
+  verb->add_option("kind", options->kind, "enwik8, text8 or bytes");
   verb->add_option("source", options->source, "Raw file, or zip archive with one member");
-  verb->add_option("--out", options->out, "Folder for the token files")->required();
+  verb->add_option("--out", options->out, "Folder for the token files");
   verb->add_option("--newlines", options->newlines,
                    "keep (default), or strip as the Transformer-XL pipeline does");
   verb->add_option("--validation", options->split.validation,
@@ -81,7 +86,10 @@ void add_prepare(CLI::App& app, Outcome&) {
   verb->add_flag("--official", options->official, "Refuse anything but the published file");
   verb->add_flag("--download", options->download, "Fetch the official archive into the folder first");
   verb->add_flag("--json", options->json, "One JSON object on standard output");
-  verb->callback([options] { prepare(*options); });
+  add_prepare_documents(*verb);
+  verb->callback([verb, options] {
+    if (verb->get_subcommands().empty()) prepare(*options);
+  });
 }
 
 }  // namespace lf::cli

@@ -48,8 +48,10 @@ void check_request(const DocumentRequest& request) {
                           " must be fractions above 0 that leave something for training"));
   }
   if (request.sources.empty()) throw UsageError("prepare documents: no source was given");
-  if (request.threads < 0)
-    throw UsageError(text("prepare documents: ", request.threads, " threads, needed at least 1"));
+  if (request.threads < 0 || request.part_bytes < 1) {
+    throw UsageError(text("prepare documents: ", request.threads, " threads and parts of ",
+                          request.part_bytes, " bytes, needed at least 1"));
+  }
 }
 
 // No text may be in two splits, nor twice in one.
@@ -121,7 +123,8 @@ void describe_sources(const std::vector<Stream>& streams, const CorpusProgress& 
 void encode(Stream& stream, const DocumentRequest& request, const PartsFolder& folder, int64_t bytes_before,
             int64_t total_bytes, DocumentCorpus& corpus) {
   const int threads = request.threads > 0 ? request.threads : omp_get_max_threads();
-  PartReader reader(stream.files, {.paragraphs = request.paragraphs});
+  PartReader reader(stream.files, {.paragraphs = request.paragraphs,
+                                   .part_bytes = static_cast<size_t>(request.part_bytes)});
   const auto read = [&reader] { return reader.next(); };
   std::optional<TextPart> part = read();
   while (part) {

@@ -31,8 +31,9 @@ struct DocumentRequest {
   DocumentTokenizer tokenizer;
   // Encodes every paragraph (lines between blank lines) alone and joins them without a separator.
   bool paragraphs = false;
-  std::string folder;  // made if missing; an earlier preparation is replaced
-  int threads = 0;     // 0: as many as OpenMP would use
+  std::string folder;            // made if missing; an earlier preparation is replaced
+  int threads = 0;               // 0: as many as OpenMP would use
+  int64_t part_bytes = 8 << 20;  // of text that are encoded at once and need not be again
   CorpusProgress progress = {};
 };
 

@@ -3,9 +3,12 @@
 
 #include <zlib.h>
 
+#include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/check.h"
@@ -32,6 +35,11 @@ inline std::string gzipped(const std::string& content) {
   packed.resize(stream.total_out);
   deflateEnd(&stream);
   return packed;
+}
+
+// The document as a line of a .jsonl file.
+inline std::string json_line(const std::string& document) {
+  return nlohmann::json({{"text", document}}).dump() + "\n";
 }
 
 // The documents of all files of the sources.

@@ -98,10 +98,8 @@ TEST(DocumentPieces, PartsDoNotDependOnHowTheTextArrives) {
   const TemporaryFolder folder;
   // As one line of JSON the document arrives whole, as a text file in chunks of 1 MiB.
   const std::string content = prose(4'000'000, 4);
-  std::string escaped = content;
-  for (size_t at = 0; (at = escaped.find('\n', at)) != std::string::npos;) escaped.replace(at, 1, "\\n");
   write_text(folder / "a.txt", content);
-  write_text(folder / "b.jsonl", "{\"text\": \"" + escaped + "\"}\n");
+  write_text(folder / "b.jsonl", json_line(content));
   for (const bool paragraphs : {false, true}) {
     const PieceRules rules{.paragraphs = paragraphs, .part_bytes = 300'000};
     const auto a = read_parts({folder / "a.txt"}, rules), b = read_parts({folder / "b.jsonl"}, rules);

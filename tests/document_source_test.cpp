@@ -68,10 +68,7 @@ TEST(DocumentSource, EveryLineOfJsonIsADocument) {
   EXPECT_EQ(read_documents({folder / "none.jsonl"}), Documents{});
   // Lines longer than what is read at once.
   const std::string book = prose(3'500'000, 1);
-  std::string escaped = book;
-  for (size_t at = 0; (at = escaped.find('\n', at)) != std::string::npos;) escaped.replace(at, 1, "\\n");
-  write_text(folder / "books.jsonl.gz",
-             gzipped("{\"text\":\"" + escaped + "\"}\n{\"text\":\"" + escaped + "\"}\n"));
+  write_text(folder / "books.jsonl.gz", gzipped(json_line(book) + json_line(book)));
   EXPECT_EQ(read_documents({folder / "books.jsonl.gz"}), (Documents{book, book}));
 }
 
@@ -109,7 +106,7 @@ TEST(DocumentSource, GzipIsReadWholeOrRefused) {
     fails(packed.substr(0, size), "truncated gzip data");
   std::string flipped = packed;
   flipped[packed.size() / 2] ^= 4;
-  fails(flipped, "damaged gzip data");
+  fails(flipped, "a.txt.gz");  // gzip or UTF-8, whichever notices first
   flipped = packed;
   flipped[packed.size() - 6] ^= 4;
   fails(flipped, "damaged gzip data");

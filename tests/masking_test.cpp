@@ -134,7 +134,10 @@ TEST(Masking, IsTheSameOnEveryMachine) {
   for (size_t i = 0; i < row.targets.size(); ++i) {
     if (row.targets[i] >= 0) positions.insert(positions.end(), {static_cast<int32_t>(i), row.inputs[i]});
   }
-  EXPECT_EQ(positions, (std::vector<int32_t>{})) << "position, input, ...";
+  EXPECT_EQ(positions,
+            (std::vector<int32_t>{1, 4,  4, 4,  31, 36, 34, 4,  35, 471, 47, 4,  48, 4,  69, 4,   74,
+                                  4, 76, 4, 77, 4,  86, 4,  87, 4,  89,  4,  90, 4,  95, 4,  123, 4}))
+      << "position, input, ... as another implementation of Philox gives them";
 }
 
 TEST(Masking, ExtremesAndErrors) {
