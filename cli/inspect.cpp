@@ -7,6 +7,7 @@
 #include "cli/verbs.h"
 #include "core/safetensors.h"
 #include "core/weights_file.h"
+#include "data/document_corpus.h"
 #include "data/prepared_corpus.h"
 #include "data/token_file.h"
 #include "trainers/checkpoint.h"
@@ -110,6 +111,15 @@ ordered_json inspect_corpus(const std::string& path) {
   return result;
 }
 
+ordered_json inspect_documents(const std::string& path) {
+  const DocumentCorpus corpus = open_document_corpus(path);
+  for (const DocumentSplit* split : {&corpus.train, &corpus.validation, &corpus.test})
+    TokenFile(split->path).verify();
+  ordered_json result = ordered_json::parse(document_corpus_json(corpus));
+  result["problems"] = ordered_json::array();
+  return result;
+}
+
 ordered_json inspect(const std::string& path) {
   CHECK(fs::exists(path), path, " does not exist");
   if (fs::exists(path + "/manifest.json") ||
@@ -117,6 +127,7 @@ ordered_json inspect(const std::string& path) {
     return inspect_checkpoint_folder(path);
   }
   if (fs::exists(path + "/corpus.json")) return inspect_corpus(path);
+  if (is_document_corpus(path)) return inspect_documents(path);
   if (fs::is_directory(path + "/checkpoints") || fs::exists(path + "/config.yaml"))
     return inspect_run_folder(path);
   const std::string extension = fs::path(path).extension().string();

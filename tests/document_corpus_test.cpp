@@ -1,64 +1,13 @@
-// Preparing documents: the exact stream, its splits, what is reported, resumed work and errors.
+// Preparing documents: the exact stream, its splits, what is reported and refused.
 #include "data/document_corpus.h"
 
 #include <cmath>
 
 #include "core/hash.h"
-#include "data/document_parts.h"
-#include "tests/document_input.h"
-#include "tests/temporary_folder.h"
+#include "tests/document_corpora.h"
 
 namespace lf {
 namespace {
-
-namespace fs = std::filesystem;
-
-// A folder with documents and a request to prepare them into `out`.
-class DocumentCorpora : public ::testing::Test {
- protected:
-  DocumentCorpora() {
-    request_.tokenizer = byte_tokenizer();
-    request_.sources = {folder_ / "source"};
-    request_.folder = folder_ / "out";
-  }
-
-  // Documents of that many bytes in one file.
-  std::vector<std::string> write_documents(const std::vector<size_t>& sizes, const std::string& name) {
-    std::vector<std::string> documents;
-    std::string lines;
-    for (const size_t size : sizes) {
-      documents.push_back(prose(size, static_cast<uint32_t>(documents.size() + 1)));
-      lines += json_line(documents.back());
-    }
-    write_text(folder_ / name, lines);
-    return documents;
-  }
-
-  static std::string join(const std::vector<std::string>& documents) {
-    std::string stream;
-    for (const std::string& document : documents) stream += document + "$";
-    return stream;
-  }
-
-  // The text of train, validation and test.
-  static std::string stream_of(const DocumentCorpus& corpus) {
-    return text_of_tokens(corpus.train.path) + text_of_tokens(corpus.validation.path) +
-           text_of_tokens(corpus.test.path);
-  }
-
-  // Bytes of every file of a prepared corpus.
-  std::vector<std::string> files_of(const std::string& out) {
-    std::vector<std::string> contents;
-    for (const std::string& name : entries(out)) contents.push_back(name + read_file(out + "/" + name));
-    return contents;
-  }
-
-  TemporaryFolder folder_;
-  DocumentRequest request_;
-};
-
-const std::vector<std::string> kFiles = {"documents.json", "test.tokens", "train.tokens",
-                                         "validation.tokens"};
 
 TEST_F(DocumentCorpora, StreamIsEveryDocumentWithItsEnd) {
   const auto documents = write_documents(std::vector<size_t>(400, 500), "source/a.jsonl");
@@ -67,7 +16,7 @@ TEST_F(DocumentCorpora, StreamIsEveryDocumentWithItsEnd) {
   write_text(folder_ / "source/c.txt", "");
   const DocumentCorpus corpus = prepare_documents(request_);
   EXPECT_EQ(stream_of(corpus), join(documents) + "the last one \xC3\xA9$");
-  EXPECT_EQ(entries(folder_ / "out"), kFiles);
+  EXPECT_EQ(entries(folder_ / "out"), kPreparedFiles);
   EXPECT_EQ(open_document_corpus(folder_ / "out"), corpus);
   EXPECT_TRUE(is_document_corpus(folder_ / "out"));
   EXPECT_FALSE(is_document_corpus(folder_ / "source"));
@@ -95,7 +44,8 @@ TEST_F(DocumentCorpora, StreamIsEveryDocumentWithItsEnd) {
   EXPECT_EQ(corpus.sources[1].name, "b.txt.gz");
   EXPECT_EQ(corpus.sources[1].split, "all");
   EXPECT_EQ(corpus.sources[0].sha256, digest_of_file(Digest::kSha256, folder_ / "source/a.jsonl"));
-  EXPECT_EQ(corpus.sources[0].bytes, static_cast<int64_t>(fs::file_size(folder_ / "source/a.jsonl")));
+  EXPECT_EQ(corpus.sources[0].bytes,
+            static_cast<int64_t>(std::filesystem::file_size(folder_ / "source/a.jsonl")));
   const TokenHeader header = TokenFile(corpus.validation.path).header();
   EXPECT_EQ(header.vocabulary_size, 262);
   EXPECT_EQ(header.provenance.corpus, "documents");
@@ -174,84 +124,6 @@ TEST_F(DocumentCorpora, ParagraphsAreEncodedAloneAndJoined) {
   EXPECT_TRUE(corpus.paragraphs);
 }
 
-TEST_F(DocumentCorpora, ResultDoesNotDependOnThreads) {
-  write_documents(std::vector<size_t>(300, 5000), "source/a.jsonl");
-  request_.part_bytes = 200'000;
-  request_.threads = 1;
-  prepare_documents(request_);
-  const auto expected = files_of(folder_ / "out");
-  for (const int threads : {2, 5}) {
-    request_.threads = threads;
-    prepare_documents(request_);
-    EXPECT_EQ(files_of(folder_ / "out"), expected) << threads;
-  }
-}
-
-// A preparation that a bad line near the end stops, after which the line is put right.
-TEST_F(DocumentCorpora, FinishedPartsAreNotEncodedAgain) {
-  write_documents(std::vector<size_t>(500, 5000), "source/a.jsonl");
-  request_.part_bytes = 1 << 20;
-  write_text(folder_ / "source/b.jsonl", "{}\n");
-  std::atomic<int64_t> encoded_bytes = 0;
-  const auto counting = [&encoded_bytes](const DocumentTokenizer& tokenizer) {
-    DocumentTokenizer counted = tokenizer;
-    counted.encode = [&encoded_bytes, encode = tokenizer.encode](std::string_view content) {
-      encoded_bytes += static_cast<int64_t>(content.size());
-      return encode(content);
-    };
-    return counted;
-  };
-  request_.tokenizer = counting(byte_tokenizer());
-  EXPECT_ERROR(prepare_documents(request_), "b.jsonl:1: no \"text\"");
-  EXPECT_EQ(entries(folder_ / "out"), std::vector<std::string>{"parts"});
-  const int64_t before = encoded_bytes.exchange(0);
-  EXPECT_GT(before, 2'000'000);
-  const std::vector<std::string> parts = entries(folder_ / "out/parts");
-  ASSERT_EQ(parts.size(), 2u);
-  const auto copy_parts = [&](const std::string& out) {
-    fs::remove_all(out);
-    fs::create_directories(out);
-    fs::copy(folder_ / "out/parts", out + "/parts");
-    request_.folder = out;
-    encoded_bytes = 0;
-  };
-
-  // The undisturbed result.
-  write_text(folder_ / "source/b.jsonl", "{\"text\": \"put right\"}\n");
-  request_.folder = folder_ / "whole";
-  prepare_documents(request_);
-  const int64_t all = encoded_bytes;
-  const auto expected = files_of(folder_ / "whole");
-
-  copy_parts(folder_ / "resumed");
-  write_text(folder_ / "resumed/train.tokens.partial.17.0", "left by a killed process");
-  prepare_documents(request_);
-  EXPECT_EQ(encoded_bytes, all - before) << "what was finished was encoded again, or not taken from parts";
-  EXPECT_EQ(files_of(folder_ / "resumed"), expected);
-
-  // A damaged part is made anew.
-  copy_parts(folder_ / "damaged");
-  std::fstream file(folder_ / "damaged/parts/" + parts[0], std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(500'000).put('\x55').put('\xAA');
-  file.close();
-  fs::resize_file(folder_ / "damaged/parts/" + parts[1], 200'000);
-  prepare_documents(request_);
-  EXPECT_EQ(encoded_bytes, all);
-  EXPECT_EQ(files_of(folder_ / "damaged"), expected);
-
-  // Parts of another tokenizer or of other settings are not taken.
-  copy_parts(folder_ / "other");
-  request_.tokenizer.hash = "another";
-  prepare_documents(request_);
-  EXPECT_EQ(encoded_bytes, all);
-  EXPECT_EQ(entries(folder_ / "other"), kFiles) << "stale parts stay";
-  copy_parts(folder_ / "other");
-  request_.tokenizer = counting(byte_tokenizer());
-  request_.paragraphs = true;
-  prepare_documents(request_);
-  EXPECT_GT(encoded_bytes, all * 9 / 10);
-}
-
 TEST_F(DocumentCorpora, ProgressReachesItsEnd) {
   write_documents(std::vector<size_t>(300, 500), "source/a.jsonl");
   std::vector<std::string> ends;
@@ -267,7 +139,7 @@ TEST_F(DocumentCorpora, RequestsThatCannotBeServedAreExplained) {
   write_documents({20'000}, "source/a.jsonl");
   const auto fails = [&](const DocumentRequest& bad, const std::string& part) {
     EXPECT_ERROR(prepare_documents(bad), part);
-    EXPECT_FALSE(fs::exists(folder_ / "out")) << part;
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "out")) << part;
   };
   DocumentRequest bad = request_;
   bad.tokenizer.vocabulary_size = 65537;
@@ -303,21 +175,11 @@ TEST_F(DocumentCorpora, TextThatCannotBePreparedIsExplained) {
   EXPECT_ERROR(prepare_documents(bad), "the tokenizer gave the id -1");
   bad.tokenizer.encode = [](std::string_view) -> std::vector<int32_t> { throw Error("no such word"); };
   EXPECT_ERROR(prepare_documents(bad), "no such word");
-  EXPECT_FALSE(fs::exists(folder_ / "out"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
   write_text(folder_ / "source/a.jsonl", "{\"text\": \"too little to be cut\"}\n");
   EXPECT_ERROR(prepare_documents(request_), "the test split would be empty: 21 tokens are too few to cut");
   write_text(folder_ / "source/a.jsonl", "{\"text\": \"\"}\n");
   EXPECT_ERROR(prepare_documents(request_), "split would be empty: 0 tokens");
-}
-
-TEST_F(DocumentCorpora, TwoPreparationsOfOneFolderExcludeEachOther) {
-  write_documents({20'000}, "source/a.jsonl");
-  fs::create_directories(folder_ / "out");
-  {
-    const PartsFolder held(folder_ / "out");
-    EXPECT_ERROR(prepare_documents(request_), "another process is preparing documents here");
-  }
-  EXPECT_EQ(prepare_documents(request_).train.documents, 1);
 }
 
 TEST_F(DocumentCorpora, OpeningChecksTheFolder) {
@@ -333,38 +195,11 @@ TEST_F(DocumentCorpora, OpeningChecksTheFolder) {
   write_text(path, other);
   EXPECT_ERROR(open_document_corpus(folder_ / "out"), "version 9, this program reads 1");
   write_text(path, json);
-  fs::copy_file(folder_ / "out/test.tokens", folder_ / "out/train.tokens",
-                fs::copy_options::overwrite_existing);
+  std::filesystem::copy_file(folder_ / "out/test.tokens", folder_ / "out/train.tokens",
+                             std::filesystem::copy_options::overwrite_existing);
   EXPECT_ERROR(open_document_corpus(folder_ / "out"), "train.tokens: not the token file that");
-  fs::remove(folder_ / "out/train.tokens");
+  std::filesystem::remove(folder_ / "out/train.tokens");
   EXPECT_ERROR(open_document_corpus(folder_ / "out"), "cannot open");
-}
-
-TEST(PartFiles, DamageIsNoticed) {
-  const TemporaryFolder folder;
-  const EncodedPart part{.pieces = {{2, 3, 4, 0}, {1, 0, 0, 1}}, .tokens = {7, 8, 2}};
-  const std::string path = folder / "a.part";
-  save_part(path, part);
-  const std::string content = read_file(path);
-  {
-    const PartFile file(path);
-    file.verify();
-    EXPECT_TRUE(
-        std::equal(part.pieces.begin(), part.pieces.end(), file.pieces().begin(), file.pieces().end()));
-    EXPECT_TRUE(
-        std::equal(part.tokens.begin(), part.tokens.end(), file.tokens().begin(), file.tokens().end()));
-  }
-  for (size_t size = 0; size < content.size(); ++size) {
-    write_text(path, content.substr(0, size));
-    EXPECT_NE(error_of([&] { PartFile(path).verify(); }), "") << size;
-  }
-  for (size_t at = 0; at < content.size(); ++at) {
-    std::string flipped = content;
-    flipped[at] ^= 0x10;
-    write_text(path, flipped);
-    const bool unused = at >= 56 && at < 64;
-    EXPECT_EQ(error_of([&] { PartFile(path).verify(); }).empty(), unused) << at;
-  }
 }
 
 }  // namespace

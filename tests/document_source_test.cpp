@@ -67,7 +67,7 @@ TEST(DocumentSource, EveryLineOfJsonIsADocument) {
   write_text(folder / "none.jsonl", "");
   EXPECT_EQ(read_documents({folder / "none.jsonl"}), Documents{});
   // Lines longer than what is read at once.
-  const std::string book = prose(3'500'000, 1);
+  const std::string book = prose(1'300'000, 1);
   write_text(folder / "books.jsonl.gz", gzipped(json_line(book) + json_line(book)));
   EXPECT_EQ(read_documents({folder / "books.jsonl.gz"}), (Documents{book, book}));
 }
@@ -92,7 +92,7 @@ TEST(DocumentSource, LinesThatAreNoDocumentsAreNamed) {
 
 TEST(DocumentSource, GzipIsReadWholeOrRefused) {
   const TemporaryFolder folder;
-  const std::string content = prose(3'000'000, 2);
+  const std::string content = prose(1'200'000, 2);
   const std::string packed = gzipped(content);
   const auto fails = [&](const std::string& bytes, const std::string& part) {
     write_text(folder / "a.txt.gz", bytes);

@@ -60,6 +60,9 @@ TEST_F(PrepareDocuments, ReportsTheCorpus) {
   for (const char* phase : {"checksum", "encode", "write"})
     EXPECT_NE(result.err.find(phase), std::string::npos) << result.err;
   EXPECT_EQ(result.err.find('\r'), std::string::npos) << "a live line where there is no terminal";
+  const ProgramResult inspected = program_.run({"inspect", program_ / "out", "--json"});
+  EXPECT_EQ(json::parse(inspected.out).at("train"), corpus.at("train"));
+  EXPECT_EQ(json::parse(inspected.out).at("problems"), json::array());
   const ProgramResult plain = prepare("plain", {"--paragraphs", "--validation", "0.1"});
   EXPECT_NE(plain.out.find("every paragraph encoded alone"), std::string::npos) << plain.out;
   EXPECT_NE(plain.out.find("validation"), std::string::npos);
