@@ -162,7 +162,7 @@ struct GenerateOptions {
 void bench_generate(const GenerateOptions& options) {
   std::vector<std::string> warnings;
   const OpenedRun run = open_run(options.run, "latest", {}, warnings);
-  const auto& task = dynamic_cast<const CharLMTask&>(*run.task);
+  const auto& task = as_char_lm(*run.task, "bench generate");
   CharLMDecoder decoder(task.model(), task.pattern());
   SamplingSettings settings;
   settings.max_new_tokens = options.tokens;

@@ -12,6 +12,8 @@
 #include "trainers/corpora.h"
 #include "trainers/tasks/char_lm_estimate.h"
 #include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/masked_lm_estimate.h"
+#include "trainers/tasks/masked_lm_task.h"
 
 namespace lf::cli {
 namespace {
@@ -24,9 +26,46 @@ struct Options {
   bool json = false;
 };
 
-ordered_json check(const RunConfig& config) {
-  check_device(config);
-  if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
+// One stage with what it is predicted to need.
+ordered_json describe(const Stage& stage, const std::vector<int64_t>& windows, const StageEstimate& e) {
+  return {{"name", stage.name},
+          {"sequence_length", stage.sequence_length},
+          {"windows", windows},
+          {"dilation", stage.dilation},
+          {"batch_size", stage.batch_size},
+          {"steps", planned_steps(stage)},
+          {"memory_bytes", e.memory_bytes},
+          {"seconds", std::isfinite(e.seconds) ? ordered_json(e.seconds) : ordered_json()},
+          {"disk_bytes", e.disk_bytes}};
+}
+
+ordered_json check_masked_lm(const RunConfig& config) {
+  const auto communicator = alone();
+  MaskedLMTask task(config, *communicator);
+  const DocumentCorpus& corpus = task.corpus();
+  const EncoderShape& shape = task.model().encoder.shape;
+  const MachineRates rates = measure_rates(compute_dtype(config));
+  int64_t parameters = 0;
+  for (const PackedParameter& p : task.parameters().parameters) parameters += p.shape.elements();
+  ordered_json result = {{"parameters", parameters},
+                         {"vocabulary", shape.vocabulary},
+                         {"tokens",
+                          {{"train", corpus.train.tokens},
+                           {"validation", corpus.validation.tokens},
+                           {"test", corpus.test.tokens}}},
+                         {"warnings", corpus.warnings},
+                         {"stages", ordered_json::array()}};
+  for (const Stage& stage : resolved_stages(config)) {
+    task.check_stage(stage);
+    const std::vector<int64_t> full(static_cast<size_t>(shape.layers), stage.sequence_length);
+    result["stages"].push_back(
+        describe(stage, shape.is_longformer() ? shape.windows : full,
+                 estimate_stage(config, shape, stage, corpus.validation.tokens, corpus.test.tokens, rates)));
+  }
+  return result;
+}
+
+ordered_json check_char_lm(const RunConfig& config) {
   const CorpusFiles corpus = open_corpus_files(config.data);
   const CharLMShape shape = char_lm_shape(config, corpus.train->vocabulary_size());
   CharLM model(shape);
@@ -47,18 +86,15 @@ ordered_json check(const RunConfig& config) {
   for (const Stage& stage : resolved_stages(config)) {
     check_corpus_fits(corpus, stage);
     const StageEstimate e = estimate_stage(config, shape, stage, counts, rates);
-    ordered_json seconds = std::isfinite(e.seconds) ? ordered_json(e.seconds) : ordered_json();
-    result["stages"].push_back({{"name", stage.name},
-                                {"sequence_length", stage.sequence_length},
-                                {"windows", stage.windows},
-                                {"dilation", stage.dilation},
-                                {"batch_size", stage.batch_size},
-                                {"steps", planned_steps(stage)},
-                                {"memory_bytes", e.memory_bytes},
-                                {"seconds", seconds},
-                                {"disk_bytes", e.disk_bytes}});
+    result["stages"].push_back(describe(stage, stage.windows, e));
   }
   return result;
+}
+
+ordered_json check(const RunConfig& config) {
+  check_device(config);
+  if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
+  return config.task == TaskChoice::masked_lm ? check_masked_lm(config) : check_char_lm(config);
 }
 
 void print(const ordered_json& result) {

@@ -53,7 +53,7 @@ ordered_json run_to_huggingface(const Options& options) {
   const auto* task = dynamic_cast<const MaskedLMTask*>(run.task.get());
   CHECK(task, options.source, " is a run of task: ", choice_name(run.config.task),
         "; transformers has no such model");
-  const std::string pretrained = run.config.masked_lm.model;
+  const std::string pretrained = *run.config.masked_lm.model;
   nlohmann::json config = read_model_config(pretrained).json;
   const bool longformer = task->model().encoder.shape.is_longformer();
   config["architectures"] = {longformer ? "LongformerForMaskedLM" : "RobertaForMaskedLM"};

@@ -23,6 +23,52 @@ Split parse_split(const std::string& text) {
   throw UsageError("--split is " + text + "; needed train, validation or test");
 }
 
+nlohmann::ordered_json report(const OpenedRun& run, Split split, const Protocol& protocol,
+                              const Score& score) {
+  const std::string unit = run.task->unit();
+  const bool characters = unit == "character";
+  const char* scored = characters ? "the last step targets of each sequence, the first sequence whole; every "
+                                    "character once"
+                                  : "the masked tokens of consecutive blocks, with the same masks every time";
+  nlohmann::ordered_json result = {
+      {"split", name(split)},
+      {"protocol",
+       {{"sequence_length", protocol.sequence_length}, {"step", protocol.step}, {"scored", scored}}},
+      {unit + "s", score.targets},
+      {"loss_nats", score.mean()}};
+  if (!characters) result["bits_per_" + unit] = score.bits();
+  result["bits_per_character"] = score.bits_per_character();
+  if (characters) result["newlines"] = choice_name(run.config.data.newlines);
+  result["checkpoint"] = run.checkpoint;
+  result["step"] = run.state.step;
+  result["stage"] = run.stage.name;
+  if (score.newline_targets > 0) {
+    result["bits_per_character_without_newlines"] = score.bits_without_newlines();
+    result["newline_characters"] = score.newline_targets;
+  }
+  return result;
+}
+
+void print(const OpenedRun& run, Split split, const Protocol& protocol, const Score& score) {
+  const char* unit = run.task->unit();
+  std::printf("%s: %.4f bits per %s (%.4f nats) over %lld %ss\n", name(split), score.bits(), unit,
+              score.mean(), static_cast<long long>(score.targets), unit);
+  if (score.characters_per_target != 1) {
+    std::printf("at %.2f characters a %s: %.4f bits per character\n", score.characters_per_target, unit,
+                score.bits_per_character());
+  }
+  if (score.newline_targets > 0) {
+    std::printf("without the %lld newlines: %.4f bits per character\n",
+                static_cast<long long>(score.newline_targets), score.bits_without_newlines());
+  }
+  std::printf("protocol: sequences of %lld every %lld%s; %s\n",
+              static_cast<long long>(protocol.sequence_length), static_cast<long long>(protocol.step),
+              run.config.task == TaskChoice::char_lm
+                  ? text(", the last ", protocol.step, " scored (the first whole)").c_str()
+                  : ", every block with its own masks",
+              run.checkpoint.c_str());
+}
+
 void evaluate(const Options& options) {
   const Split split = parse_split(options.split);
   Console console;
@@ -38,37 +84,12 @@ void evaluate(const Options& options) {
     console.progress(progress);
   });
   console.finish_line();
-  nlohmann::ordered_json result = {
-      {"split", name(split)},
-      {"protocol",
-       {{"sequence_length", protocol.sequence_length},
-        {"step", protocol.step},
-        {"scored",
-         "the last step targets of each sequence, the first sequence whole; every character once"}}},
-      {"characters", score.targets},
-      {"loss_nats", score.mean()},
-      {"bits_per_character", score.bits()},
-      {"newlines", choice_name(run.config.data.newlines)},
-      {"checkpoint", run.checkpoint},
-      {"step", run.state.step},
-      {"stage", run.stage.name}};
-  if (score.newline_targets > 0) {
-    result["bits_per_character_without_newlines"] = score.bits_without_newlines();
-    result["newline_characters"] = score.newline_targets;
-  }
+  const nlohmann::ordered_json result = report(run, split, protocol, score);
   if (options.json) {
     std::printf("%s\n", result.dump().c_str());
-    return;
+  } else {
+    print(run, split, protocol, score);
   }
-  std::printf("%s: %.4f bits per character (%.4f nats) over %lld characters\n", name(split), score.bits(),
-              score.mean(), static_cast<long long>(score.targets));
-  if (score.newline_targets > 0) {
-    std::printf("without the %lld newlines: %.4f bits per character\n",
-                static_cast<long long>(score.newline_targets), score.bits_without_newlines());
-  }
-  std::printf("protocol: sequences of %lld every %lld, the last %lld scored (the first whole); %s\n",
-              static_cast<long long>(protocol.sequence_length), static_cast<long long>(protocol.step),
-              static_cast<long long>(protocol.step), run.checkpoint.c_str());
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ void generate_all(const Options& options) {
   std::vector<std::string> warnings;
   const OpenedRun run = open_run(options.run, options.checkpoint, {}, warnings);
   for (const std::string& warning : warnings) console.message("warning: " + warning);
-  const auto& task = dynamic_cast<const CharLMTask&>(*run.task);
+  const auto& task = as_char_lm(*run.task, "generate");
   const TokenFile& corpus = *task.corpus().train;
   const std::vector<Record> records = read_records(options);
   std::vector<std::vector<int32_t>> prompts;  // all are read before anything is written

@@ -18,7 +18,7 @@ Progress sample() {
   progress.step = 820;
   progress.total_steps = 2000;
   progress.loss = 1.60437;
-  progress.bits_per_character = 2.31462;
+  progress.bits = 2.31462;
   progress.learning_rate = 2.5e-4;
   progress.tokens_per_second = 12345;
   progress.memory_bytes = 1'503'238'554;

@@ -47,7 +47,7 @@ std::vector<Item> items_of(const Progress& p) {
   add(1, !p.stage.empty(), p.stage);
   add(0, true, step);
   add(4, !std::isnan(p.loss), print("loss %.4f", p.loss));
-  add(2, !std::isnan(p.bits_per_character), print("bpc %.4f", p.bits_per_character));
+  add(2, !std::isnan(p.bits), p.bits_name + print(" %.4f", p.bits));
   add(7, !std::isnan(p.learning_rate), print("lr %.2e", p.learning_rate));
   add(5, !std::isnan(p.tokens_per_second), format_count(p.tokens_per_second) + " tok/s");
   add(6, p.memory_bytes > 0, format_bytes(static_cast<double>(p.memory_bytes)));

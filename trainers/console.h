@@ -16,7 +16,8 @@ struct Progress {
   int64_t step = 0;         // steps done in the stage
   int64_t total_steps = 0;  // 0: the stage has no fixed end
   double loss = kUnknown;   // nats
-  double bits_per_character = kUnknown;
+  double bits = kUnknown;   // per `bits_name`: characters, or tokens
+  std::string bits_name = "bpc";
   double learning_rate = kUnknown;
   double tokens_per_second = kUnknown;
   int64_t memory_bytes = 0;

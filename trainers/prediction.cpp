@@ -49,7 +49,7 @@ OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkp
   const RunConfig config = is_run ? run_folder_config(path) : RunConfig();
   CHECK(!is_run || config.task == TaskChoice::masked_lm, path,
         " is a run of task: ", choice_name(config.task), "; predict needs a masked language model");
-  const std::string folder = is_run ? config.masked_lm.model : path;
+  const std::string folder = is_run ? *config.masked_lm.model : path;
   OpenedMaskedLM opened{folder, path, MaskedLM(encoder_shape(read_model_config(folder))), {}};
   opened.block = pack(opened.model);
   if (is_run) {

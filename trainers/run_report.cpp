@@ -132,7 +132,8 @@ void RunReport::progress(const std::string& stage_name, const RunState& state, c
   progress.step = state.stage_step;
   progress.total_steps = planned_steps(stage);
   progress.loss = loss;
-  progress.bits_per_character = loss / std::numbers::ln2;
+  progress.bits = loss / std::numbers::ln2;
+  progress.bits_name = unit_ == "character" ? "bpc" : "bits/" + unit_;
   progress.learning_rate = result.learning_rate;
   progress.tokens_per_second = static_cast<double>(state.stage_tokens) / std::max(state.stage_seconds, 1e-9);
   progress.memory_bytes = memory_use(Device::cpu).peak;

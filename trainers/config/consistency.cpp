@@ -59,7 +59,7 @@ void judge_task(const RunConfig& config, Judge& judge) {
     return;
   }
   const MaskedLMSection& masked = config.masked_lm;
-  judge.require(!masked.model.empty(), "masked_lm.model", {"task"},
+  judge.require(masked.model.has_value(), "masked_lm.model", {"task"},
                 "is missing; name the folder of a RoBERTa or Longformer");
   judge.require(masked.mask_share + masked.random_share <= 1, "masked_lm.random_share",
                 {"masked_lm.mask_share"}, masked.random_share, " and mask_share ", masked.mask_share,

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,7 +90,7 @@ struct ModelSection {
 
 // Continuing the training of a pretrained masked language model.
 struct MaskedLMSection {
-  std::string model;
+  std::optional<std::string> model;
   double probability = 0.15;
   double mask_share = 0.8;
   double random_share = 0.1;

@@ -1,25 +1,13 @@
 #include "trainers/tasks/char_lm_estimate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
-#include "autograd/ops.h"
 #include "core/kernels/kernels.h"
 #include "trainers/tasks/char_lm_task.h"
 
 namespace lf {
 namespace {
-
-double seconds_of(const std::function<void()>& work) {
-  double best = INFINITY;
-  for (int repeat = 0; repeat < 4; ++repeat) {  // the first also warms up
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best;
-}
 
 // The sizes of one forward pass, in elements but for `element`.
 struct Sizes {
@@ -120,12 +108,7 @@ double matrix_parameters(const CharLMShape& s) {
          static_cast<double>(s.vocabulary) * D;
 }
 
-// Multiply-adds count two. Forward passes of `rows` sequences of `length`: products, and attention in the
-// band.
-struct Work {
-  double products = 0, attention = 0;
-};
-
+// Forward passes of `rows` sequences of `length`: products, and attention in the band.
 Work forward_work(const CharLMShape& s, const CharLMPattern& pattern, double rows, int64_t length) {
   const double tokens = rows * static_cast<double>(length);
   const auto A = static_cast<double>(s.heads * s.head_width);
@@ -137,15 +120,6 @@ Work forward_work(const CharLMShape& s, const CharLMPattern& pattern, double row
     if (s.relative_positions) work.products += 2 * distances * static_cast<double>(s.width) * A;
   }
   return work;
-}
-
-double seconds_for(const Work& work, double factor_products, double factor_attention,
-                   const MachineRates& rates) {
-  // Norms, activations and the update pass over memory once or twice: a tenth more, as profiles of training
-  // show.
-  constexpr double kEverythingElse = 1.1;
-  return kEverythingElse * (factor_products * work.products / rates.product_flops +
-                            factor_attention * work.attention / rates.attention_flops);
 }
 
 int64_t scored_sequences(int64_t characters, int64_t length, int64_t step) {
@@ -191,21 +165,6 @@ double stage_seconds(const RunConfig& config, const CharLMShape& shape, const St
 
 }  // namespace
 
-MachineRates measure_rates(DType compute) {
-  const NoGrad no_grad;
-  constexpr int64_t kTokens = 1024, kWidth = 512, kHeads = 8, kWindow = 64;
-  const Tensor x = Tensor::full({kTokens, kWidth}, compute, 0.5),
-               w = Tensor::full({4 * kWidth, kWidth}, compute, 0.5);
-  MachineRates rates;
-  rates.product_flops = 2.0 * kTokens * kWidth * 4 * kWidth / seconds_of([&] { linear(x, w); });
-  const Tensor qkv = Tensor::full({1, kTokens, 3, kHeads, kWidth / kHeads}, compute, 0.1);
-  const AttentionPattern pattern{
-      .left = kWindow, .right = 0, .dilation = {}, .key_mask = {}, .global_tokens = nullptr, .dropout = {}};
-  rates.attention_flops =
-      4.0 * kTokens * (kWindow + 1) * kWidth / seconds_of([&] { window_attention(qkv, pattern); });
-  return rates;
-}
-
 StageEstimate estimate_stage(const RunConfig& config, const CharLMShape& shape, const Stage& stage,
                              const CorpusCounts& corpus, const MachineRates& rates) {
   const CharLMPattern pattern = char_lm_pattern(config, stage);
@@ -225,11 +184,7 @@ StageEstimate estimate_stage(const RunConfig& config, const CharLMShape& shape, 
   // Values, gradients and two moments, f32.
   result.memory_bytes = static_cast<int64_t>(16 * parameters + activations);
   result.seconds = stage_seconds(config, shape, stage, pattern, corpus, rates);
-  const double kept =
-      static_cast<double>(config.checkpoint.keep_last) + (config.checkpoint.keep_best ? 1 : 0) + 1;
-  const auto lines = static_cast<double>(planned_steps(stage)) / static_cast<double>(config.log.every_steps);
-  // A checkpoint has the values and both moments; a logged step has a line in two logs and an event.
-  result.disk_bytes = static_cast<int64_t>(12 * parameters * kept + 500 * lines);
+  result.disk_bytes = disk_bytes(config, stage, count_parameters(model));
   return result;
 }
 

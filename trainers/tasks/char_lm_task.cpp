@@ -129,6 +129,12 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
   return score;
 }
 
+const CharLMTask& as_char_lm(const Task& task, const std::string& verb) {
+  const auto* char_lm = dynamic_cast<const CharLMTask*>(&task);
+  CHECK(char_lm, verb, " needs a run of task: char_lm");
+  return *char_lm;
+}
+
 CharLMTask::CharLMTask(const RunConfig& config, const Communicator& communicator)
     : config_(config),
       communicator_(communicator),

@@ -23,6 +23,10 @@ void check_corpus_fits(const CorpusFiles& corpus, const Stage& stage);
 Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,
                    const Protocol& protocol, const std::function<void(int64_t, int64_t)>& progress);
 
+class CharLMTask;
+// The task of a run that must be one of a character language model; an Error that names `verb` if it is not.
+const CharLMTask& as_char_lm(const Task& task, const std::string& verb);
+
 class CharLMTask : public Task {
  public:
   // Opens the corpus (preparing it first where the path is a raw file) and initialises the model.

@@ -27,7 +27,7 @@ Tensor targets_of(const MaskedBatch& batch) {
 
 void check_vocabulary(const DocumentCorpus& corpus, const EncoderShape& shape, const RunConfig& config) {
   CHECK(corpus.vocabulary_size <= shape.vocabulary, config.data.path, " was prepared with a tokenizer of ",
-        corpus.vocabulary_size, " tokens, but the model in ", config.masked_lm.model, " has ",
+        corpus.vocabulary_size, " tokens, but the model in ", *config.masked_lm.model, " has ",
         shape.vocabulary, "; prepare it with the model's own tokenizer");
 }
 
@@ -50,7 +50,7 @@ DocumentFiles open_document_files(const std::string& folder) {
 }
 
 EncoderShape masked_lm_shape(const RunConfig& config) {
-  EncoderShape shape = encoder_shape(read_model_config(config.masked_lm.model));
+  EncoderShape shape = encoder_shape(read_model_config(*config.masked_lm.model));
   shape.dropout = config.masked_lm.dropout;
   shape.attention_dropout = config.masked_lm.attention_dropout;
   return shape;
@@ -88,7 +88,7 @@ MaskedLMTask::MaskedLMTask(const RunConfig& config, const Communicator& communic
       model_(masked_lm_shape(config)),
       parameters_(pack(model_)) {
   check_vocabulary(corpus_.corpus, model_.encoder.shape, config);
-  load_masked_lm(config.masked_lm.model, parameters_);
+  load_masked_lm(*config.masked_lm.model, parameters_);
   if (config.masked_lm.trained == TrainedChoice::new_positions) freeze_all_but_new_positions();
 }
 
@@ -96,7 +96,7 @@ void MaskedLMTask::freeze_all_but_new_positions() {
   const EncoderShape& shape = model_.encoder.shape;
   const int64_t first_row = config_.masked_lm.first_new_position + shape.padding_id + 1;
   CHECK(first_row < shape.positions, "masked_lm.first_new_position is ", config_.masked_lm.first_new_position,
-        ", but the model in ", config_.masked_lm.model, " has ", shape.longest(),
+        ", but the model in ", *config_.masked_lm.model, " has ", shape.longest(),
         " positions: nothing would be trained");
   for_each_parameter(model_, [](const std::string& path, Parameter& p) {
     if (!path.ends_with(kPositions)) p.gradient.reset();
@@ -110,7 +110,7 @@ void MaskedLMTask::freeze_all_but_new_positions() {
 void MaskedLMTask::check_stage(const Stage& stage) const {
   const EncoderShape& shape = model_.encoder.shape;
   CHECK(stage.sequence_length <= shape.longest(), stage.name, ": sequence_length ", stage.sequence_length,
-        " exceeds the ", shape.longest(), " positions of ", config_.masked_lm.model);
+        " exceeds the ", shape.longest(), " positions of ", *config_.masked_lm.model);
   for (const auto& file : {corpus_.train, corpus_.validation, corpus_.test}) {
     DocumentBlocks(*file, stage.sequence_length, corpus_.corpus.special);  // which refuses what is too short
   }

@@ -49,6 +49,7 @@ class MaskedLMTask : public Task {
   void finish() override;
 
   const MaskedLM& model() const { return model_; }
+  const DocumentCorpus& corpus() const { return corpus_.corpus; }
 
  private:
   void freeze_all_but_new_positions();

@@ -1,0 +1,133 @@
+// Prediction from records: transformers' figures for a real small RoBERTa, and records that are refused.
+#include "trainers/prediction.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numbers>
+
+#include "tests/temporary_folder.h"
+#include "tests/tiny_model.h"
+#include "trainers/huggingface/convert.h"
+
+namespace lf {
+namespace {
+
+TEST(MiniRoberta, LossesHiddenStatesAndLogitsEqualTransformers) {
+  REQUIRE_SHARED(folder, "data/mini-roberta");
+  const OpenedMaskedLM opened = open_masked_lm(folder, "latest");
+  const SafetensorsFile expected(folder + "/mlm-expected.safetensors");
+  std::ifstream cases(folder + "/mlm-cases.jsonl");
+  for (const Record& record : read_records(folder + "/mlm-cases.jsonl")) {
+    std::string line;
+    std::getline(cases, line);
+    const double loss = nlohmann::json::parse(line).at("loss").get<double>();
+    EXPECT_NEAR(predict_loss(opened.model, record).tensor.item(), loss, 1e-4) << record.id;
+    const NamedTensor hidden = predict_hidden(opened.model, record);
+    EXPECT_CLOSE(hidden.tensor, expected.read(hidden.name), 1e-4);
+    const NamedTensor logits = predict_logits(opened.model, record);
+    const Tensor wanted = expected.read(logits.name);  // of the first tokens only
+    EXPECT_CLOSE(logits.tensor.view({record.length, 2048}).slice(0, wanted.dim(1)),
+                 wanted.view({wanted.dim(1), 2048}), 1e-4);
+  }
+}
+
+// Bits per masked token of two of the eight blocks of 4,096 tokens; all eight give 4.605 and 8.55.
+TEST(MiniRoberta, ConvertedPositionsGiveTheKnownBits) {
+  REQUIRE_SHARED(folder, "data/mini-roberta");
+  const TemporaryFolder temporary;
+  const std::vector<Record> blocks = read_records(folder + "/table5-blocks.jsonl");
+  const auto bits = [&](NewPositions positions, const std::string& name) {
+    convert_to_longformer({.source = folder, .destination = temporary / name, .positions = positions});
+    const OpenedMaskedLM opened = open_masked_lm(temporary / name, "latest");
+    return predict_loss(opened.model, blocks.front()).tensor.item() / std::numbers::ln2;
+  };
+  EXPECT_NEAR(bits(NewPositions::copied, "copied"), 4.4949, 5e-4);
+  EXPECT_GT(bits(NewPositions::random, "random"), 8);
+}
+
+class Records : public ::testing::Test {
+ protected:
+  std::vector<Record> read(const std::string& content) {
+    std::ofstream(folder_ / "records.jsonl") << content;
+    return read_records(folder_ / "records.jsonl");
+  }
+  void refuse(const std::string& content, const std::string& message) {
+    EXPECT_ERROR_TEXT(read(content), message);
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Records, AreReadWhole) {
+  const auto records = read(
+      "{\"id\": \"a\", \"ids\": [[5, 6, 7], [8, 9, 1]], \"mask\": [[1, 1, 1], [1, 1, 0]], \"global\": [[2, "
+      "0], []],"
+      " \"labels\": [[-100, 6, -100], [-100, -100, -100]], \"note\": 1}\n\n{\"text\": \"two\"}\n{\"ids\": "
+      "[4]}\n");
+  ASSERT_EQ(records.size(), 3u);
+  EXPECT_EQ(records[0].rows, 2);
+  EXPECT_EQ(records[0].length, 3);
+  EXPECT_EQ(records[0].ids, (std::vector<int32_t>{5, 6, 7, 8, 9, 1}));
+  EXPECT_EQ(records[0].mask, (std::vector<uint8_t>{1, 1, 1, 1, 1, 0}));
+  EXPECT_EQ(records[0].labels, (std::vector<int32_t>{-1, 6, -1, -1, -1, -1}));
+  EXPECT_EQ(records[0].global, (std::vector<std::vector<int64_t>>{{0, 2}, {}}));
+  EXPECT_EQ(records[1].id, "3");
+  EXPECT_EQ(records[1].text, "two");
+  EXPECT_EQ(records[2].rows, 1);
+}
+
+TEST_F(Records, ErrorsNameTheLine) {
+  refuse("", "has no records");
+  refuse("{\"ids\": [1]}\n{oops\n", "records.jsonl:2: not a JSON object");
+  refuse("{\"id\": \"a\"}", "either text or ids");
+  refuse("{\"ids\": [1], \"text\": \"x\"}", "either text or ids");
+  refuse("{\"ids\": [[1, 2], [3]]}", "row 1 of ids has 1 numbers, needed 2");
+  refuse("{\"ids\": [[]]}", "ids has an empty row");
+  refuse("{\"ids\": [1.5]}", "ids has 1.5, needed an integer");
+  refuse("{\"ids\": [-1]}", "ids has -1");
+  refuse("{\"ids\": [1, 2], \"mask\": [1]}", "row 0 of mask has 1 numbers, needed 2");
+  refuse("{\"ids\": [1, 2], \"mask\": [1, 2]}", "mask has 2, needed an integer from 0 to 1");
+  refuse("{\"ids\": [1, 2], \"labels\": [1, -7]}", "a label is -7");
+  refuse("{\"ids\": [1, 2], \"global\": [2]}", "global has 2, needed an integer from 0 to 1");
+  refuse("{\"ids\": [1, 2], \"global\": [1, 1]}", "names a position twice");
+  refuse("{\"text\": \"x\", \"labels\": [1]}", "belong to ids");
+  refuse("{\"id\": \"a\", \"ids\": [1]}\n{\"id\": \"a\", \"ids\": [1]}", "id a is used twice");
+}
+
+TEST_F(Records, PaddedTokensAreNotGlobal) {
+  const auto records =
+      read("{\"ids\": [[5, 6], [7, 1]], \"mask\": [[1, 1], [1, 0]], \"global\": [[0], [0, 1]]}");
+  const EncoderInput input = encoder_input(records[0]);
+  EXPECT_EQ(input.global_tokens->offsets, (std::vector<int64_t>{0, 1, 2}));
+  EXPECT_EQ(input.global_tokens->positions, (std::vector<int64_t>{0, 0}));
+}
+
+TEST_F(Records, WhatTheModelCannotTakeNamesTheRecord) {
+  const LoadedModel loaded(write_tiny_model(folder_ / "model", "roberta"));
+  const auto records = read(
+      "{\"ids\": [0, 341]}\n{\"ids\": [0, 5], \"labels\": [-100, -100]}\n{\"ids\": [0], \"global\": [0]}");
+  EXPECT_ERROR_TEXT(predict_hidden(loaded.model, records[0]),
+                    "records.jsonl:1: embedding: id 341 at position 1");
+  EXPECT_ERROR_TEXT(predict_loss(loaded.model, records[1]), "records.jsonl:2: a loss needs labels");
+  EXPECT_ERROR_TEXT(predict_hidden(loaded.model, records[2]),
+                    "records.jsonl:3: encoder: RoBERTa has no global");
+}
+
+TEST_F(Records, MasksAreFilledWithTheLikeliestTokens) {
+  const LoadedModel loaded(write_tiny_model(folder_ / "model", "longformer"));
+  const auto record = read("{\"ids\": [[0, 4, 7], [9, 8, 4]]}")[0];
+  const auto filled = fill_masks(loaded.model, record, 4, 3);
+  ASSERT_EQ(filled.size(), 2u);
+  EXPECT_EQ(filled[1].row, 1);
+  EXPECT_EQ(filled[1].position, 2);
+  const Tensor logits = predict_logits(loaded.model, record).tensor.view({6, 341});
+  const std::vector<double> row = logits.slice(5, 6).to_doubles();
+  EXPECT_EQ(filled[1].ids[0], std::max_element(row.begin(), row.end()) - row.begin());
+  double sum = 0;
+  for (const double v : row) sum += std::exp(v - row[static_cast<size_t>(filled[1].ids[1])]);
+  EXPECT_NEAR(filled[1].probabilities[1], 1 / sum, 1e-6);
+}
+
+}  // namespace
+}  // namespace lf

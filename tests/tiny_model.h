@@ -1,0 +1,75 @@
+// For tests of pretrained models: model folders with random weights, in Hugging Face's form.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "core/files.h"
+#include "core/safetensors.h"
+#include "layers/encoder.h"
+#include "tests/testing.h"
+#include "trainers/huggingface/model_folder.h"
+
+namespace lf {
+
+inline constexpr const char* kTinyTokenizer = LF_SOURCE_DIR "/tests/golden/tiny_bpe";
+
+// config.json of a model of 2 layers, 32 wide, with 341 symbols and 64 positions.
+inline nlohmann::json tiny_config(const std::string& type) {
+  nlohmann::json config = {
+      {"model_type", type},
+      {"architectures", {type == "longformer" ? "LongformerForMaskedLM" : "RobertaForMaskedLM"}},
+      {"vocab_size", 341},
+      {"hidden_size", 32},
+      {"num_hidden_layers", 2},
+      {"num_attention_heads", 4},
+      {"intermediate_size", 48},
+      {"max_position_embeddings", 66},
+      {"type_vocab_size", 1},
+      {"pad_token_id", 1},
+      {"eos_token_id", 2},
+      {"layer_norm_eps", 1e-5},
+      {"hidden_act", "gelu"},
+      {"initializer_range", 0.02}};
+  if (type == "longformer") config["attention_window"] = {8, 12};
+  return config;
+}
+
+// The parameters of the model, every one of them drawn anew.
+inline std::vector<NamedTensor> random_parameters(const EncoderShape& shape, uint32_t seed) {
+  MaskedLM model(shape);
+  std::vector<NamedTensor> tensors;
+  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+    tensors.push_back({name, random_tensor(p.shape, DType::f32, seed++, 0.2)});
+  });
+  return tensors;
+}
+
+// Writes a model folder with random weights and the tiny tokenizer; returns its path.
+inline std::string write_tiny_model(const std::string& folder, const std::string& type, uint32_t seed = 1) {
+  const nlohmann::json config = tiny_config(type);
+  write_model_folder(folder, config, random_parameters(encoder_shape({"config.json", config}), seed),
+                     kTinyTokenizer);
+  return folder;
+}
+
+// Writes a model folder with other weights or another config.json.
+inline void replace_weights(const std::string& folder, const std::vector<NamedTensor>& tensors) {
+  write_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});
+}
+inline void replace_config(const std::string& folder, const nlohmann::json& config) {
+  write_file_atomically(folder + "/config.json", config.dump());
+}
+
+// A masked language model with a folder's weights.
+struct LoadedModel {
+  MaskedLM model;
+  ParameterBlock block;
+
+  explicit LoadedModel(const std::string& folder)
+      : model(encoder_shape(read_model_config(folder))), block(pack(model)) {
+    load_masked_lm(folder, block);
+  }
+};
+
+}  // namespace lf

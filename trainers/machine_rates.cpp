@@ -1,0 +1,57 @@
+#include "trainers/machine_rates.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <functional>
+
+#include "autograd/ops.h"
+
+namespace lf {
+namespace {
+
+double seconds_of(const std::function<void()>& work) {
+  double best = INFINITY;
+  for (int repeat = 0; repeat < 4; ++repeat) {  // the first also warms up
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+}  // namespace
+
+MachineRates measure_rates(DType compute) {
+  const NoGrad no_grad;
+  constexpr int64_t kTokens = 1024, kWidth = 512, kHeads = 8, kWindow = 64;
+  const Tensor x = Tensor::full({kTokens, kWidth}, compute, 0.5),
+               w = Tensor::full({4 * kWidth, kWidth}, compute, 0.5);
+  MachineRates rates;
+  rates.product_flops = 2.0 * kTokens * kWidth * 4 * kWidth / seconds_of([&] { linear(x, w); });
+  const Tensor qkv = Tensor::full({1, kTokens, 3, kHeads, kWidth / kHeads}, compute, 0.1);
+  const AttentionPattern pattern{
+      .left = kWindow, .right = 0, .dilation = {}, .key_mask = {}, .global_tokens = nullptr, .dropout = {}};
+  rates.attention_flops =
+      4.0 * kTokens * (kWindow + 1) * kWidth / seconds_of([&] { window_attention(qkv, pattern); });
+  return rates;
+}
+
+double seconds_for(const Work& work, double factor_products, double factor_attention,
+                   const MachineRates& rates) {
+  // Norms, activations and the update pass over memory once or twice: a tenth more, as profiles of training
+  // show.
+  constexpr double kEverythingElse = 1.1;
+  return kEverythingElse * (factor_products * work.products / rates.product_flops +
+                            factor_attention * work.attention / rates.attention_flops);
+}
+
+int64_t disk_bytes(const RunConfig& config, const Stage& stage, int64_t parameters) {
+  const double kept =
+      static_cast<double>(config.checkpoint.keep_last) + (config.checkpoint.keep_best ? 1 : 0) + 1;
+  const auto lines = static_cast<double>(planned_steps(stage)) / static_cast<double>(config.log.every_steps);
+  // A checkpoint has the values and both moments; a logged step has a line in two logs and an event.
+  return static_cast<int64_t>(12 * static_cast<double>(parameters) * kept + 500 * lines);
+}
+
+}  // namespace lf

@@ -1,0 +1,13 @@
+// What a masked language model's stage will need, before it runs; see char_lm_estimate.h.
+#pragma once
+
+#include "layers/encoder.h"
+#include "trainers/machine_rates.h"
+
+namespace lf {
+
+// validation_tokens, test_tokens: in the corpus.
+StageEstimate estimate_stage(const RunConfig& config, const EncoderShape& shape, const Stage& stage,
+                             int64_t validation_tokens, int64_t test_tokens, const MachineRates& rates);
+
+}  // namespace lf
