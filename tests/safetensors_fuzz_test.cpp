@@ -7,6 +7,7 @@
 
 #include "core/safetensors.h"
 #include "core/safetensors_header.h"
+#include "tests/fuzz.h"
 #include "tests/temporary_folder.h"
 
 namespace lf {
@@ -142,19 +143,22 @@ TEST(SafetensorsFuzz, MutatedFilesAreRefusedOrTrue) {
                      {"c", Tensor::zeros({11}, DType::u8)}},
                     {{"format", "pt"}});
   Mutator mutator(read_file(folder / "original"), 20'260);
-  int accepted = 0;
-  constexpr int kFiles = 20'000;
-  for (int i = 0; i < kFiles && !HasFailure(); ++i) {
+  int64_t accepted = 0;
+  FuzzRounds rounds(20'000);
+  while (rounds.more()) {
     const std::string content = mutator.next();
     if (!is_accepted(content)) continue;
-    const std::string path = folder / std::to_string(++accepted);
+    ++accepted;
+    const std::string path = folder / "accepted";
     std::ofstream(path, std::ios::binary) << content;
     read_all(path);
+    std::filesystem::remove(path);
   }
   // Both answers must have been reached, or the mutations test nothing.
-  EXPECT_GT(accepted, kFiles / 50);
-  EXPECT_LT(accepted, kFiles / 2);
-  RecordProperty("accepted", accepted);
+  EXPECT_GT(accepted, rounds.done() / 50);
+  EXPECT_LT(accepted, rounds.done() / 2);
+  RecordProperty("files", std::to_string(rounds.done()));
+  RecordProperty("accepted", std::to_string(accepted));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <zip.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -61,6 +62,7 @@ using Members = std::vector<std::pair<std::string, std::string>>;
 
 // Writes a zip archive; `method` is the library's name of a compression.
 inline void write_zip(const std::string& path, const Members& members, int32_t method = ZIP_CM_STORE) {
+  std::filesystem::remove(path);
   int code = 0;
   zip_t* const archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
   CHECK(archive, "cannot write ", path);
@@ -95,7 +97,9 @@ inline std::string legacy(const std::string& objects, const std::vector<LegacySt
 // Four floats: 1, 2, 3, 4.
 inline std::string four_floats() { return {"\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\x80\x40", 16}; }
 
+// Removes what is there first: many file systems flush a file that is emptied and written again.
 inline void write(const std::string& path, const std::string& content) {
+  std::filesystem::remove(path);
   std::ofstream(path, std::ios::binary) << content;
 }
 
