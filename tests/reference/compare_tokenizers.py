@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Compares `longform tokenize` with the Hugging Face tokenizers library, id by id, on far more text than the tests hold.
+"""Compares `longform tokenize` with the Hugging Face tokenizers library on far more text than the tests hold.
 
     python3 tests/reference/compare_tokenizers.py --program build/release/longform --tokenizer FOLDER
         [--texts FILE ...] [--fuzz 100000] [--code-points] [--seed 1]
 
 A folder with tokenizer.json is compared with tokenizers.Tokenizer, another with RobertaTokenizerFast made of its
-vocab.json and merges.txt, where <mask> takes the white space before it. Every text file is encoded as one document and
-paragraph by paragraph. --fuzz makes random texts, half of them damaged UTF-8. --code-points puts every code point of
+vocab.json and merges.txt, where <mask> takes the white space before it. Every text file is encoded as one
+document and paragraph by paragraph. --fuzz makes random texts, half of them damaged UTF-8. --code-points puts every code point of
 Unicode between letters, digits, punctuation and spaces. Prints what differs and exits 1, or the counts and exits 0.
 """
 
@@ -95,7 +95,8 @@ def code_point_texts():
     """Every code point, in threes, where the pattern's decisions depend on what it is."""
     points = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
     for begin in range(0, len(points), 64):
-        yield "".join(f"a{c}a 1{c}1 .{c}. {c}x  {c}{c} \u00e9{c}\n{c}'s{c} <mask>{c}<mask>" for c in points[begin:begin + 64])
+        block = points[begin:begin + 64]
+        yield "".join(f"a{c}a 1{c}1 .{c}. {c}x  {c}{c} \u00e9{c}\n{c}'s{c} <mask>{c}<mask>" for c in block)
 
 
 def main():
@@ -117,8 +118,8 @@ def main():
         bits = generator(options.seed)
         comparison.records("random texts", [random_text(bits, 40) for _ in range(options.fuzz // 2)])
         comparison.lines("random damaged texts", [random_bytes(bits, 40) for _ in range(options.fuzz // 2)])
-        runs = [bits.choice(["a", "the", " ", "\n", "=", "\u00e9", "\u4e2d", "'s", "9", "ab"]) * bits.randrange(1, 20000)
-                for _ in range(max(1, options.fuzz // 2000))]
+        parts = ["a", "the", " ", "\n", "=", "\u00e9", "\u4e2d", "'s", "9", "ab"]
+        runs = [bits.choice(parts) * bits.randrange(1, 20000) for _ in range(max(1, options.fuzz // 2000))]
         comparison.records("long runs", runs + ["a" * 100_000, " " * 100_000, "qzjx" * 25_000])
     if options.code_points:
         comparison.records("every code point", list(code_point_texts()))

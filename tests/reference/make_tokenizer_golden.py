@@ -34,9 +34,12 @@ def added_tokens():
 
 
 ADDED_TEXTS = [
-    "<e1>", "<e1>x", "<e1>xy", "a <e1> b", "a <e2> b", "a <e3> b", "a <e4> b", "<e3> <e2>", "<e3>  <mask>", "<e4> <e4>", "<e4>\u3000\n<e4> ",
-    "abcd", "ab", "abc", "bcd", "xabcd", "abbcd", "a two words b", "two  words", "\u0153uvre x", "l'\u0153uvre", "\u0153uvr\u00e9",
-    " \u4e2d\u6587\u4e2d\u6587 \u4e2d\u6587", "\u4e2d \u6587", "x x  x", "<e3> x", "<e2 ><e2>", "<e3>\t\t", " <e4>", "<mask><e2>", "<e1>\n<e2>",
+    "<e1>", "<e1>x", "<e1>xy", "a <e1> b", "a <e2> b", "a <e3> b", "a <e4> b", "<e3> <e2>", "<e3>  <mask>",
+    "<e4> <e4>", "<e4>\u3000\n<e4> ",
+    "abcd", "ab", "abc", "bcd", "xabcd", "abbcd", "a two words b", "two  words",
+    "\u0153uvre x", "l'\u0153uvre", "\u0153uvr\u00e9",
+    " \u4e2d\u6587\u4e2d\u6587 \u4e2d\u6587", "\u4e2d \u6587", "x x  x", "<e3> x", "<e2 ><e2>",
+    "<e3>\t\t", " <e4>", "<mask><e2>", "<e1>\n<e2>",
     "caf\u00e9 \u0153uvre\u0153uvre", "ab abc abcd abcde bcdab", "<e1<e1>>", "<e1>xx<e1>x x",
 ]
 
@@ -86,7 +89,8 @@ def variants(folder):
     yield variant_of("mask_takes_space", RobertaTokenizerFast(**files, mask_token=mask), texts)
     yield variant_of("mask_keeps_space", RobertaTokenizerFast(**files), [t for t in FIXED if "mask" in str(t)])
     yield variant_of("prefix_space", RobertaTokenizerFast(**files, mask_token=mask, add_prefix_space=True), some)
-    yield variant_of("offsets", RobertaTokenizerFast(**files, mask_token=mask), [t for t in some if len(t) < 40], True)
+    short = [text for text in some if len(text) < 40]
+    yield variant_of("offsets", RobertaTokenizerFast(**files, mask_token=mask), short, with_offsets=True)
     tokenizer = RobertaTokenizerFast(**files, mask_token=mask)
     tokenizer.add_tokens(added_tokens())
     yield variant_of("added_tokens", tokenizer, ADDED_TEXTS)
