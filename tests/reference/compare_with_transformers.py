@@ -2,9 +2,9 @@
 
     python3 tests/reference/compare_with_transformers.py PROGRAM MODEL_FOLDER [GLOBAL_POSITIONS]
 
-Needs torch and transformers. The folder must load without missing or unexpected keys; the logits of random batches
-(padded rows; for a Longformer the global positions given, say 0,7) must agree to 1e-4 of the largest; and what transformers
-saves must come back from `longform convert --to huggingface` with the same bytes. Exit 1 if anything differs.
+Needs torch and transformers. The folder must load without missing or unexpected keys; the logits of a random
+batch (padded rows; for a Longformer the global positions given, say 0,7) must agree to 1e-4 of the largest; and what
+transformers saves must come back from `longform convert --to huggingface` with the same bytes. Exit 1 if not.
 """
 
 import json
