@@ -102,6 +102,24 @@ TEST_F(MaskedLMTest, AccumulationAndRecomputationGiveTheSameUpdates) {
   EXPECT_CLOSE(Tensor::from(shape, trained("again", name)), expected, 1e-6);
 }
 
+TEST_F(MaskedLMTest, Bf16GivesNearlyTheSameLosses) {
+  const auto bits = [&](const std::string& precision) {
+    const RunConfig c =
+        config("steps: 1", ", dropout: 0, attention_dropout: 0", "precision: " + precision + "\n");
+    const auto communicator = alone();
+    MaskedLMTask task(c, *communicator);
+    const Stage stage = resolved_stages(c).front();
+    task.begin_stage(stage, 0, 0);
+    const Fetched fetched = task.fetch();
+    const double nats = task.forward_backward(0, 1.0 / static_cast<double>(fetched.targets), 0);
+    return std::pair(nats, Optimizer(task.parameters(), c.optimizer).gradient_norm());
+  };
+  const auto exact = bits("f32"), rounded = bits("bf16");
+  EXPECT_NEAR(rounded.first / exact.first, 1, 0.02);
+  EXPECT_NEAR(rounded.second / exact.second, 1, 0.05);
+  EXPECT_NE(rounded.first, exact.first);
+}
+
 TEST_F(MaskedLMTest, FrozenTrainingTouchesNewPositionsOnly) {
   train(config("steps: 4", ", trained: new_positions, first_new_position: 20"), "run");
   const std::string positions = "longformer.embeddings.position_embeddings.weight";
