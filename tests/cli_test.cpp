@@ -47,7 +47,7 @@ class Cli : public ::testing::Test {
 TEST_F(Cli, HelpAndVersionAreNoErrors) {
   const ProgramResult help = run_well({"--help"});
   for (const char* verb :
-       {"train", "evaluate", "generate", "check", "prepare", "inspect", "plot", "bench", "env"}) {
+       {"train", "evaluate", "generate", "check", "prepare", "tokenize", "inspect", "plot", "bench", "env"}) {
     EXPECT_NE(help.out.find(verb), std::string::npos) << verb;
     const ProgramResult of_verb = run_well({verb, "--help"});
     EXPECT_NE(of_verb.out.find(verb), std::string::npos);

@@ -11,6 +11,7 @@
 #include "core/files.h"
 #include "data/tokenizer/byte_alphabet.h"
 #include "data/tokenizer/tokenizer_json.h"
+#include "data/tokenizer/utf8.h"
 
 namespace lf {
 

@@ -6,8 +6,9 @@
 
 A folder with tokenizer.json is compared with tokenizers.Tokenizer, another with RobertaTokenizerFast made of its
 vocab.json and merges.txt, where <mask> takes the white space before it. Every text file is encoded as one
-document and paragraph by paragraph. --fuzz makes random texts, half of them damaged UTF-8. --code-points puts every code point of
-Unicode between letters, digits, punctuation and spaces. Prints what differs and exits 1, or the counts and exits 0.
+document and paragraph by paragraph. --fuzz makes random texts, half of them damaged UTF-8. --code-points puts every
+code point of Unicode between letters, digits, punctuation and spaces. Prints counts and
+what differs; exits 1 if anything does.
 """
 
 import argparse
