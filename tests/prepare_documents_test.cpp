@@ -101,7 +101,9 @@ TEST_F(PrepareDocuments, RefusesWithTheRightCode) {
   refused(program_.run({"prepare", "bytes", program_ / "books/one.txt"}), 2, "--out is required");
   refused(prepare("out", {"--test", "1.5"}), 2, "must be fractions above 0");
   refused(prepare("out", {"--test-source", program_ / "books/one.txt"}), 2, "is given twice");
-  refused(prepare("out", {"--threads", "-1"}), 2, "-1 threads");
+  refused(program_.run({"prepare", "documents", program_ / "books", "--tokenizer", kTokenizer, "--out",
+                        program_ / "out", "--threads", "-1"}),
+          2, "-1 threads");
   refused(prepare("out", {"--test-source", program_ / "absent.txt"}), 1, "no file or folder");
   write_text(program_ / "bad.jsonl", "{\"text\": \"a\"}\n{\"text\": }\n");
   refused(prepare("out", {"--test-source", program_ / "bad.jsonl"}), 1, "bad.jsonl:2: not JSON at byte 10");
