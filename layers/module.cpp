@@ -21,6 +21,13 @@ int64_t lay_out(std::vector<PackedParameter>& parameters, int64_t& decaying) {
   return end;
 }
 
+void train_only(ParameterBlock& block, const std::function<bool(const std::string&)>& chosen) {
+  block.trained.clear();
+  for (const PackedParameter& p : block.parameters) {
+    if (chosen(p.name)) block.trained.push_back({p.offset, p.offset + p.shape.elements(), p.decays});
+  }
+}
+
 void initialise(const ParameterBlock& block, const std::vector<Initial>& kinds, double range, uint64_t seed) {
   for (size_t i = 0; i < kinds.size(); ++i) {
     const PackedParameter& p = block.parameters[i];

@@ -5,6 +5,7 @@
 // "layers.3.attention.qkv.weight" is the parameter's name everywhere. Member order is the order in files.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,9 @@ struct ParameterBlock {
 // Allocates the blocks (zeroed; f32, or f64 for gradient checks) and points every parameter at its slices.
 template <class Module>
 ParameterBlock pack(Module& module, DType dtype = DType::f32, Device device = Device::cpu);
+
+// Leaves to the optimizer only the parameters whose names `chosen` accepts.
+void train_only(ParameterBlock& block, const std::function<bool(const std::string&)>& chosen);
 
 // Number of trained values.
 template <class Module>

@@ -125,6 +125,19 @@ ConversionReport convert_to_longformer(const LongformerRequest& request) {
   return report;
 }
 
+bool has_global_copies(const MaskedLM& model) {
+  const auto equal = [](const Linear& a, const Linear& b) {
+    return a.weight.value.to_doubles() == b.weight.value.to_doubles() &&
+           a.bias.value.to_doubles() == b.bias.value.to_doubles();
+  };
+  const auto& layers = model.encoder.layers;
+  return std::all_of(layers.begin(), layers.end(), [&](const EncoderLayer& layer) {
+    const EncoderAttention& a = layer.attention;
+    return a.has_global && equal(a.query, a.query_global) && equal(a.key, a.key_global) &&
+           equal(a.value, a.value_global);
+  });
+}
+
 void copy_local_to_global(MaskedLM& model) {
   for (EncoderLayer& layer : model.encoder.layers) {
     EncoderAttention& a = layer.attention;

@@ -89,22 +89,30 @@ MaskedLMTask::MaskedLMTask(const RunConfig& config, const Communicator& communic
       parameters_(pack(model_)) {
   check_vocabulary(corpus_.corpus, model_.encoder.shape, config);
   load_masked_lm(*config.masked_lm.model, parameters_);
-  if (config.masked_lm.trained == TrainedChoice::new_positions) freeze_all_but_new_positions();
+  global_projections_are_copies_ = has_global_copies(model_);
+  choose_trained();
 }
 
-void MaskedLMTask::freeze_all_but_new_positions() {
+void MaskedLMTask::choose_trained() {
+  const bool new_positions = config_.masked_lm.trained == TrainedChoice::new_positions;
+  const auto chosen = [&](const std::string& name) {
+    return new_positions ? name.ends_with(kPositions) : name.find("_global.") == std::string::npos;
+  };
+  train_only(parameters_, chosen);
+  for_each_parameter(model_, [&](const std::string& name, Parameter& p) {
+    if (!chosen(name)) p.gradient.reset();
+  });
+  if (new_positions) train_new_positions_only();
+}
+
+// Leaves out the rows that the source model had.
+void MaskedLMTask::train_new_positions_only() {
   const EncoderShape& shape = model_.encoder.shape;
   const int64_t first_row = config_.masked_lm.first_new_position + shape.padding_id + 1;
   CHECK(first_row < shape.positions, "masked_lm.first_new_position is ", config_.masked_lm.first_new_position,
         ", but the model in ", *config_.masked_lm.model, " has ", shape.longest(),
         " positions: nothing would be trained");
-  for_each_parameter(model_, [](const std::string& path, Parameter& p) {
-    if (!path.ends_with(kPositions)) p.gradient.reset();
-  });
-  const auto positions = std::find_if(parameters_.parameters.begin(), parameters_.parameters.end(),
-                                      [](const PackedParameter& p) { return p.name.ends_with(kPositions); });
-  const int64_t begin = positions->offset + first_row * shape.width;
-  parameters_.trained = {{begin, positions->offset + positions->shape.elements(), true}};
+  parameters_.trained.front().begin += first_row * shape.width;
 }
 
 void MaskedLMTask::check_stage(const Stage& stage) const {
@@ -172,6 +180,8 @@ Score MaskedLMTask::evaluate(Split split, const Protocol& protocol,
 
 double MaskedLMTask::data_wait_seconds() const { return waited_ + (reader_ ? reader_->wait_seconds() : 0.0); }
 
-void MaskedLMTask::finish() { copy_local_to_global(model_); }
+void MaskedLMTask::finish() {
+  if (global_projections_are_copies_) copy_local_to_global(model_);
+}
 
 }  // namespace lf

@@ -45,14 +45,16 @@ class MaskedLMTask : public Task {
                  const std::function<void(int64_t, int64_t)>& progress) override;
   double data_wait_seconds() const override;
   const char* unit() const override { return "token"; }
-  // Training has no global tokens and leaves the global projections behind: they become copies again.
+  // Training has no global tokens and never updates the global projections; those that were copies of the
+  // local ones when training began become copies again.
   void finish() override;
 
   const MaskedLM& model() const { return model_; }
   const DocumentCorpus& corpus() const { return corpus_.corpus; }
 
  private:
-  void freeze_all_but_new_positions();
+  void choose_trained();
+  void train_new_positions_only();
 
   RunConfig config_;
   const Communicator& communicator_;
@@ -60,6 +62,7 @@ class MaskedLMTask : public Task {
   Masking masking_;
   MaskedLM model_;
   ParameterBlock parameters_;
+  bool global_projections_are_copies_ = false;
 
   Stage stage_;
   std::optional<DocumentBlocks> blocks_;
