@@ -119,6 +119,10 @@ void TorchFile::copy(const TorchTensor& tensor, const Tensor& destination) const
   std::shared_ptr<const std::vector<uint8_t>> owner;
   const Bytes source = storage(tensor.storage, owner);
   if (!is_half) return gather(tensor, source.data(), bytes_of(destination).data());
+  if (tensor.contiguous()) {
+    const Bytes halves = source.subspan(static_cast<size_t>(tensor.offset * 2), static_cast<size_t>(bytes));
+    return widen_halves(halves, destination.data<float>());
+  }
   std::vector<uint8_t> halves(static_cast<size_t>(bytes));
   gather(tensor, source.data(), halves.data());
   widen_halves(halves, destination.data<float>());

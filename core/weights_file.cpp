@@ -26,6 +26,12 @@ bool is_torch_name(const std::string& name) {
 }
 bool is_safetensors_name(const std::string& name) { return name.ends_with(".safetensors"); }
 
+// A path that cannot be looked at is no folder: opening it says why.
+bool is_folder(const std::string& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
 // What a reader of the tensor gets, for both kinds of file alike.
 std::optional<DType> read_dtype(const TensorInfo& info) {
   if (info.stored_dtype == "F16") return DType::f32;
@@ -66,20 +72,21 @@ void read_safetensors(const SafetensorsFile& file, const WeightInfo& info, const
 }  // namespace
 
 std::optional<std::string> find_weights(const std::string& path) {
-  if (!fs::is_directory(path)) {
+  if (!is_folder(path)) {
     const bool known = is_torch_name(path) || is_safetensors_name(path) || path.ends_with(kIndexEnd);
     return known ? std::optional(path) : std::nullopt;
   }
   for (const char* name : kFolderFiles) {
     const fs::path candidate = fs::path(path) / name;
-    if (fs::exists(candidate)) return candidate.string();
+    std::error_code ignored;
+    if (fs::exists(candidate, ignored)) return candidate.string();
   }
   return std::nullopt;
 }
 
 WeightsFile WeightsFile::open(const std::string& path) {
   const std::optional<std::string> found = find_weights(path);
-  CHECK(found || !fs::is_directory(path), path, ": no weights in this folder; needed ", kFolderFiles[0], ", ",
+  CHECK(found || !is_folder(path), path, ": no weights in this folder; needed ", kFolderFiles[0], ", ",
         kFolderFiles[1], ", ", kFolderFiles[2], " or ", kFolderFiles[3]);
   CHECK(found, path, ": not known as weights; needed .safetensors, .bin, .pt, .pth, .ckpt, ", kIndexEnd,
         " or a folder");
