@@ -174,7 +174,7 @@ class TokenizeJob {
     for (const json& id : record["ids"]) {
       CHECK(
           id.is_number_unsigned() && id.get<uint64_t>() < static_cast<uint64_t>(tokenizer_.vocabulary_size()),
-          place, ": ids holds ", id.dump().substr(0, 40), ", needed whole numbers from 0 to ",
+          place, ": ids holds ", id.dump(-1, ' ', true).substr(0, 40), ", needed whole numbers from 0 to ",
           tokenizer_.vocabulary_size() - 1);
       ids.push_back(id.get<int32_t>());
     }

@@ -118,6 +118,9 @@ TEST(Tokenizer, DecodeLeavesSpecialTokensOut) {
   const std::vector<int32_t> ids = tokenizer.encode("the <mask> sea");
   EXPECT_EQ(tokenizer.decode(ids), "<s>the<mask> sea</s>");
   EXPECT_EQ(tokenizer.decode(ids, true), "the sea");
+  const ByteLevelTokenizer more(tokenizer_variants().back().definition);
+  EXPECT_EQ(more.decode(more.encode("a two words <e1>"), true), "a two words ")
+      << "it is added, but not special";
 }
 
 // Any text with no special token in it comes back byte for byte, and the ranges cut it without gaps.

@@ -1,6 +1,7 @@
 #include "data/tokenizer/byte_level_tokenizer.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "core/check.h"
 #include "data/tokenizer/byte_alphabet.h"
@@ -137,9 +138,18 @@ Encoding ByteLevelTokenizer::encode_with_ranges(std::string_view text, bool add_
 std::vector<std::vector<int32_t>> ByteLevelTokenizer::encode_all(std::span<const std::string_view> texts,
                                                                  bool add_special_tokens) const {
   std::vector<std::vector<int32_t>> result(texts.size());
+  std::exception_ptr failure;  // an exception must not leave the parallel loop
   // Documents differ in length a thousandfold.
 #pragma omp parallel for schedule(dynamic)
-  for (size_t i = 0; i < texts.size(); ++i) result[i] = encode(texts[i], add_special_tokens);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    try {
+      result[i] = encode(texts[i], add_special_tokens);
+    } catch (...) {
+#pragma omp critical(tokenizer_failure)
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
   return result;
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <queue>
 #include <unordered_map>
 
+#include "core/check.h"
 #include "data/tokenizer/byte_alphabet.h"
 
 namespace lf {
@@ -90,6 +92,9 @@ void MergeTable::append_long(std::string_view piece, std::vector<int32_t>& ids) 
       return rank != other.rank ? rank > other.rank : at > other.at;
     }
   };
+  constexpr size_t kLongest = std::numeric_limits<int32_t>::max();
+  CHECK(piece.size() <= kLongest, "tokenizer: a word of ", piece.size(), " bytes; the longest has ",
+        kLongest);
   const auto count = static_cast<int32_t>(piece.size());
   std::vector<Symbol> symbols(piece.size());
   for (int32_t i = 0; i < count; ++i) {

@@ -88,7 +88,7 @@ void apply_config(const json& config, const std::string& path, const TokenizerOp
   const json& decoder = config.at("added_tokens_decoder");
   CHECK(decoder.is_object(), path, ": added_tokens_decoder is ", decoder.type_name(), ", needed an object");
   for (const auto& [id, value] : decoder.items()) {
-    apply_config_token(value, path + ": added_tokens_decoder." + id.substr(0, 80), definition.added);
+    apply_config_token(value, path + ": added_tokens_decoder: " + quoted_text(id), definition.added);
   }
 }
 

@@ -23,7 +23,7 @@ class Section {
   void allow(std::initializer_list<const char*> keys) const {
     for (const auto& [key, value] : value_.items()) {
       const bool known = std::find(keys.begin(), keys.end(), key) != keys.end();
-      CHECK(known, who_, ".", key.substr(0, 80), " is not known to Longform");
+      CHECK(known, who_, ": ", quoted_text(key), " is not known to Longform");
     }
   }
   bool has(const char* key) const { return value_.contains(key) && !value_.at(key).is_null(); }
@@ -46,9 +46,10 @@ class Section {
   }
   // Throws unless the key is absent, null or equal to the only value that is implemented.
   void must_be(const char* key, const json& only) const {
-    CHECK(!has(key) || at(key) == only, who_, ".", key, " is ",
-          at(key).dump(-1, ' ', false, json::error_handler_t::replace).substr(0, 80), "; only ", only.dump(),
-          " is supported");
+    if (!has(key) || at(key) == only) return;
+    // All ASCII, so that it may be cut anywhere.
+    const std::string given = at(key).dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 80);
+    throw Error(lf::text(who_, ".", key, " is ", given, "; only ", only.dump(), " is supported"));
   }
   const std::string& who() const { return who_; }
 
