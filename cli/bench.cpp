@@ -45,6 +45,9 @@ DType parse_dtype(const std::string& text) {
 
 void bench_attention(AttentionOptions options) {
   options.settings.dtype = parse_dtype(options.dtype);
+  constexpr double kMostGib = 1e9;  // as bytes still a whole number of 64 bits
+  if (!(options.most_gib > 0 && options.most_gib <= kMostGib))
+    throw UsageError(text("--most-gib is ", options.most_gib, "; needed above 0 and at most ", kMostGib));
   options.settings.most_bytes = static_cast<int64_t>(options.most_gib * 1024 * 1024 * 1024);
   for (const std::string& name : options.settings.implementations) parse_implementation(name);
   std::FILE* out = options.json ? stderr : stdout;
