@@ -50,7 +50,11 @@ std::string read_text(const fs::path& path, std::string& contents) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) return text("cannot be read: ", std::strerror(errno ? errno : EIO));
-  contents.assign(std::istreambuf_iterator<char>(file), {});
+  // A device or a pipe has no size beforehand, and may have no end.
+  contents.resize(kLargestFile + 1);
+  file.read(contents.data(), static_cast<std::streamsize>(contents.size()));
+  contents.resize(static_cast<size_t>(file.gcount()));
+  if (contents.size() > kLargestFile) return text("has more than ", kLargestFile, " bytes");
   return file.bad() ? "cannot be read" : "";
 }
 
