@@ -56,6 +56,8 @@ void judge_task(const RunConfig& config, Judge& judge) {
   if (config.task == TaskChoice::char_lm) {
     judge.require(config.masked_lm == MaskedLMSection{}, "masked_lm", {"task"},
                   "means something to task: masked_lm only");
+    judge.require(config.validation.tokens != 1, "validation.tokens", {"task"},
+                  "must be 0 (all) or at least 2, for the first is read but not predicted; found 1");
     return;
   }
   const MaskedLMSection& masked = config.masked_lm;
@@ -111,6 +113,26 @@ void judge_schedule(const RunConfig& config, const std::vector<Stage>& stages, J
   if (endless == stages.end()) return;
   judge.require(false, "schedule.kind", {"stages"}, choice_name(config.schedule.kind),
                 " needs the length of every stage in steps or tokens, and ", endless->name, " has neither");
+}
+
+// Rates beyond which an update is no training: f32 weights overflow, or decay turns their sign.
+void judge_learning_rates(const RunConfig& config, const std::vector<Stage>& stages, Judge& judge) {
+  constexpr double kLowest = 1e-30, kHighest = 1000;
+  const bool doubles = config.stages.doubling.enabled;
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const double rate = stages[i].learning_rate;
+    // Missing, which is noted elsewhere.
+    if (rate == 0 && (!doubles || stages.front().learning_rate == 0)) continue;
+    const bool written = i < config.stages.list.size() && config.stages.list[i].learning_rate;
+    const std::string path =
+        written ? text("stages.list.", i, ".learning_rate") : "stages.doubling.learning_rate_factor";
+    judge.require(rate >= kLowest && rate <= kHighest, path, {"stages"}, "gives ", stages[i].name,
+                  " a learning rate of ", rate, "; needed ", kLowest, " to ", kHighest);
+    judge.require(rate * config.optimizer.weight_decay <= 1, "optimizer.weight_decay", {"stages"},
+                  "times the ", "learning rate of ", stages[i].name, " (", rate,
+                  ") is above 1: weights would change sign");
+    if (!(rate >= kLowest && rate <= kHighest)) return;
+  }
 }
 
 // The rules for one entry of stages.list; only what the entry itself gives is judged, so that a mistake that
@@ -232,6 +254,7 @@ void check_consistency(const RunConfig& config, const Node& root, Problems& prob
   judge_names(config, stages, judge);
   judge_validation(config, stages, judge);
   judge_schedule(config, stages, judge);
+  judge_learning_rates(config, stages, judge);
 }
 
 }  // namespace lf

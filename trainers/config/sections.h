@@ -154,7 +154,7 @@ struct OptimizerSection {
 
   static void visit(auto& self, auto&& field) {
     field("betas", self.betas, "AdamW's decay rates of the first and second moment.", from_below(0, 1));
-    field("epsilon", self.epsilon, "AdamW's addend to the denominator.", above(0));
+    field("epsilon", self.epsilon, "AdamW's addend to the denominator.", at_least(1e-30));
     field("weight_decay", self.weight_decay, "Decoupled weight decay of the weight matrices.", at_least(0));
     field("clip", self.clip, "Largest norm of the gradient of all parameters; 0 is no clipping.",
           at_least(0));
