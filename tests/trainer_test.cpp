@@ -156,6 +156,77 @@ TEST_F(TrainerTest, RollsBackAndLeavesOutTheStepThatWasNotFinite) {
   EXPECT_EQ(load_checkpoint(folder_ / "run", warnings).state.at("optimizer_updates"), 7);
 }
 
+TEST_F(TrainerTest, RollsBackToTheStartBeforeTheFirstCheckpoint) {
+  arm("trainer.loss:3=enospc");
+  RunConfig c = config("steps: 4", "checkpoint: {every_steps: 0}\n");
+  c.optimizer.non_finite.policy = NonFiniteChoice::rollback;
+  train(c, "run");
+  const auto steps = events("run", "step");
+  ASSERT_EQ(steps.size(), 4u);
+  for (size_t i = 0; i < steps.size(); ++i) EXPECT_EQ(steps[i].at("step"), i + 1);
+  EXPECT_EQ(events("run", "stage_start").size(), 1u);
+}
+
+// Expects that resuming the run throws, with the words in the message, and changes nothing of its log.
+#define EXPECT_NOT_RESUMED(c, Kind, words)                                                 \
+  do {                                                                                     \
+    const std::string log_before = read_file(folder_ / "run/log.jsonl");                   \
+    try {                                                                                  \
+      Trainer(c, folder_ / "run", true).run();                                             \
+      ADD_FAILURE() << "the run was resumed";                                              \
+    } catch (const Kind& error) {                                                          \
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what(); \
+    }                                                                                      \
+    EXPECT_EQ(read_file(folder_ / "run/log.jsonl"), log_before);                           \
+  } while (false)
+
+TEST_F(TrainerTest, RefusesAStoredConfigurationThatWasEdited) {
+  train(config("steps: 2"), "run");
+  const RunConfig edited = config("steps: 3");
+  write_file_atomically(folder_ / "run/config.yaml", to_yaml(edited));
+  EXPECT_NOT_RESUMED(edited, UsageError, "steps: 2 -> 3");
+}
+
+TEST_F(TrainerTest, RefusesACorpusThatChanged) {
+  const RunConfig c = config("steps: 2");
+  train(c, "run");
+  std::string corpus = read_file(folder_ / "corpus.txt");
+  std::swap(corpus[100], corpus[200]);
+  ASSERT_NE(corpus[100], corpus[200]);
+  write_file_atomically(folder_ / "corpus.txt", corpus);
+  EXPECT_NOT_RESUMED(c, UsageError, "corpus.txt has changed");
+}
+
+TEST_F(TrainerTest, DoesNotStartOverWhenItsCheckpointsAreGone) {
+  const RunConfig c = config("steps: 2");
+  train(c, "run");
+  std::filesystem::remove_all(folder_ / "run/checkpoints");
+  EXPECT_NOT_RESUMED(c, Error, "holds none");
+}
+
+TEST_F(TrainerTest, ALosingTrainerLeavesTheConfigurationOfTheOther) {
+  const RunConfig c = config("steps: 2");
+  const Trainer first(c, folder_ / "run", false);
+  std::filesystem::remove(folder_ / "run/config.yaml");  // as before the first one has stored it
+  std::filesystem::remove(folder_ / "run/log.jsonl");
+  EXPECT_THROW(Trainer(config("steps: 3"), folder_ / "run", false), UsageError);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/config.yaml"));
+}
+
+TEST_F(TrainerTest, RefusesSplitsThatCannotBeScoredBeforeItTrains) {
+  std::ofstream(folder_ / "corpus.txt") << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 20);
+  RunConfig c = config("steps: 2");
+  c.stages.list[0].sequence_length = 8;
+  EXPECT_THROW(Trainer(c, folder_ / "run", false), Error);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+}
+
+TEST_F(TrainerTest, StopsWhenTheScoreIsNotFinite) {
+  RunConfig c = config("steps: 1");
+  c.stages.list[0].learning_rate = 1e38;  // which a configuration file would not get through
+  EXPECT_THROW(Trainer(c, folder_ / "run", false).run(), Error);
+}
+
 TEST_F(TrainerTest, EvaluationDoesNotDependOnTheBatchSize) {
   train(config("steps: 3"), "run");
   std::vector<std::string> warnings;

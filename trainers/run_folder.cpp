@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "core/files.h"
+#include "trainers/checkpoint_folders.h"
 #include "trainers/run_log.h"
 
 namespace lf {
@@ -61,6 +62,15 @@ bool may_change(const std::string& line) {
   return false;
 }
 
+// Lines of what changed and must not, each on a line of its own; empty when a resumed run stays the same run.
+std::string forbidden_changes(const RunConfig& before, const RunConfig& after) {
+  std::string changes;
+  for (const std::string& line : changed_keys(before, after)) {
+    if (!may_change(line)) changes += "\n  " + line;
+  }
+  return changes;
+}
+
 }  // namespace
 
 RunConfig run_folder_config(const std::string& folder) {
@@ -80,10 +90,7 @@ std::string checked_run_folder(const RunConfig& config, const std::string& folde
   if (!resume) {
     throw UsageError(text(folder, " already holds a run; continue it with --resume or choose another --out"));
   }
-  std::string changes;
-  for (const std::string& line : changed_keys(run_folder_config(folder), config)) {
-    if (!may_change(line)) changes += "\n  " + line;
-  }
+  const std::string changes = forbidden_changes(run_folder_config(folder), config);
   if (!changes.empty()) {
     throw UsageError(text("cannot resume ", folder, " with a changed configuration:", changes,
                           "\nresume with the run's own ", stored, ", or start another run with --out"));
@@ -91,14 +98,31 @@ std::string checked_run_folder(const RunConfig& config, const std::string& folde
   return folder;
 }
 
-std::string start_run_folder(const RunConfig& config, const std::string& folder) {
-  create_folders(folder);
+void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config,
+                    const std::string& data_hash) {
+  const RunConfig saved = parse_run_config(checkpoint.state.at("config").get<std::string>(),
+                                           checkpoint.folder + "'s configuration");
+  const std::string changes = forbidden_changes(saved, config);
+  if (!changes.empty()) {
+    throw UsageError(text("cannot continue ", checkpoint.folder,
+                          ", which was saved with another configuration:", changes,
+                          "\nundo the change, or start another run with --out"));
+  }
+  if (checkpoint.state.contains("data") && checkpoint.state.at("data") != data_hash) {
+    throw UsageError(text("cannot continue ", checkpoint.folder, ": the content of ", config.data.path,
+                          " has changed since; put the corpus back, or start another run with --out"));
+  }
+}
+
+std::string start_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
+  checked_run_folder(config, folder, resume);
   const std::string stored = folder + "/" + kConfigName;
   if (!fs::exists(stored)) write_file_atomically(stored, to_yaml(config));
   return folder;
 }
 
 RunLock::RunLock(const std::string& folder) {
+  create_folders(folder);
   const std::string path = folder + "/.lock";
   descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor_ < 0) throw_file_error("open", path, errno);
@@ -110,9 +134,12 @@ RunLock::RunLock(const std::string& folder) {
 RunLock::~RunLock() { ::close(descriptor_); }
 
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
-                         const ParameterBlock& parameters, Optimizer& optimizer, bool best) {
-  const nlohmann::ordered_json json = {
-      {"run", to_json(state)}, {"optimizer_updates", optimizer.updates()}, {"config", to_yaml(config)}};
+                         const std::string& data_hash, const ParameterBlock& parameters, Optimizer& optimizer,
+                         bool best) {
+  const nlohmann::ordered_json json = {{"run", to_json(state)},
+                                       {"optimizer_updates", optimizer.updates()},
+                                       {"config", to_yaml(config)},
+                                       {"data", data_hash}};
   const Retention retention{
       .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};
   return save_checkpoint(
@@ -133,7 +160,12 @@ void load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& pa
 
 std::optional<LoadedCheckpoint> newest_checkpoint(const std::string& folder,
                                                   std::vector<std::string>& warnings) {
-  if (checkpoint_folders(folder).empty()) return std::nullopt;
+  if (checkpoint_folders(folder).empty()) {
+    // Starting over here would cut the log of a run that had got somewhere.
+    CHECK(!fs::exists(folder + "/" + kLatest), folder, "/", kLatest, " names a checkpoint, but ",
+          checkpoints_folder(folder), " holds none; put them back, or start another run with --out");
+    return std::nullopt;
+  }
   return load_checkpoint(folder, warnings);
 }
 

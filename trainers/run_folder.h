@@ -20,12 +20,18 @@ RunConfig run_folder_config(const std::string& folder);
 // The folder; throws UsageError when it holds another run, or when resuming would make the run another one.
 std::string checked_run_folder(const RunConfig& config, const std::string& folder, bool resume);
 
-// Makes the folder of a new run; returns the folder. It is done once nothing of the configuration can fail
-// any more, so that a corrected configuration does not meet a run of the wrong one.
-std::string start_run_folder(const RunConfig& config, const std::string& folder);
+// Checks the folder again, which another process may have changed before this one locked it, and stores the
+// configuration of a new run; returns the folder. It is done once nothing of the configuration can fail any
+// more, so that a corrected configuration does not meet a run of the wrong one.
+std::string start_run_folder(const RunConfig& config, const std::string& folder, bool resume);
 
-// Holds a run folder for this process alone, for as long as it lives; throws UsageError when another process
-// has it.
+// Throws UsageError when the checkpoint was saved with another configuration or other data: both may have
+// been edited in place since.
+void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config,
+                    const std::string& data_hash);
+
+// Makes a run folder and holds it for this process alone, for as long as it lives; throws UsageError when
+// another process has it.
 class RunLock {
  public:
   explicit RunLock(const std::string& folder);
@@ -39,7 +45,8 @@ class RunLock {
 
 // Saves parameters, optimizer and state as the run's newest checkpoint; with `best`, also as its best.
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
-                         const ParameterBlock& parameters, Optimizer& optimizer, bool best);
+                         const std::string& data_hash, const ParameterBlock& parameters, Optimizer& optimizer,
+                         bool best);
 
 // The checkpoint's parameters into the block: every name and shape must agree; all that do not are in one
 // Error.
@@ -47,8 +54,8 @@ void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& p
 void load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters,
                     Optimizer& optimizer);
 
-// The newest good checkpoint; nothing for a run that has saved none. Faults on the way are added to
-// `warnings`.
+// The newest good checkpoint; nothing for a run that has saved none. Throws Error when there is none left of
+// those that were saved. Faults on the way are added to `warnings`.
 std::optional<LoadedCheckpoint> newest_checkpoint(const std::string& folder,
                                                   std::vector<std::string>& warnings);
 

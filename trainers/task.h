@@ -51,6 +51,8 @@ class Task {
   virtual ~Task() = default;
 
   virtual ParameterBlock& parameters() = 0;
+  // Names the content of the data: other data, another hash.
+  virtual std::string data_hash() const = 0;
   // Throws an Error when the data are too short for the stage's sequences.
   virtual void check_stage(const Stage& stage) const = 0;
   // From here on evaluate with this stage's patterns.

@@ -30,8 +30,8 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       communicator_(alone()),
       task_(open_task(config, stages_, *communicator_)),
       optimizer_(task_->parameters(), config.optimizer),
-      lock_(start_run_folder(config, folder)),
-      report_(folder, task_->unit()),
+      lock_(folder),
+      report_(start_run_folder(config, folder, resume), task_->unit()),
       last_save_(seconds_now()) {
   if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
   load_newest();
@@ -39,6 +39,8 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
 }
 
 RunEnd Trainer::run() {
+  // A rollback needs something to return to, also before the first checkpoint that is due.
+  if (config_.optimizer.non_finite.policy == NonFiniteChoice::rollback && state_.step == 0) save();
   while (state_.stage < static_cast<int64_t>(stages_.size())) {
     if (!run_stage()) {
       save();
@@ -210,9 +212,12 @@ void Trainer::log_step(const StepResult& result) {
 Protocol Trainer::validation_protocol() const { return lf::validation_protocol(config_, stage_); }
 
 Score Trainer::score(Split split, const Protocol& protocol, const char* what) {
-  return task_->evaluate(split, protocol, [&](int64_t done, int64_t total) {
+  const Score result = task_->evaluate(split, protocol, [&](int64_t done, int64_t total) {
     report_.live_progress(text(stage_name(), ' ', what), done, total);
   });
+  CHECK(std::isfinite(result.nats), stage_name(), ", step ", state_.step, ": the ", what, " loss is ",
+        result.nats, ": the weights are of no use any more; lower the learning rate");
+  return result;
 }
 
 void Trainer::validate() {
@@ -240,7 +245,8 @@ void Trainer::save_if_due() {
 void Trainer::save(bool best) {
   report_.store_lengths(state_);
   const double started = seconds_now();
-  const SavedCheckpoint saved = save_run(folder_, state_, config_, task_->parameters(), optimizer_, best);
+  const SavedCheckpoint saved =
+      save_run(folder_, state_, config_, task_->data_hash(), task_->parameters(), optimizer_, best);
   for (const std::string& warning : saved.warnings) report_.message("warning: " + warning);
   report_.flush_events();
   last_save_ = seconds_now();
@@ -252,6 +258,7 @@ void Trainer::load_newest() {
   std::optional<LoadedCheckpoint> checkpoint = newest_checkpoint(folder_, warnings);
   for (const std::string& warning : warnings) report_.message("warning: " + warning);
   if (!checkpoint) return report_.cut_to(RunState());
+  check_same_run(*checkpoint, config_, task_->data_hash());
   load_parameters(*checkpoint, task_->parameters());
   load_optimizer(*checkpoint, task_->parameters(), optimizer_);
   state_ = run_state_from_json(checkpoint->state.at("run"));

@@ -91,6 +91,10 @@ DType compute_dtype(const RunConfig& config) {
 void check_corpus_fits(const CorpusFiles& corpus, const Stage& stage) {
   CHECK(corpus.train->count() > stage.sequence_length, corpus.train->path(), ": ", corpus.train->count(),
         " training characters hold no sequence of ", stage.name, ", which needs ", stage.sequence_length + 1);
+  for (const auto& file : {corpus.validation, corpus.test}) {
+    CHECK(file->count() >= 2, file->path(), ": a split of ", file->count(),
+          " character cannot be scored, needed at least 2 to predict one");
+  }
 }
 
 Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,

@@ -15,7 +15,8 @@ CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary);
 CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage);
 DType compute_dtype(const RunConfig& config);
 
-// Throws an Error when the training split holds no sequence of the stage's length.
+// Throws an Error when the training split holds no sequence of the stage's length, or another split nothing
+// to score.
 void check_corpus_fits(const CorpusFiles& corpus, const Stage& stage);
 
 // Scores tokens[0 .. limit) of a file with the model: each target once, in the windows of the protocol. The
@@ -33,6 +34,10 @@ class CharLMTask : public Task {
   CharLMTask(const RunConfig& config, const Communicator& communicator);
 
   ParameterBlock& parameters() override { return parameters_; }
+  std::string data_hash() const override {
+    return corpus_.train->header().content_hash + corpus_.validation->header().content_hash +
+           corpus_.test->header().content_hash;
+  }
   void check_stage(const Stage& stage) const override { check_corpus_fits(corpus_, stage); }
   void use_stage(const Stage& stage) override;
   void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) override;

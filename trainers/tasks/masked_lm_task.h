@@ -34,6 +34,10 @@ class MaskedLMTask : public Task {
   MaskedLMTask(const RunConfig& config, const Communicator& communicator);
 
   ParameterBlock& parameters() override { return parameters_; }
+  std::string data_hash() const override {
+    return corpus_.train->header().content_hash + corpus_.validation->header().content_hash +
+           corpus_.test->header().content_hash;
+  }
   void check_stage(const Stage& stage) const override;
   void use_stage(const Stage& stage) override { stage_ = stage; }
   void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) override;
