@@ -78,14 +78,15 @@ void add_attention(CLI::App& bench) {
       ->check(CLI::NonNegativeNumber);
   verb->add_flag("--causal", s.causal, "Only keys before the query");
   verb->add_flag("--relative", s.relative, "With relative positions");
-  verb->add_option("--heads", s.heads, "Heads (8)")->check(CLI::PositiveNumber);
+  verb->add_option("--heads", s.heads, "Heads (8)")->check(CLI::Range(1, 1024));
   verb->add_option("--head-width", s.head_width, "Width of a head (64)")->check(CLI::PositiveNumber);
   verb->add_option("--batch", s.batch, "Sequences (1)")->check(CLI::PositiveNumber);
   verb->add_option("--dilation", s.dilation, "Dilation of every head (1)")->check(CLI::PositiveNumber);
   verb->add_option("--dtype", options->dtype, "f32, bf16 or f64 (f32)");
   verb->add_option("--repeats", s.repeats, "Best of so many (3)")->check(CLI::PositiveNumber);
   verb->add_option("--most-seconds", s.most_seconds,
-                   "An implementation goes to no greater length after this (no limit)");
+                   "An implementation goes to no greater length after this (no limit)")
+      ->check(CLI::PositiveNumber);
   verb->add_option("--most-gib", options->most_gib, "No `full` beyond this much memory (8)");
   verb->add_option("--figure", options->figure,
                    "Draw time and memory by length as SVG, after the paper's Figure 1");

@@ -146,11 +146,11 @@ TEST(ConfigPrinting, NumbersLoseNothing) {
   RunConfig config = one_stage();
   std::mt19937_64 draw(2);
   for (int i = 0; i < 300; ++i) {
-    config.optimizer.epsilon =
+    config.schedule.power =
         std::ldexp(static_cast<double>(draw() >> 11), static_cast<int>(draw() % 1900) - 1000);
     config.stages.list[0].learning_rate = 1.0 / static_cast<double>(draw());
     config.seed = static_cast<int64_t>(draw() >> 1);
-    if (config.optimizer.epsilon == 0) continue;
+    if (config.schedule.power == 0) continue;
     ASSERT_EQ(parse(to_yaml(config)), config) << to_yaml(config);
   }
 }

@@ -154,8 +154,9 @@ bool Trainer::accept(StepResult& result) {
   const auto count = static_cast<int64_t>(state_.skipped.size());
   CHECK(policy.policy != NonFiniteChoice::stop && count < policy.limit, where,
         "; not finite, so nothing was updated",
-        count ? text(", after ", count, " such steps") : std::string(), "; the last checkpoint in ", folder_,
-        " is whole. Lower the learning rate, or see optimizer.non_finite");
+        count ? text(", after ", count, " such steps") : std::string(),
+        latest_checkpoint(folder_) ? text("; the last checkpoint in ", folder_, " is whole") : std::string(),
+        ". Lower the learning rate, or see optimizer.non_finite");
   report_.message(text(where, "; not finite: ", choice_name(policy.policy)));
   const bool rolls_back = policy.policy == NonFiniteChoice::rollback;
   std::vector<int64_t> skipped = state_.skipped;
