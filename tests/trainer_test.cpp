@@ -112,6 +112,18 @@ TEST_F(TrainerTest, RefusesAFolderThatHoldsARunAndAChangedConfiguration) {
         true);  // may change; the run is already finished
 }
 
+// What a kill leaves behind where file systems cannot exchange two names.
+TEST_F(TrainerTest, ACheckpointThatLostItsNameGetsItBack) {
+  const RunConfig c = config("steps: 2");
+  train(c, "run");
+  const std::string log = read_file(folder_ / "run/log.jsonl"), name = "step-000000002";
+  std::filesystem::rename(folder_ / ("run/checkpoints/" + name),
+                          folder_ / ("run/checkpoints/.removed-" + name + ".0"));
+  train(c, "run", true);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / ("run/checkpoints/" + name)));
+  EXPECT_EQ(read_file(folder_ / "run/log.jsonl"), log);
+}
+
 TEST_F(TrainerTest, RefusesAFolderThatAnotherTrainerHolds) {
   const RunConfig c = config("steps: 2");
   const Trainer first(c, folder_ / "run", false);

@@ -138,7 +138,18 @@ void retire_checkpoint(const std::string& run_folder, int64_t step) {
   rename_path(path_of(run_folder, step), retired);
 }
 
+void restore_retired(const std::string& run_folder) {
+  const std::optional<int64_t> step = pointed_step(run_folder, kLatest);
+  if (!step || path_exists(path_of(run_folder, *step))) return;
+  const std::string folder = checkpoints_folder(run_folder);
+  for (const std::string& name : names_in(folder)) {
+    if (!name.starts_with(text(kRetiredPrefix, checkpoint_name(*step), "."))) continue;
+    return rename_path(folder + "/" + name, path_of(run_folder, *step));
+  }
+}
+
 void remove_leftovers(const std::string& run_folder) {
+  restore_retired(run_folder);
   const std::string folder = checkpoints_folder(run_folder);
   for (const std::string& name : names_in(folder)) {
     if (name.starts_with(kTemporaryPrefix) || name.starts_with(kRetiredPrefix)) {

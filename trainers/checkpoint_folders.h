@@ -38,6 +38,10 @@ void publish_checkpoint(const std::string& run_folder, int64_t step);
 // Takes the checkpoint's name away; its files count as a leftover from then on.
 void retire_checkpoint(const std::string& run_folder, int64_t step);
 
+// Gives the checkpoint that `latest` names its name back, if it lost it to a replacement that was interrupted
+// where the file system cannot exchange names (see publish_checkpoint).
+void restore_retired(const std::string& run_folder);
+
 // Deletes what saves and removals, also interrupted ones, have left behind under hidden names.
 void remove_leftovers(const std::string& run_folder);
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/failpoint.h"
+#include "trainers/checkpoint_folders.h"
 #include "trainers/run_folder.h"
 #include "trainers/schedule.h"
 
@@ -255,6 +256,7 @@ void Trainer::save(bool best) {
 }
 
 void Trainer::load_newest() {
+  restore_retired(folder_);
   std::vector<std::string> warnings;
   std::optional<LoadedCheckpoint> checkpoint = newest_checkpoint(folder_, warnings);
   for (const std::string& warning : warnings) report_.message("warning: " + warning);
