@@ -203,7 +203,7 @@ struct EvaluationSection {
     field("batch_size", self.batch_size, "Sequences scored at once; the result does not depend on it.",
           within(1, 1 << 24));
     field("after_each_stage", self.after_each_stage,
-          "Whether the test split is scored after every stage, not only when asked for.");
+          "Whether the test split is scored after every stage, not only after the last.");
   }
   bool operator==(const EvaluationSection&) const = default;
 };
