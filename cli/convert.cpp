@@ -72,7 +72,9 @@ ordered_json run_to_huggingface(const Options& options) {
 // A model folder again, its weights as one safetensors file.
 ordered_json folder_to_huggingface(const Options& options) {
   const ModelConfig config = read_model_config(options.source);
+  check_destination(options.destination);
   const WeightsFile weights = WeightsFile::open(options.source);
+  check_encoder_weights(weights, encoder_shape(config));
   std::vector<NamedTensor> tensors = read_all_tensors(weights);
   const auto count = std::ssize(tensors);
   write_model_folder(options.destination, config.json, std::move(tensors), options.source);

@@ -116,12 +116,7 @@ class TokenizeJob {
   // One line as a record; throws unless it has an id (a text or a whole number) and the field.
   json parse_record(const Source& source, const char* field) const {
     const std::string place = text(options_.file, ':', source.line);
-    json record;
-    try {
-      record = json::parse(source.bytes);
-    } catch (const json::exception&) {
-      throw Error(place + ": not valid JSON");
-    }
+    const json record = parse_strict_json(source.bytes, place);
     CHECK(record.is_object() && record.contains("id") && record.contains(field), place,
           ": needed a record {\"id\", \"", field, "\"}");
     CHECK(record["id"].is_string() || record["id"].is_number_integer(), place,

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "data/tokenizer/strict_json.h"
 
 namespace lf {
 namespace {
@@ -17,8 +18,10 @@ using nlohmann::json;
 constexpr int64_t kIgnoredLabel = -100;  // as PyTorch's cross entropy has it
 
 int64_t integer(const json& value, const std::string& where, const char* key, int64_t low, int64_t high) {
-  CHECK(value.is_number_integer() && value.get<int64_t>() >= low && value.get<int64_t>() <= high, where, ": ",
-        key, " has ", value.dump().substr(0, 40), ", needed an integer from ", low, " to ", high);
+  const bool fits = value.is_number_integer() &&
+                    (!value.is_number_unsigned() || value.get<uint64_t>() <= static_cast<uint64_t>(high));
+  CHECK(fits && value.get<int64_t>() >= low && value.get<int64_t>() <= high, where, ": ", key, " has ",
+        value.dump().substr(0, 40), ", needed an integer from ", low, " to ", high);
   return value.get<int64_t>();
 }
 
@@ -56,6 +59,7 @@ void read_global(Record& record, const json& value) {
   CHECK(std::ssize(rows) == record.rows, record.where, ": global has ", rows.size(), " rows, ids ",
         record.rows);
   for (const json& row : rows) {
+    CHECK(row.is_array(), record.where, ": global mixes rows and numbers");
     std::vector<int64_t> positions;
     for (const json& position : row) {
       positions.push_back(integer(position, record.where, "global", 0, record.length - 1));
@@ -93,7 +97,7 @@ std::string id_of(const json& object, int64_t line) {
 }
 
 Record parse(const std::string& text, const std::string& where, int64_t line) {
-  const json object = json::parse(text, nullptr, false);
+  const json object = parse_strict_json(text, where);
   CHECK(object.is_object(), where, ": not a JSON object");
   Record record;
   record.where = where;

@@ -1,6 +1,8 @@
 // Hugging Face model folders: what is read, refused and written, and RoBERTa becoming a Longformer.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
 #include "trainers/huggingface/convert.h"
@@ -99,12 +101,57 @@ TEST_F(HuggingFace, ConversionRefusesWhatDoesNotFit) {
   config = tiny_config("roberta");
   config["num_hidden_layers"] = 3;
   replace_config(folder_ / "roberta", config);
-  EXPECT_ERROR_TEXT(convert(256, 8), "projections of 2 layers, but config.json says 3");
+  EXPECT_ERROR_TEXT(convert(256, 8), "missing: encoder.layer.2.attention.self.query.weight (32, 32)");
   config = tiny_config("roberta");
   config["hidden_act"] = "relu";
   replace_config(folder_ / "roberta", config);
   EXPECT_ERROR_TEXT(convert(256, 8), "hidden_act is relu");
   EXPECT_EQ(entries(folder_.path()), (std::vector<std::string>{"longformer128-8", "roberta"}));
+}
+
+TEST_F(HuggingFace, ConversionRefusesWeightsThatDoNotFit) {
+  const std::string folder = roberta();
+  const auto damaged = [&](const std::function<void(std::vector<NamedTensor>&)>& damage) {
+    std::vector<NamedTensor> tensors = random_parameters(encoder_shape(read_model_config(folder)), 1);
+    damage(tensors);
+    replace_weights(folder, tensors);
+    return error_of([&] { convert(128, 8); });
+  };
+  const auto find = [](std::vector<NamedTensor>& tensors, const std::string& name) {
+    return std::find_if(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return t.name == name; });
+  };
+  const std::string bias = "roberta.encoder.layer.0.attention.self.key.bias";
+  EXPECT_NE(damaged([&](auto& t) {
+              t.erase(find(t, bias));
+            }).find("missing: encoder.layer.0.attention.self.key.bias"),
+            std::string::npos);
+  EXPECT_NE(damaged([&](auto& t) {
+              find(t, bias)->tensor = Tensor::zeros({4}, DType::f32);
+            }).find("the model needs (32)"),
+            std::string::npos);
+  EXPECT_NE(damaged([&](auto& t) {
+              find(t, bias)->tensor = Tensor::zeros({32}, DType::i64);
+            }).find("needed a floating"),
+            std::string::npos);
+  EXPECT_NE(damaged([&](auto& t) {
+              t.push_back({"roberta.encoder.layer.9.output.dense.bias", Tensor::zeros({32}, DType::f32)});
+            }).find("not part of the model: roberta.encoder.layer.9"),
+            std::string::npos);
+  // Heads other than the masked language model's come along.
+  EXPECT_EQ(damaged([&](auto& t) {
+              t.push_back({"classifier.out_proj.bias", Tensor::zeros({3}, DType::f32)});
+            }),
+            "");
+  EXPECT_TRUE(
+      SafetensorsFile(folder_ / "longformer128-8/model.safetensors").contains("classifier.out_proj.bias"));
+}
+
+TEST_F(HuggingFace, DestinationsMayEndWithASlashButNotExist) {
+  roberta();
+  convert_to_longformer({.source = folder_ / "roberta", .destination = folder_ / "new/"});
+  EXPECT_EQ(entries(folder_.path()), (std::vector<std::string>{"new", "roberta"}));
+  EXPECT_ERROR_TEXT(convert_to_longformer({.source = folder_ / "roberta", .destination = ""}),
+                    "destination is empty");
 }
 
 TEST_F(HuggingFace, LoadingNamesEverythingThatDoesNotFit) {
@@ -170,8 +217,14 @@ TEST_F(HuggingFace, BadConfigurationsAreNamed) {
             std::string::npos);
   EXPECT_NE(error("position_embedding_type", "relative_key").find("only absolute"), std::string::npos);
   EXPECT_NE(error("tie_word_embeddings", false).find("tie_word_embeddings is false"), std::string::npos);
+  EXPECT_NE(error("layer_norm_eps", -5).find("layer_norm_eps is -5"), std::string::npos);
+  EXPECT_NE(error("pad_token_id", 4294967297).find("pad_token_id is 4294967297"), std::string::npos);
+  EXPECT_NE(error("num_hidden_layers", 2147483647).find("num_hidden_layers is 2147483647; needed 1 to 4096"),
+            std::string::npos);
+  write_file_atomically(folder + "/config.json", "{\"id2label\": " + std::string(100000, '['));
+  EXPECT_ERROR_TEXT(read_model_config(folder), "nested more than 32 deep");
   write_file_atomically(folder + "/config.json", "{");
-  EXPECT_ERROR_TEXT(read_model_config(folder), "is not a JSON object");
+  EXPECT_ERROR_TEXT(read_model_config(folder), "not valid JSON");
   EXPECT_ERROR_TEXT(read_model_config(folder_.path()), "has no config.json: it is not a model's folder");
   EXPECT_ERROR_TEXT(read_model_config(folder_ / "none"), "is no folder");
 }

@@ -220,6 +220,25 @@ TEST_F(MaskedLMTest, WhatDoesNotFitIsRefused) {
                     "holds no prepared documents; make them with: longform prepare");
 }
 
+TEST_F(MaskedLMTest, AModelFolderThatChangedUnderARunIsRefused) {
+  const RunConfig c = config("steps: 2");
+  train(c, "run");
+  nlohmann::json changed = tiny_config("longformer");
+  changed["num_attention_heads"] = 2;
+  replace_config(folder_ / "model", changed);
+  std::vector<std::string> warnings;
+  EXPECT_ERROR_TEXT(open_run(folder_ / "run", "latest", {}, warnings), "config.json or the tokenizer in");
+  EXPECT_ERROR_TEXT(Trainer(c, folder_ / "run", true), "has changed since");
+}
+
+TEST_F(MaskedLMTest, ACorpusOfAnotherTokenizerIsRefused) {
+  nlohmann::json after = nlohmann::json::parse(read_file(folder_ / "model/vocab.json"));
+  std::swap(after["e"], after["t"]);
+  write_file_atomically(folder_ / "model/vocab.json", after.dump());
+  const auto communicator = alone();
+  EXPECT_ERROR_TEXT(MaskedLMTask(config("steps: 1"), *communicator), "was prepared with another tokenizer");
+}
+
 #ifdef LF_PROGRAM
 // The way of a user: convert, train, evaluate, export, predict; what is exported is what was trained.
 TEST_F(MaskedLMTest, TheVerbsWorkTogether) {

@@ -79,7 +79,11 @@ TEST_F(Records, AreReadWhole) {
 
 TEST_F(Records, ErrorsNameTheLine) {
   refuse("", "has no records");
-  refuse("{\"ids\": [1]}\n{oops\n", "records.jsonl:2: not a JSON object");
+  refuse("{\"ids\": [1]}\n{oops\n", "records.jsonl:2:1:2: not valid JSON");
+  refuse("{\"ids\": " + std::string(200000, '['), "records.jsonl:1: nested more than 32 deep");
+  refuse("{\"ids\": [1], \"ids\": [2]}", "appears twice");
+  refuse("{\"ids\": [1, 2], \"labels\": [1, 18446744073709551516]}", "labels has 18446744073709551516");
+  refuse("{\"ids\": [[1], [2]], \"global\": [[0], 1]}", "global mixes rows and numbers");
   refuse("{\"id\": \"a\"}", "either text or ids");
   refuse("{\"ids\": [1], \"text\": \"x\"}", "either text or ids");
   refuse("{\"ids\": [[1, 2], [3]]}", "row 1 of ids has 1 numbers, needed 2");

@@ -30,6 +30,7 @@ OpenedRun open_run_folder(const std::string& folder, const std::string& which,
   run.state = run_state_from_json(checkpoint.state.at("run"));
   run.communicator = alone();
   run.task = make_task(run.config, *run.communicator);
+  check_same_model(checkpoint, run.config, run.task->model_hash());
   load_parameters(checkpoint, run.task->parameters());
   // After a stage's end the state already names the next one, whose windows these parameters have not seen.
   const std::vector<Stage> stages = resolved_stages(run.config);

@@ -56,6 +56,7 @@ OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkp
     std::vector<std::string> warnings;
     const LoadedCheckpoint loaded = choose_checkpoint(path, checkpoint, warnings);
     opened.checkpoint = loaded.folder;
+    check_same_model(loaded, config, pretrained_hash(folder));
     load_parameters(loaded, opened.block);
   } else {
     load_masked_lm(folder, opened.block);
@@ -105,6 +106,7 @@ NamedTensor predict_loss(const MaskedLM& model, const Record& record) {
         model.losses(encoder_input(record), target_tensor(record), {}).value().to_doubles();
     const double mean =
         std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+    CHECK(std::isfinite(mean), "the loss is ", mean, ": the model's weights are of no use");
     return NamedTensor{record.id + ".loss", Tensor::full({1}, DType::f32, mean)};
   });
 }

@@ -98,8 +98,7 @@ std::string checked_run_folder(const RunConfig& config, const std::string& folde
   return folder;
 }
 
-void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config,
-                    const std::string& data_hash) {
+void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config, const Task& task) {
   const RunConfig saved = parse_run_config(checkpoint.state.at("config").get<std::string>(),
                                            checkpoint.folder + "'s configuration");
   const std::string changes = forbidden_changes(saved, config);
@@ -108,10 +107,17 @@ void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config,
                           ", which was saved with another configuration:", changes,
                           "\nundo the change, or start another run with --out"));
   }
-  if (checkpoint.state.contains("data") && checkpoint.state.at("data") != data_hash) {
+  if (checkpoint.state.contains("data") && checkpoint.state.at("data") != task.data_hash()) {
     throw UsageError(text("cannot continue ", checkpoint.folder, ": the content of ", config.data.path,
                           " has changed since; put the corpus back, or start another run with --out"));
   }
+}
+
+void check_same_model(const LoadedCheckpoint& checkpoint, const RunConfig& config,
+                      const std::string& model_hash) {
+  if (!checkpoint.state.contains("model") || checkpoint.state.at("model") == model_hash) return;
+  throw Error(text("config.json or the tokenizer in ", config.masked_lm.model.value_or("the model's folder"),
+                   " has changed since ", checkpoint.folder, " was saved; put it back"));
 }
 
 std::string start_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
@@ -134,12 +140,13 @@ RunLock::RunLock(const std::string& folder) {
 RunLock::~RunLock() { ::close(descriptor_); }
 
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
-                         const std::string& data_hash, const ParameterBlock& parameters, Optimizer& optimizer,
-                         bool best) {
+                         Task& task, Optimizer& optimizer, bool best) {
+  const ParameterBlock& parameters = task.parameters();
   const nlohmann::ordered_json json = {{"run", to_json(state)},
                                        {"optimizer_updates", optimizer.updates()},
                                        {"config", to_yaml(config)},
-                                       {"data", data_hash}};
+                                       {"data", task.data_hash()},
+                                       {"model", task.model_hash()}};
   const Retention retention{
       .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};
   return save_checkpoint(

@@ -27,8 +27,10 @@ std::string start_run_folder(const RunConfig& config, const std::string& folder,
 
 // Throws UsageError when the checkpoint was saved with another configuration or other data: both may have
 // been edited in place since.
-void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config,
-                    const std::string& data_hash);
+void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config, const Task& task);
+// Throws Error when what the model is made from (Task::model_hash) was another when the checkpoint was saved.
+void check_same_model(const LoadedCheckpoint& checkpoint, const RunConfig& config,
+                      const std::string& model_hash);
 
 // Makes a run folder and holds it for this process alone, for as long as it lives; throws UsageError when
 // another process has it.
@@ -45,8 +47,7 @@ class RunLock {
 
 // Saves parameters, optimizer and state as the run's newest checkpoint; with `best`, also as its best.
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
-                         const std::string& data_hash, const ParameterBlock& parameters, Optimizer& optimizer,
-                         bool best);
+                         Task& task, Optimizer& optimizer, bool best);
 
 // The checkpoint's parameters into the block: every name and shape must agree; all that do not are in one
 // Error.

@@ -61,15 +61,18 @@ void RunReport::flush_events() {
 }
 
 void RunReport::stage_start(const RunState& state, const Stage& stage) {
-  log_.write({{"event", "stage_start"},
-              {"step", state.step},
-              {"stage", state.stage + 1},
-              {"name", stage.name},
-              {"sequence_length", stage.sequence_length},
-              {"windows", stage.windows},
-              {"dilation", stage.dilation},
-              {"learning_rate", stage.learning_rate},
-              {"batch_size", stage.batch_size}});
+  nlohmann::ordered_json record = {{"event", "stage_start"},
+                                   {"step", state.step},
+                                   {"stage", state.stage + 1},
+                                   {"name", stage.name},
+                                   {"sequence_length", stage.sequence_length}};
+  if (!stage.windows.empty()) {  // a pretrained model has its own
+    record["windows"] = stage.windows;
+    record["dilation"] = stage.dilation;
+  }
+  record["learning_rate"] = stage.learning_rate;
+  record["batch_size"] = stage.batch_size;
+  log_.write(record);
 }
 
 void RunReport::stage_end(const RunState& state, const Score& validation, const Score* test) {

@@ -53,6 +53,9 @@ class Task {
   virtual ParameterBlock& parameters() = 0;
   // Names the content of the data: other data, another hash.
   virtual std::string data_hash() const = 0;
+  // Names what the model is made from beside the run itself, such as a pretrained model's config.json; "" for
+  // nothing.
+  virtual std::string model_hash() const { return ""; }
   // Throws an Error when the data are too short for the stage's sequences.
   virtual void check_stage(const Stage& stage) const = 0;
   // From here on evaluate with this stage's patterns.

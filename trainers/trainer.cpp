@@ -247,8 +247,7 @@ void Trainer::save_if_due() {
 void Trainer::save(bool best) {
   report_.store_lengths(state_);
   const double started = seconds_now();
-  const SavedCheckpoint saved =
-      save_run(folder_, state_, config_, task_->data_hash(), task_->parameters(), optimizer_, best);
+  const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, optimizer_, best);
   for (const std::string& warning : saved.warnings) report_.message("warning: " + warning);
   report_.flush_events();
   last_save_ = seconds_now();
@@ -261,7 +260,8 @@ void Trainer::load_newest() {
   std::optional<LoadedCheckpoint> checkpoint = newest_checkpoint(folder_, warnings);
   for (const std::string& warning : warnings) report_.message("warning: " + warning);
   if (!checkpoint) return report_.cut_to(RunState());
-  check_same_run(*checkpoint, config_, task_->data_hash());
+  check_same_run(*checkpoint, config_, *task_);
+  check_same_model(*checkpoint, config_, task_->model_hash());
   load_parameters(*checkpoint, task_->parameters());
   load_optimizer(*checkpoint, task_->parameters(), optimizer_);
   state_ = run_state_from_json(checkpoint->state.at("run"));

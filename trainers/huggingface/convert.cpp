@@ -43,7 +43,9 @@ nlohmann::json longformer_config(const ModelConfig& source, const LongformerRequ
   config["model_type"] = "longformer";
   config["attention_window"] = std::vector<int64_t>(static_cast<size_t>(shape.layers), request.window);
   config["max_position_embeddings"] = request.max_positions + shape.padding_id + 1;
-  if (!config.contains("sep_token_id")) config["sep_token_id"] = config.value("eos_token_id", 2);
+  if (!config.contains("sep_token_id")) {
+    config["sep_token_id"] = config.contains("eos_token_id") ? config["eos_token_id"] : nlohmann::json(2);
+  }
   nlohmann::json architectures = nlohmann::json::array();
   if (config.contains("architectures") && config["architectures"].is_array()) {
     for (const auto& name : config["architectures"]) {
@@ -61,10 +63,21 @@ void check_request(const LongformerRequest& request, const ModelConfig& config, 
     throw UsageError(text("--window is ", request.window,
                           "; it counts the keys on both sides together and must be even and positive"));
   }
+  constexpr int64_t kMostPositions = 1 << 24;
+  if (request.max_positions > kMostPositions) {
+    throw UsageError(text("--max-positions is ", request.max_positions, "; the most is ", kMostPositions));
+  }
   if (request.max_positions < shape.longest()) {
     throw UsageError(text("--max-positions is ", request.max_positions, ", but the source has ",
                           shape.longest(), " positions already; they would be lost"));
   }
+}
+
+double initializer_range(const ModelConfig& config) {
+  const auto found = config.json.find("initializer_range");
+  if (found == config.json.end() || found->is_null()) return 0.02;
+  CHECK(found->is_number(), config.path, ": initializer_range is ", found->dump(), ", needed a number");
+  return found->get<double>();
 }
 
 }  // namespace
@@ -95,18 +108,15 @@ ConversionReport convert_to_longformer(const LongformerRequest& request) {
   const ModelConfig config = read_model_config(request.source);
   const EncoderShape shape = encoder_shape(config);
   check_request(request, config, shape);
+  check_destination(request.destination);
   const WeightsFile weights = WeightsFile::open(request.source);
+  check_encoder_weights(weights, shape);
   std::vector<NamedTensor> tensors;
   ConversionReport report{.source_positions = shape.longest(), .positions = request.max_positions};
-  bool has_positions = false;
   for (const NamedTensor& source : read_all_tensors(weights)) {
     NamedTensor target{longformer_name(source.name), source.tensor};
     if (target.name.ends_with(kPositions)) {
-      has_positions = true;
-      const Shape expected{shape.positions, shape.width};
-      CHECK(source.tensor.shape() == expected, weights.path(), ": ", source.name, " is ",
-            source.tensor.shape(), ", but config.json says ", expected);
-      const double range = config.json.value("initializer_range", 0.02);
+      const double range = initializer_range(config);
       target.tensor = extended_positions(source.tensor, shape.padding_id, request.max_positions,
                                          request.positions, range, request.seed);
     }
@@ -116,9 +126,6 @@ ConversionReport convert_to_longformer(const LongformerRequest& request) {
     }
     tensors.push_back(target);
   }
-  CHECK(has_positions, weights.path(), " has no ", kPositions, "; is it a RoBERTa?");
-  CHECK(report.layers == shape.layers, weights.path(), " has attention projections of ", report.layers,
-        " layers, but config.json says ", shape.layers);
   report.tensors = std::ssize(tensors);
   write_model_folder(request.destination, longformer_config(config, request, shape), std::move(tensors),
                      request.source);

@@ -5,9 +5,12 @@
 #include <filesystem>
 
 #include "core/files.h"
+#include "data/tokenizer/strict_json.h"
 
 namespace lf {
 namespace {
+
+constexpr int64_t kMostRows = 1 << 24, kMostWidth = 1 << 20, kMostLayers = 4096;
 
 // A key of config.json as T; `fallback` where it is absent or null.
 template <class T>
@@ -27,10 +30,16 @@ T value_of(const ModelConfig& config, const char* key, const std::optional<T>& f
   }
 }
 
-int64_t positive(const ModelConfig& config, const char* key) {
+int64_t positive(const ModelConfig& config, const char* key, int64_t most) {
   const auto value = value_of<int64_t>(config, key, std::nullopt);
-  constexpr int64_t kLargest = int64_t{1} << 31;
-  CHECK(value > 0 && value < kLargest, config.path, ": ", key, " is ", value);
+  CHECK(value > 0 && value <= most, config.path, ": ", key, " is ", value, "; needed 1 to ", most);
+  return value;
+}
+
+// A number from 0 to below 1.
+double fraction(const ModelConfig& config, const char* key, double fallback) {
+  const auto value = value_of<double>(config, key, fallback);
+  CHECK(value >= 0 && value < 1, config.path, ": ", key, " is ", value, "; needed 0 to below 1");
   return value;
 }
 
@@ -76,7 +85,7 @@ ModelConfig read_model_config(const std::string& folder) {
         "model.safetensors and its tokenizer's files");
   CHECK(std::filesystem::is_regular_file(config.path), folder,
         " has no config.json: it is not a model's folder");
-  config.json = nlohmann::json::parse(read_file(config.path), nullptr, false);
+  config.json = parse_strict_json(read_file(config.path), config.path);
   CHECK(config.json.is_object(), config.path, " is not a JSON object");
   return config;
 }
@@ -93,21 +102,22 @@ EncoderShape encoder_shape(const ModelConfig& config) {
         "; supported are longformer and RoBERTa's (roberta, xlm-roberta, camembert)");
   refuse_what_is_not_built(config);
   EncoderShape shape;
-  shape.vocabulary = positive(config, "vocab_size");
-  shape.width = positive(config, "hidden_size");
-  shape.layers = positive(config, "num_hidden_layers");
-  shape.heads = positive(config, "num_attention_heads");
-  shape.feed_forward = positive(config, "intermediate_size");
-  shape.positions = positive(config, "max_position_embeddings");
-  shape.token_types = positive(config, "type_vocab_size");
-  shape.padding_id = static_cast<int32_t>(value_of<int64_t>(config, "pad_token_id", 1));
-  shape.layer_norm_epsilon = value_of<double>(config, "layer_norm_eps", 1e-12);
-  shape.dropout = value_of<double>(config, "hidden_dropout_prob", 0.1);
-  shape.attention_dropout = value_of<double>(config, "attention_probs_dropout_prob", 0.1);
+  shape.vocabulary = positive(config, "vocab_size", kMostRows);
+  shape.width = positive(config, "hidden_size", kMostWidth);
+  shape.layers = positive(config, "num_hidden_layers", kMostLayers);
+  shape.heads = positive(config, "num_attention_heads", kMostWidth);
+  shape.feed_forward = positive(config, "intermediate_size", kMostWidth);
+  shape.positions = positive(config, "max_position_embeddings", kMostRows);
+  shape.token_types = positive(config, "type_vocab_size", kMostRows);
+  const auto padding = value_of<int64_t>(config, "pad_token_id", 1);
+  CHECK(padding >= 0 && padding < std::min(shape.vocabulary, shape.positions - 1), config.path,
+        ": pad_token_id is ", padding, "; it must be in the vocabulary and leave positions behind it");
+  shape.padding_id = static_cast<int32_t>(padding);
+  shape.layer_norm_epsilon = fraction(config, "layer_norm_eps", 1e-12);
+  shape.dropout = fraction(config, "hidden_dropout_prob", 0.1);
+  shape.attention_dropout = fraction(config, "attention_probs_dropout_prob", 0.1);
   CHECK(shape.width % shape.heads == 0, config.path, ": num_attention_heads ", shape.heads,
         " does not divide hidden_size ", shape.width);
-  CHECK(shape.padding_id >= 0 && shape.longest() > 0, config.path, ": max_position_embeddings ",
-        shape.positions, " leaves no positions behind pad_token_id ", shape.padding_id);
   if (longformer) shape.windows = windows_of(config, shape.layers);
   return shape;
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/files.h"
+#include "core/hash.h"
 
 namespace lf {
 namespace {
@@ -82,6 +83,18 @@ bool is_floating(const std::optional<DType>& dtype) {
 
 int64_t element_bytes(const NamedTensor& t) { return size_of(t.tensor.dtype()); }
 
+// A line about a parameter that the file lacks or has otherwise; empty when it fits.
+std::string misfit(const WeightsFile& weights, const std::map<std::string, std::string>& names,
+                   const std::string& parameter, const Shape& shape) {
+  const std::string name = find_name(names, parameter);
+  if (name.empty()) return text("\n  missing: ", parameter, ' ', shape);
+  const WeightInfo& info = weights.info(name);
+  if (info.shape != shape) return text("\n  ", name, " is ", info.shape, ", the model needs ", shape);
+  if (!is_floating(info.dtype))
+    return text("\n  ", name, " is ", info.stored_dtype, ", needed a floating-point type");
+  return "";
+}
+
 }  // namespace
 
 void load_masked_lm(const std::string& folder, const ParameterBlock& block) {
@@ -90,16 +103,8 @@ void load_masked_lm(const std::string& folder, const ParameterBlock& block) {
   std::string problems = untied(weights, names);
   std::set<std::string> used;
   for (const PackedParameter& p : block.parameters) {
-    const std::string name = find_name(names, p.name);
-    if (name.empty()) {
-      problems += text("\n  missing: ", p.name, ' ', p.shape);
-    } else if (weights.info(name).shape != p.shape) {
-      problems += text("\n  ", name, " is ", weights.info(name).shape, ", the model needs ", p.shape);
-    } else if (!is_floating(weights.info(name).dtype)) {
-      problems +=
-          text("\n  ", name, " is ", weights.info(name).stored_dtype, ", needed a floating-point type");
-    }
-    used.insert(name);
+    problems += misfit(weights, names, p.name, p.shape);
+    used.insert(find_name(names, p.name));
   }
   for (const auto& [bare, name] : names) {
     if (!used.contains(name) && !may_be_left_over(bare))
@@ -110,6 +115,36 @@ void load_masked_lm(const std::string& folder, const ParameterBlock& block) {
   for (const PackedParameter& p : block.parameters) {
     block.value(p).copy_from(cast(weights.read(find_name(names, p.name)), block.values.dtype()));
   }
+}
+
+void check_encoder_weights(const WeightsFile& weights, const EncoderShape& shape) {
+  const std::map<std::string, std::string> names = names_without_prefix(weights);
+  std::string problems = untied(weights, names);
+  std::set<std::string> used;
+  Encoder encoder(shape);
+  for_each_parameter(encoder, [&](const std::string& name, Parameter& p) {
+    problems += misfit(weights, names, name, p.shape);
+    used.insert(find_name(names, name));
+  });
+  for (const auto& [bare, name] : names) {
+    const bool of_encoder = bare.starts_with("encoder.") || bare.starts_with("embeddings.");
+    if (of_encoder && !used.contains(name) && !may_be_left_over(bare)) {
+      problems += text("\n  not part of the model: ", name);
+    }
+  }
+  CHECK(problems.empty(), weights.path(), " does not fit config.json:", problems);
+}
+
+std::string pretrained_hash(const std::string& folder) {
+  ContentHash hash;
+  const auto add = [&](const std::string& name) {
+    if (!fs::is_regular_file(folder + "/" + name)) return;
+    const std::string content = name + '\n' + read_file(folder + "/" + name);
+    hash.update({reinterpret_cast<const uint8_t*>(content.data()), content.size()});
+  };
+  add("config.json");
+  for (const char* name : kTokenizerFiles) add(name);
+  return hash.hex();
 }
 
 std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights) {
@@ -127,6 +162,11 @@ std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights) {
   return tensors;
 }
 
+void check_destination(const std::string& folder) {
+  if (folder.empty()) throw UsageError("the destination is empty; name a new folder");
+  CHECK(!fs::exists(folder), folder, " exists already; name a new folder");
+}
+
 void copy_tokenizer_files(const std::string& from, const std::string& to) {
   create_folders(to);
   for (const char* name : kTokenizerFiles) {
@@ -135,9 +175,11 @@ void copy_tokenizer_files(const std::string& from, const std::string& to) {
   }
 }
 
-void write_model_folder(const std::string& folder, const nlohmann::json& config,
+void write_model_folder(const std::string& destination, const nlohmann::json& config,
                         std::vector<NamedTensor> tensors, const std::string& tokenizer_folder) {
-  CHECK(!fs::exists(folder), folder, " exists already; name a new folder");
+  check_destination(destination);
+  std::string folder = destination;
+  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
   // safetensors writes the widest types first and each type by name.
   std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) {
     return std::pair(-element_bytes(a), a.name) < std::pair(-element_bytes(b), b.name);

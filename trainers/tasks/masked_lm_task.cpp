@@ -1,7 +1,9 @@
 #include "trainers/tasks/masked_lm_task.h"
 
 #include <algorithm>
+#include <filesystem>
 
+#include "data/document_tokenizer.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/tasks/char_lm_task.h"
@@ -29,6 +31,17 @@ void check_vocabulary(const DocumentCorpus& corpus, const EncoderShape& shape, c
   CHECK(corpus.vocabulary_size <= shape.vocabulary, config.data.path, " was prepared with a tokenizer of ",
         corpus.vocabulary_size, " tokens, but the model in ", *config.masked_lm.model, " has ",
         shape.vocabulary, "; prepare it with the model's own tokenizer");
+}
+
+// A model folder without a tokenizer cannot say whose ids the corpus has.
+void check_tokenizer(const DocumentCorpus& corpus, const RunConfig& config) {
+  const std::string& folder = *config.masked_lm.model;
+  const bool has_tokenizer =
+      std::filesystem::exists(folder + "/tokenizer.json") || std::filesystem::exists(folder + "/vocab.json");
+  if (!has_tokenizer) return;
+  const std::string hash = tokenizer_hash(ByteLevelTokenizer(folder).definition());
+  CHECK(corpus.tokenizer_hash == hash, config.data.path, " was prepared with another tokenizer than that of ",
+        folder, "; prepare it with the model's own");
 }
 
 }  // namespace
@@ -88,6 +101,8 @@ MaskedLMTask::MaskedLMTask(const RunConfig& config, const Communicator& communic
       model_(masked_lm_shape(config)),
       parameters_(pack(model_)) {
   check_vocabulary(corpus_.corpus, model_.encoder.shape, config);
+  check_tokenizer(corpus_.corpus, config);
+  model_hash_ = pretrained_hash(*config.masked_lm.model);
   load_masked_lm(*config.masked_lm.model, parameters_);
   global_projections_are_copies_ = has_global_copies(model_);
   choose_trained();

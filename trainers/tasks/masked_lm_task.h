@@ -38,6 +38,7 @@ class MaskedLMTask : public Task {
     return corpus_.train->header().content_hash + corpus_.validation->header().content_hash +
            corpus_.test->header().content_hash;
   }
+  std::string model_hash() const override { return model_hash_; }
   void check_stage(const Stage& stage) const override;
   void use_stage(const Stage& stage) override { stage_ = stage; }
   void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) override;
@@ -67,6 +68,7 @@ class MaskedLMTask : public Task {
   MaskedLM model_;
   ParameterBlock parameters_;
   bool global_projections_are_copies_ = false;
+  std::string model_hash_;
 
   Stage stage_;
   std::optional<DocumentBlocks> blocks_;
