@@ -122,6 +122,7 @@ TEST(HostileCheckpoint, BrokenPicklesAreRefused) {
   EXPECT_SAYS(answer("](a"), early);
   EXPECT_SAYS(answer("\x87"), early);
   EXPECT_SAYS(answer("q\x01"), early);
+  EXPECT_SAYS(answer("]N(a"), early);  // what lies below an open mark is not to be used
   EXPECT_SAYS(answer("t"), "closes a mark that it has not set");
   EXPECT_SAYS(answer("h\x05"), "recalls value 5, which it has not kept");
   EXPECT_SAYS(answer("]NNs"), "items are added to a list, needed a dict");
@@ -219,6 +220,9 @@ TEST(HostileCheckpoint, CallsOfTheWrongFormAreRefused) {
               "shape: a str, needed a tuple");
   EXPECT_SAYS(of(call(v2, {storage("0", 4), zero, tuple({"N"}), one, "\x89", kNoHooks})),
               "shape: must hold whole numbers");
+  const std::string minus_one("\x8a\x01\xff", 3);
+  EXPECT_SAYS(of(call(v2, {storage("0", 4), zero, tuple({minus_one}), one, "\x89", kNoHooks})),
+              "shape: must hold whole numbers >= 0");
   const std::string huge("\x8a\x09\0\0\0\0\0\0\0\0\x01", 11);
   EXPECT_SAYS(of(call(v2, {storage("0", 4), zero, tuple({huge}), one, "\x89", kNoHooks})),
               "that fit 64 bits");
