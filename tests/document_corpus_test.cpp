@@ -69,8 +69,9 @@ TEST_F(DocumentCorpora, AFewLongDocumentsAreCutInside) {
 }
 
 TEST_F(DocumentCorpora, ACutMovesToTheEndOfADocumentThatIsNear) {
-  // The test split begins at 95 %: 200 bytes before it, less than a tenth of the split, a document ends.
-  const auto near = write_documents({94'800, 5'200}, "source/a.jsonl");
+  // The test split begins at 95 %: 450 bytes before it, less than a tenth of the split, a document ends. The
+  // piece behind it, of 512 bytes and a word, ends nearer.
+  const auto near = write_documents({94'550, 5'450}, "source/a.jsonl");
   request_.split = {.validation = 0.2, .test = 0.05};
   EXPECT_EQ(text_of_tokens(prepare_documents(request_).test.path), near[1] + "$");
   const auto far = write_documents({93'000, 7'000}, "source/a.jsonl");

@@ -95,6 +95,8 @@ TEST(MaskedBatches, RowsAreTheBlocksOfTheOrder) {
     blocks.copy_from(blocks.order(9).begin(150 + row), expected);
     EXPECT_EQ(original(batch, row), expected);
   }
+  EXPECT_EQ(blocks.order(9).sequence_length(), 32) << "a block's text, which no other block of the epoch has";
+  EXPECT_EQ(blocks.order(9).sequences_per_epoch(), (5000 - 31) / 32);
   // The same block in another epoch: other neighbours, other masks.
   const int64_t per_epoch = blocks.order(9).sequences_per_epoch();
   EXPECT_NE(make_masked_batch(blocks, {}, 9, 0, 1).inputs,
