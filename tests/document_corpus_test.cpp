@@ -15,7 +15,7 @@ TEST_F(DocumentCorpora, StreamIsEveryDocumentWithItsEnd) {
   write_text(folder_ / "source/readme.md", "no document");
   write_text(folder_ / "source/c.txt", "");
   const DocumentCorpus corpus = prepare_documents(request_);
-  EXPECT_EQ(stream_of(corpus), join(documents) + "the last one \xC3\xA9$");
+  EXPECT_TRUE(stream_of(corpus) == join(documents) + "the last one \xC3\xA9$");
   EXPECT_EQ(entries(folder_ / "out"), kPreparedFiles);
   EXPECT_EQ(open_document_corpus(folder_ / "out"), corpus);
   EXPECT_TRUE(is_document_corpus(folder_ / "out"));
@@ -56,7 +56,7 @@ TEST_F(DocumentCorpora, StreamIsEveryDocumentWithItsEnd) {
 TEST_F(DocumentCorpora, AFewLongDocumentsAreCutInside) {
   const auto documents = write_documents({60'000, 50'000}, "source/a.jsonl");
   const DocumentCorpus corpus = prepare_documents(request_);
-  EXPECT_EQ(stream_of(corpus), join(documents));
+  EXPECT_TRUE(stream_of(corpus) == join(documents));
   EXPECT_FALSE(corpus.train.begins_inside_document);
   EXPECT_TRUE(corpus.validation.begins_inside_document);
   EXPECT_TRUE(corpus.test.begins_inside_document);
@@ -78,7 +78,7 @@ TEST_F(DocumentCorpora, ACutMovesToTheEndOfADocumentThatIsNear) {
   const DocumentCorpus corpus = prepare_documents(request_);
   EXPECT_TRUE(corpus.test.begins_inside_document);
   EXPECT_NEAR(static_cast<double>(corpus.test.tokens), 5000, 600);
-  EXPECT_EQ(stream_of(corpus), join(far));
+  EXPECT_TRUE(stream_of(corpus) == join(far));
 }
 
 TEST_F(DocumentCorpora, SplitsCanHaveSourcesOfTheirOwn) {

@@ -20,7 +20,7 @@ TEST_F(DocumentCorpora, ResultDoesNotDependOnThreads) {
   for (const int threads : {2, 5}) {
     request_.threads = threads;
     prepare_documents(request_);
-    EXPECT_EQ(files_of(folder_ / "out"), expected) << threads;
+    EXPECT_TRUE(files_of(folder_ / "out") == expected) << threads;
   }
 }
 
@@ -64,7 +64,7 @@ TEST_F(DocumentCorpora, FinishedPartsAreNotEncodedAgain) {
   write_text(folder_ / "resumed/train.tokens.partial.17.0", "left by a killed process");
   prepare_documents(request_);
   EXPECT_EQ(encoded_bytes, all - before) << "what was finished was encoded again, or not taken from parts";
-  EXPECT_EQ(files_of(folder_ / "resumed"), expected);
+  EXPECT_TRUE(files_of(folder_ / "resumed") == expected);
 
   // A damaged part is made anew.
   copy_parts(folder_ / "damaged");
@@ -74,7 +74,7 @@ TEST_F(DocumentCorpora, FinishedPartsAreNotEncodedAgain) {
   fs::resize_file(folder_ / "damaged/parts/" + parts[1], 200'000);
   prepare_documents(request_);
   EXPECT_EQ(encoded_bytes, all);
-  EXPECT_EQ(files_of(folder_ / "damaged"), expected);
+  EXPECT_TRUE(files_of(folder_ / "damaged") == expected);
 
   // Parts of another tokenizer or of other settings are not taken.
   copy_parts(folder_ / "other");

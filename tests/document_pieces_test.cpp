@@ -44,7 +44,7 @@ TEST(DocumentPieces, PiecesAreTheTextCutBeforeSpaces) {
   const auto parts =
       read_parts({folder / "a.txt", folder / "b.txt"}, {.piece_bytes = 100, .part_bytes = 10'000});
   const Strings pieces = pieces_of(parts);
-  EXPECT_EQ(join(pieces), content + "$" + other + "$");
+  EXPECT_TRUE(join(pieces) == content + "$" + other + "$");
   EXPECT_GT(parts.size(), 100u);
   EXPECT_GT(pieces.size(), 8'000u);
   for (size_t i = 0; i + 1 < pieces.size(); ++i) {
@@ -86,12 +86,12 @@ TEST(DocumentPieces, ParagraphsAreThoseOfAPlainSplit) {
   }
   expected.push_back("$");
   EXPECT_GT(expected.size(), 5'000u);
-  EXPECT_EQ(pieces_of(read_parts({folder / "a.txt"}, rules)), expected);
+  EXPECT_TRUE(pieces_of(read_parts({folder / "a.txt"}, rules)) == expected);
   // Cut ones still join to the paragraphs.
   const Strings cut = pieces_of(
       read_parts({folder / "a.txt"}, {.paragraphs = true, .piece_bytes = 16, .part_bytes = 50'000}));
   EXPECT_GT(cut.size(), 2 * expected.size());
-  EXPECT_EQ(join(cut), join(expected));
+  EXPECT_TRUE(join(cut) == join(expected));
 }
 
 TEST(DocumentPieces, PartsDoNotDependOnHowTheTextArrives) {
@@ -106,8 +106,8 @@ TEST(DocumentPieces, PartsDoNotDependOnHowTheTextArrives) {
     ASSERT_EQ(a.size(), b.size());
     EXPECT_GT(a.size(), 7u);
     for (size_t i = 0; i < a.size(); ++i) {
-      EXPECT_EQ(a[i].text, b[i].text) << i;
-      EXPECT_EQ(a[i].pieces, b[i].pieces) << i;
+      EXPECT_TRUE(a[i].text == b[i].text) << i;
+      EXPECT_TRUE(a[i].pieces == b[i].pieces) << i;
     }
   }
 }
