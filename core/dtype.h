@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/check.h"
+#include "core/host_device.h"
 
 namespace lf {
 
@@ -13,11 +14,11 @@ struct bf16 {
   uint16_t bits = 0;
 
   bf16() = default;
-  explicit bf16(float value) : bits(round(value)) {}
-  explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+  LF_HOST_DEVICE explicit bf16(float value) : bits(round(value)) {}
+  LF_HOST_DEVICE explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
   // Round to nearest even; a NaN stays a (quiet) NaN.
-  static uint16_t round(float value) {
+  LF_HOST_DEVICE static uint16_t round(float value) {
     const uint32_t word = std::bit_cast<uint32_t>(value);
     if ((word & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((word >> 16) | 0x40u);
     return static_cast<uint16_t>((word + 0x7fffu + ((word >> 16) & 1u)) >> 16);

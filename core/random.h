@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "core/host_device.h"
+
 namespace lf {
 
 // Names one stream of random bits: the run's seed, the place in the program that draws, and the step of the
@@ -22,7 +24,7 @@ struct RandomKey {
 inline constexpr uint32_t kInitialUse = 1, kSamplingUse = 2, kMaskingUse = 3, kFirstDropoutUse = 16;
 
 // The four 32-bit words of block `index` of the stream.
-inline std::array<uint32_t, 4> philox(const RandomKey& key, uint64_t index) {
+LF_HOST_DEVICE inline std::array<uint32_t, 4> philox(const RandomKey& key, uint64_t index) {
   std::array<uint32_t, 4> c{static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),
                             static_cast<uint32_t>(key.step),
                             static_cast<uint32_t>(key.step >> 32) ^ (key.use << 8)};
@@ -40,7 +42,7 @@ inline std::array<uint32_t, 4> philox(const RandomKey& key, uint64_t index) {
 }
 
 // Uniform in (0, 1), 23 bits: with 24 the largest would round to 1.
-inline float uniform(const RandomKey& key, uint64_t element) {
+LF_HOST_DEVICE inline float uniform(const RandomKey& key, uint64_t element) {
   return (static_cast<float>(philox(key, element / 4)[element % 4] >> 9) + 0.5f) * 0x1p-23f;
 }
 
@@ -56,7 +58,7 @@ inline double normal(const RandomKey& key, uint64_t element) {
 inline uint32_t dropout_threshold(double probability) {
   return static_cast<uint32_t>(std::lround(probability * 65536.0));
 }
-inline uint32_t dropout_bits(const std::array<uint32_t, 4>& block, uint64_t element) {
+LF_HOST_DEVICE inline uint32_t dropout_bits(const std::array<uint32_t, 4>& block, uint64_t element) {
   return (block[(element % 8) / 2] >> (16 * (element % 2))) & 0xffffu;
 }
 
@@ -65,7 +67,7 @@ struct Dropout {
   double probability = 0.0;
   RandomKey key;
 
-  bool active() const { return probability > 0.0; }
+  LF_HOST_DEVICE bool active() const { return probability > 0.0; }
 };
 
 }  // namespace lf

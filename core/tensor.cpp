@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/cuda/memory.h"
+#include "core/kernels/kernels.h"
 #include "core/parallel.h"
 
 namespace lf {
@@ -51,7 +53,8 @@ Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
 }
 
 Tensor Tensor::full(const Shape& shape, DType dtype, double value, Device device) {
-  Tensor result = empty(shape, dtype, device);
+  if (device != Device::cpu) return full(shape, dtype, value).to(device);
+  Tensor result = empty(shape, dtype);
   visit_float(dtype, [&]<class T>() {
     std::fill_n(result.data<T>(), result.elements(), static_cast<T>(static_cast<Accumulator<T>>(value)));
   });
@@ -94,10 +97,28 @@ Tensor Tensor::clone() const {
 void Tensor::copy_from(const Tensor& other) {
   CHECK(shape_ == other.shape_ && dtype_ == other.dtype_, "cannot copy ", other.shape_, ' ',
         name(other.dtype_), " into ", shape_, ' ', name(dtype_));
+  if constexpr (kHasCuda) {
+    const bool to_device = device() == Device::cuda, from_device = other.device() == Device::cuda;
+    if (to_device && from_device) return cuda::copy_on_device(raw(), other.raw(), bytes());
+    if (to_device) return cuda::copy_to_device(raw(), other.raw(), bytes());
+    if (from_device) return cuda::copy_to_host(raw(), other.raw(), bytes());
+  }
   std::memcpy(raw(), other.raw(), static_cast<size_t>(bytes()));
 }
 
-void Tensor::fill_zero() { std::memset(raw(), 0, static_cast<size_t>(bytes())); }
+Tensor Tensor::to(Device device) const {
+  if (this->device() == device) return *this;
+  Tensor result = empty(shape_, dtype_, device);
+  result.copy_from(*this);
+  return result;
+}
+
+void Tensor::fill_zero() {
+  if constexpr (kHasCuda) {
+    if (device() == Device::cuda) return cuda::fill_bytes(raw(), 0, bytes());
+  }
+  std::memset(raw(), 0, static_cast<size_t>(bytes()));
+}
 
 double Tensor::item() const {
   CHECK(elements_ == 1, "item: ", shape_, " has ", elements_, " elements, needed one");
@@ -118,6 +139,7 @@ void widen(const T* values, std::vector<double>& result) {
 }  // namespace
 
 std::vector<double> Tensor::to_doubles() const {
+  if (device() != Device::cpu) return to(Device::cpu).to_doubles();
   std::vector<double> result(static_cast<size_t>(elements_));
   switch (dtype_) {
     case DType::f32:
@@ -148,17 +170,7 @@ std::vector<double> Tensor::to_doubles() const {
 Tensor cast(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   Tensor y = Tensor::empty(x.shape(), dtype, x.device());
-  visit_float(x.dtype(), [&]<class From>() {
-    visit_float(dtype, [&]<class To>() {
-      // bf16 converts to and from float only; between float and double nothing is lost on the way up.
-      using Via = std::conditional_t<std::is_same_v<From, bf16> || std::is_same_v<To, bf16>, float, double>;
-      const From* from = x.data<From>();
-      To* to = y.data<To>();
-      parallel_for(x.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) to[i] = static_cast<To>(static_cast<Via>(from[i]));
-      });
-    });
-  });
+  kernels::convert(x, y);
   return y;
 }
 

@@ -63,9 +63,12 @@ class Tensor {
   int64_t bytes() const { return elements_ * size_of(dtype_); }
 
   std::byte* raw() const { return storage_->data() + offset_; }
-  // The elements; T must be the tensor's dtype.
+  // The elements, in CPU memory; T must be the tensor's dtype.
   template <class T>
   T* data() const;
+  // The elements, in the device's memory: for CUDA kernels only.
+  template <class T>
+  T* device_data() const;
 
   // The same elements under another shape of as many elements.
   Tensor view(const Shape& shape) const;
@@ -75,7 +78,8 @@ class Tensor {
   Tensor window(int64_t offset, const Shape& shape) const;
 
   Tensor clone() const;
-  void copy_from(const Tensor& other);  // shape and dtype must agree
+  void copy_from(const Tensor& other);  // shape and dtype must agree; devices may differ
+  Tensor to(Device device) const;       // itself when it is there already
   void fill_zero();
 
   // The value of a one-element float tensor.
@@ -95,6 +99,15 @@ Tensor cast(const Tensor& x, DType dtype);
 
 template <class T>
 T* Tensor::data() const {
+  CHECK(device() == Device::cpu, "tensor ", shape_, " is on the device; the CPU needs a copy");
+  CHECK(dtype_ == DTypeOf<T>::value, "tensor ", shape_, " holds ", name(dtype_), ", asked for as ",
+        name(DTypeOf<T>::value));
+  return reinterpret_cast<T*>(raw());
+}
+
+template <class T>
+T* Tensor::device_data() const {
+  CHECK(device() == Device::cuda, "tensor ", shape_, " is in CPU memory; the device needs a copy");
   CHECK(dtype_ == DTypeOf<T>::value, "tensor ", shape_, " holds ", name(dtype_), ", asked for as ",
         name(DTypeOf<T>::value));
   return reinterpret_cast<T*>(raw());

@@ -1,4 +1,4 @@
-// add, accumulate, scale: bound by memory, so plain loops do.
+// add, accumulate, scale, convert: bound by memory, so plain loops do.
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
 
@@ -32,6 +32,20 @@ void scale(const Tensor& x, double factor, Tensor& y) {
   });
 }
 
+void convert(const Tensor& x, Tensor& y) {
+  visit_float(x.dtype(), [&]<class From>() {
+    visit_float(y.dtype(), [&]<class To>() {
+      // bf16 converts to and from float only; between float and double nothing is lost on the way up.
+      using Via = std::conditional_t<std::is_same_v<From, bf16> || std::is_same_v<To, bf16>, float, double>;
+      const From* from = x.data<From>();
+      To* to = y.data<To>();
+      parallel_for(x.elements(), 1 << 15, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) to[i] = static_cast<To>(static_cast<Via>(from[i]));
+      });
+    });
+  });
+}
+
 }  // namespace cpu
 
 void add(const Tensor& a, const Tensor& b, Tensor& y) {
@@ -43,5 +57,7 @@ void add(const Tensor& a, const Tensor& b, Tensor& y) {
 void accumulate(const Tensor& x, Tensor& sum) { add(x, sum, sum); }
 
 void scale(const Tensor& x, double factor, Tensor& y) { LF_DISPATCH(y.device(), scale, x, factor, y); }
+
+void convert(const Tensor& x, Tensor& y) { LF_DISPATCH(y.device(), convert, x, y); }
 
 }  // namespace lf::kernels

@@ -1,0 +1,28 @@
+// Device memory, in words that host code can include without CUDA's headers. Everything runs in order on one
+// stream, so a block that was released may be handed out again at once. Errors name the remedy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lf::cuda {
+
+// A block of device memory; null where there is too little.
+void* allocate(int64_t bytes);
+void release(void* block);
+
+// Bytes of the device that are free and that it has.
+struct DeviceMemory {
+  int64_t free = 0, total = 0;
+};
+DeviceMemory device_memory();
+
+void copy_to_device(void* to, const void* from, int64_t bytes);    // returns once `from` may change
+void copy_to_host(void* to, const void* from, int64_t bytes);      // waits for all work before it
+void copy_on_device(void* to, const void* from, int64_t bytes);
+void fill_bytes(void* to, int byte, int64_t bytes);
+
+// Waits for all work; an error of an earlier kernel is thrown here.
+void synchronize();
+
+}  // namespace lf::cuda

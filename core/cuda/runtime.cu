@@ -1,0 +1,112 @@
+#include "core/cuda/runtime.h"
+
+#include "core/cuda/memory.h"
+
+namespace lf::cuda {
+namespace {
+
+// The oldest device whose code a build contains (see CMAKE_CUDA_ARCHITECTURES in CMakeLists.txt).
+constexpr int kOldestMajor = 8;
+
+const char* remedy(cudaError_t status) {
+  switch (status) {
+    case cudaErrorNoDevice:
+      return "; nvidia-smi must list a device, and CUDA_VISIBLE_DEVICES must not hide it";
+    case cudaErrorInsufficientDriver:
+      return "; install a driver at least as new as the CUDA toolkit of this build (see longform env)";
+    case cudaErrorNoKernelImageForDevice:
+      return "; rebuild with CMAKE_CUDA_ARCHITECTURES set to the device's compute capability";
+    case cudaErrorMemoryAllocation:
+      return "; a smaller micro_batch or recompute: true needs less";
+    case cudaErrorDevicesUnavailable:
+      return "; another process holds the device exclusively";
+    default:
+      return "";
+  }
+}
+
+DeviceProperties choose_device() {
+  int count = 0;
+  check(cudaGetDeviceCount(&count), "looking for a device");
+  CHECK(count > 0, "device cuda: none found", remedy(cudaErrorNoDevice));
+  check(cudaSetDevice(0), "opening the device");
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, 0), "reading the device's properties");
+  DeviceProperties result{properties.name, properties.major, properties.minor, properties.multiProcessorCount,
+                          static_cast<int64_t>(properties.sharedMemPerBlockOptin)};
+  CHECK(result.major >= kOldestMajor, "device cuda: ", result.name, " has compute capability ", result.major,
+        '.', result.minor, "; needed ", kOldestMajor, ".0 or newer (Ampere, Ada, Hopper)");
+  return result;
+}
+
+}  // namespace
+
+void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  throw Error(text("device cuda: ", what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ')',
+                   remedy(status)));
+}
+
+const DeviceProperties& device() {
+  static const DeviceProperties properties = choose_device();
+  return properties;
+}
+
+cudaStream_t stream() {
+  static cudaStream_t the_stream = [] {
+    device();
+    cudaStream_t created = nullptr;
+    check(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "making a stream");
+    return created;
+  }();
+  return the_stream;
+}
+
+void* allocate(int64_t bytes) {
+  device();
+  void* block = nullptr;
+  const cudaError_t status = cudaMalloc(&block, static_cast<size_t>(bytes));
+  if (status == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());  // or the next kernel launch would report it
+    return nullptr;
+  }
+  check(status, "allocating memory");
+  return block;
+}
+
+void release(void* block) { check(cudaFree(block), "releasing memory"); }
+
+DeviceMemory device_memory() {
+  device();
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "asking for free memory");
+  return {static_cast<int64_t>(free), static_cast<int64_t>(total)};
+}
+
+void copy_to_device(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
+  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream()),
+        "copying to the device");
+}
+
+void copy_to_host(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
+  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream()),
+        "copying from the device");
+  synchronize();
+}
+
+void copy_on_device(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
+  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, stream()),
+        "copying on the device");
+}
+
+void fill_bytes(void* to, int byte, int64_t bytes) {
+  if (bytes == 0) return;
+  check(cudaMemsetAsync(to, byte, static_cast<size_t>(bytes), stream()), "filling memory");
+}
+
+void synchronize() { check(cudaStreamSynchronize(stream()), "waiting for the device"); }
+
+}  // namespace lf::cuda

@@ -1,0 +1,27 @@
+// The CUDA runtime as the kernels see it: one device, one stream, checked calls. For .cu files.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <string>
+
+#include "core/check.h"
+
+namespace lf::cuda {
+
+// Throws an Error that says what failed, in the runtime's words, and the remedy where one is known.
+void check(cudaError_t status, const char* what);
+
+// The device of this process. The first call chooses it and throws an Error where there is none, where the
+// driver is too old, or where the device cannot run this build's code.
+struct DeviceProperties {
+  std::string name;
+  int major = 0, minor = 0, multiprocessors = 0;
+  int64_t shared_bytes_per_block = 0;  // the most that a kernel may ask for
+};
+const DeviceProperties& device();
+
+// The stream on which everything runs.
+cudaStream_t stream();
+
+}  // namespace lf::cuda

@@ -1,0 +1,22 @@
+// The stand-in's device memory: one range of addresses that only kernels and the runtime's copies may touch.
+// Host code that follows a device pointer dies, as it would beside a real device.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lf::simt {
+
+// Opens device memory to the processor for as long as it lives.
+class DeviceAccess {
+ public:
+  DeviceAccess();
+  ~DeviceAccess();
+  DeviceAccess(const DeviceAccess&) = delete;
+  DeviceAccess& operator=(const DeviceAccess&) = delete;
+};
+
+// Makes the device's memory this small (for tests of its exhaustion); 0: 1 GiB again.
+void limit_device_memory(int64_t bytes);
+
+}  // namespace lf::simt

@@ -1,0 +1,191 @@
+// The stand-in's runtime calls; see include/cuda_runtime.h.
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include "core/cuda/device_code.h"
+#include "tests/simt/device_memory.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)0)
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)0)
+#endif
+
+namespace lf::simt {
+namespace {
+
+constexpr size_t kDefaultBytes = size_t{1} << 30;
+constexpr size_t kAlignment = 256;
+
+// A range of addresses cut into blocks, each with a gap behind it that AddressSanitizer watches.
+class Arena {
+ public:
+  Arena() {
+    void* memory = ::mmap(nullptr, kReserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) std::abort();
+    base_ = static_cast<std::byte*>(memory);
+  }
+
+  void* allocate(size_t bytes) {
+    const size_t size = (bytes + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
+    if (used_ + bytes > limit_) return nullptr;
+    size_t at = 0;  // first fit
+    for (const auto& [begin, block] : blocks_) {
+      if (begin - at >= size) break;
+      at = begin + block.size;
+    }
+    if (at + size > kReserved) return nullptr;
+    blocks_[at] = {size, bytes};
+    used_ += bytes;
+    ASAN_UNPOISON_MEMORY_REGION(base_ + at, bytes);
+    ASAN_POISON_MEMORY_REGION(base_ + at + bytes, size - bytes);
+    return base_ + at;
+  }
+
+  bool release(void* data) {
+    const auto found = blocks_.find(static_cast<size_t>(static_cast<std::byte*>(data) - base_));
+    if (found == blocks_.end()) return false;
+    ASAN_POISON_MEMORY_REGION(data, found->second.bytes);
+    used_ -= found->second.bytes;
+    blocks_.erase(found);
+    return true;
+  }
+
+  void open() {
+    if (open_++ == 0) ::mprotect(base_, kReserved, PROT_READ | PROT_WRITE);
+  }
+  void close() {
+    if (--open_ == 0) ::mprotect(base_, kReserved, PROT_NONE);
+  }
+
+  // Whether all the bytes lie in one block.
+  bool holds(const void* data, size_t bytes) const {
+    const auto* at = static_cast<const std::byte*>(data);
+    if (at < base_ || at >= base_ + kReserved) return false;
+    const auto offset = static_cast<size_t>(at - base_);
+    auto block = blocks_.upper_bound(offset);
+    if (block == blocks_.begin()) return false;
+    --block;
+    return offset + bytes <= block->first + block->second.bytes;
+  }
+
+  size_t used() const { return used_; }
+  size_t limit() const { return limit_; }
+  void set_limit(size_t bytes) { limit_ = bytes; }
+
+ private:
+  static constexpr size_t kReserved = size_t{1} << 34;
+  struct Block {
+    size_t size, bytes;
+  };
+  std::byte* base_ = nullptr;
+  std::map<size_t, Block> blocks_;
+  size_t used_ = 0, limit_ = kDefaultBytes;
+  int open_ = 0;
+};
+
+Arena& arena() {
+  static auto* the_arena = new Arena;
+  return *the_arena;
+}
+
+}  // namespace
+
+DeviceAccess::DeviceAccess() { arena().open(); }
+DeviceAccess::~DeviceAccess() { arena().close(); }
+
+void limit_device_memory(int64_t bytes) {
+  arena().set_limit(bytes > 0 ? static_cast<size_t>(bytes) : kDefaultBytes);
+}
+
+}  // namespace lf::simt
+
+using lf::simt::arena;
+using lf::simt::DeviceAccess;
+
+struct SimulatedStream {};
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = std::getenv("LF_SIMT_NO_DEVICE") ? 0 : 1;
+  return *count ? cudaSuccess : cudaErrorNoDevice;
+}
+cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidValue; }
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {"host executor", 8, 0, 2, 163 * 1024};
+  return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  static SimulatedStream the_stream;
+  *stream = &the_stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+
+cudaError_t cudaMalloc(void** block, size_t bytes) {
+  *block = arena().allocate(bytes);
+  return *block ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFree(void* block) {
+  return !block || arena().release(block) ? cudaSuccess : cudaErrorInvalidValue;
+}
+cudaError_t cudaMallocHost(void** block, size_t bytes) {
+  *block = std::malloc(bytes);
+  return *block ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFreeHost(void* block) {
+  std::free(block);
+  return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *total = arena().limit();
+  *free = arena().limit() - std::min(arena().limit(), arena().used());
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
+  const bool to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
+  if (arena().holds(to, bytes) != to_device || arena().holds(from, bytes) != from_device)
+    return cudaErrorInvalidValue;
+  const DeviceAccess access;
+  std::memmove(to, from, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t) {
+  if (!arena().holds(to, bytes)) return cudaErrorInvalidValue;
+  const DeviceAccess access;
+  std::memset(to, byte, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+const char* cudaGetErrorName(cudaError_t status) {
+  switch (status) {
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorNoDevice:
+      return "cudaErrorNoDevice";
+    default:
+      return "cudaErrorInvalidValue";
+  }
+}
+const char* cudaGetErrorString(cudaError_t status) {
+  switch (status) {
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    default:
+      return "invalid argument";
+  }
+}
