@@ -129,7 +129,8 @@ void add_generate(CLI::App& app, Outcome&) {
   verb->add_option("--top-k", options->top_k, "Only the k most likely tokens; 0: all (0)");
   verb->add_option("--top-p", options->top_p, "Only the most likely tokens that sum up to p (1)");
   verb->add_flag("--greedy", options->greedy, "Always the most likely token");
-  verb->add_option("--seed", options->seed, "The same seed writes the same text (1)");
+  verb->add_option("--seed", options->seed, "The same seed writes the same text (1)")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--generation", options->settings_file,
                    "JSON of generation settings, named as in Hugging Face's; flags win over it");
   verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");

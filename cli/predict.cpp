@@ -32,15 +32,19 @@ void tokenize(std::vector<Record>& records, const ByteLevelTokenizer& tokenizer)
 void write_tensors(const Options& options, const MaskedLM& model, const std::vector<Record>& records) {
   if (options.out.empty())
     throw UsageError("--what " + options.what + " writes safetensors: name the file with --out");
-  std::vector<NamedTensor> tensors;
-  for (const Record& record : records) {
-    tensors.push_back(options.what == "hidden"   ? predict_hidden(model, record)
-                      : options.what == "logits" ? predict_logits(model, record)
-                                                 : predict_loss(model, record));
-    std::fprintf(stderr, "%s: %s%s\n", record.where.c_str(), tensors.back().name.c_str(),
-                 options.what == "loss" ? text(" = ", tensors.back().tensor.item(), " nats").c_str() : "");
+  const Prediction what = options.what == "hidden"   ? Prediction::hidden
+                          : options.what == "logits" ? Prediction::logits
+                                                     : Prediction::loss;
+  std::vector<TensorSpec> specs;
+  for (const Record& record : records) specs.push_back(prediction_spec(model, record, what));
+  SafetensorsWriter writer(options.out, specs, {{"format", "pt"}});
+  for (size_t i = 0; i < records.size(); ++i) {
+    const Tensor values = lf::predict(model, records[i], what);
+    writer.write(values);
+    std::fprintf(stderr, "%s: %s%s\n", records[i].where.c_str(), specs[i].name.c_str(),
+                 what == Prediction::loss ? text(" = ", values.item(), " nats").c_str() : "");
   }
-  write_safetensors(options.out, tensors, {{"format", "pt"}});
+  writer.commit();
 }
 
 void fill_masks(const Options& options, const MaskedLM& model, const std::vector<Record>& records,

@@ -2,6 +2,7 @@
 #include <csignal>
 
 #include "cli/verbs.h"
+#include "core/check.h"
 #include "trainers/trainer.h"
 
 namespace lf::cli {
@@ -14,6 +15,7 @@ struct Options {
 };
 
 void train(const Options& options, Outcome& outcome) {
+  if (options.out.empty()) throw UsageError("--out is empty; name the run's folder");
   Trainer trainer(load_run_config(options.config, options.overrides), options.out, options.resume);
   if (trainer.run() == RunEnd::stopped) outcome.exit_code = 128 + trainer.stop_signal();
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/failpoint.h"
 #include "core/hash.h"
 #include "core/safetensors_header.h"
@@ -35,6 +36,15 @@ std::string write_hashed(std::span<const uint8_t> bytes, AtomicFile& file, Conte
     bytes = bytes.subspan(piece.size());
   }
   return hash.hex();
+}
+
+std::vector<TensorSpec> specs_of(const std::vector<NamedTensor>& tensors) {
+  std::vector<TensorSpec> specs;
+  for (const auto& [name, tensor] : tensors) {
+    CHECK(tensor.defined(), "safetensors: tensor ", escaped(name), " holds nothing");
+    specs.push_back({name, tensor.dtype(), tensor.shape()});
+  }
+  return specs;
 }
 
 }  // namespace
@@ -82,27 +92,46 @@ void SafetensorsFile::read_into(const std::string& name, const Tensor& destinati
   if (!source.empty()) std::memcpy(destination.raw(), source.data(), source.size());
 }
 
+SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<TensorSpec> tensors,
+                                     const SafetensorsMetadata& metadata)
+    : path_(path), tensors_(std::move(tensors)), file_(path) {
+  const std::string header = safetensors_header(tensors_, metadata);
+  write_hashed({reinterpret_cast<const uint8_t*>(header.data()), header.size()}, file_, hash_);
+}
+
+void SafetensorsWriter::write(const Tensor& tensor) {
+  const size_t next = written_.tensor_hashes.size();
+  CHECK(next < tensors_.size(), path_, ": all of its ", tensors_.size(), " tensors are written already");
+  const TensorSpec& spec = tensors_[next];
+  CHECK(tensor.shape() == spec.shape && tensor.dtype() == spec.dtype, path_, ": tensor ", escaped(spec.name),
+        " is ", tensor.shape(), ' ', name(tensor.dtype()), ", announced was ", spec.shape, ' ',
+        name(spec.dtype));
+  CHECK(tensor.device() == Device::cpu, "safetensors: tensor ", escaped(spec.name), " is not in CPU memory");
+  reach("safetensors.before_tensor", path_);
+  written_.tensor_hashes.push_back(write_hashed(bytes_of(tensor), file_, hash_));
+}
+
+WrittenSafetensors SafetensorsWriter::commit() {
+  const size_t done = written_.tensor_hashes.size();
+  CHECK(done == tensors_.size(), path_, ": ", done, " of its ", tensors_.size(), " tensors are written");
+  reach("safetensors.before_commit", path_);
+  file_.commit();
+  written_.bytes = file_.size();
+  written_.hash = hash_.hex();
+  return written_;
+}
+
 WrittenSafetensors write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                                      const SafetensorsMetadata& metadata) {
-  const std::string header = safetensors_header(tensors, metadata);
-  AtomicFile file(path);
-  ContentHash hash;
-  WrittenSafetensors written;
-  write_hashed({reinterpret_cast<const uint8_t*>(header.data()), header.size()}, file, hash);
-  for (const NamedTensor& entry : tensors) {
-    reach("safetensors.before_tensor", path);
-    written.tensor_hashes.push_back(write_hashed(bytes_of(entry.tensor), file, hash));
-  }
-  reach("safetensors.before_commit", path);
-  file.commit();
-  written.bytes = file.size();
-  written.hash = hash.hex();
-  return written;
+  SafetensorsWriter writer(path, specs_of(tensors), metadata);
+  for (const NamedTensor& entry : tensors) writer.write(entry.tensor);
+  return writer.commit();
 }
 
 int64_t safetensors_bytes(const std::vector<NamedTensor>& tensors, const SafetensorsMetadata& metadata) {
-  auto bytes = static_cast<int64_t>(safetensors_header(tensors, metadata).size());
-  for (const NamedTensor& entry : tensors) bytes += entry.tensor.bytes();
+  const std::vector<TensorSpec> specs = specs_of(tensors);
+  auto bytes = static_cast<int64_t>(safetensors_header(specs, metadata).size());
+  for (const TensorSpec& spec : specs) bytes += spec.bytes();
   return bytes;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/files.h"
+#include "core/hash.h"
 #include "core/tensor.h"
 
 namespace lf {
@@ -65,6 +66,35 @@ struct WrittenSafetensors {
   int64_t bytes = 0;
   std::string hash;
   std::vector<std::string> tensor_hashes;
+};
+
+// What a tensor of a file will be, before its values are known.
+struct TensorSpec {
+  std::string name;
+  DType dtype = DType::f32;
+  Shape shape;
+
+  int64_t bytes() const { return shape.elements() * size_of(dtype); }
+};
+
+// Writes a file whose tensors come one after the other, so that only one of them need be in memory. Until
+// commit() returns, and for good if it is never called, whatever was at `path` before is still there.
+class SafetensorsWriter {
+ public:
+  SafetensorsWriter(const std::string& path, std::vector<TensorSpec> tensors,
+                    const SafetensorsMetadata& metadata = {});
+
+  // The next tensor's values, in CPU memory; an Error if its shape or dtype is not the one announced.
+  void write(const Tensor& tensor);
+  // Returns when the whole file is on the disk; an Error if tensors are missing.
+  WrittenSafetensors commit();
+
+ private:
+  std::string path_;
+  std::vector<TensorSpec> tensors_;
+  AtomicFile file_;
+  ContentHash hash_;
+  WrittenSafetensors written_;
 };
 
 // Writes the tensors (in CPU memory) in the order given. The file is on the disk when this returns; on an

@@ -210,20 +210,19 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> file, const 
   return result;
 }
 
-std::string safetensors_header(const std::vector<NamedTensor>& tensors, const SafetensorsMetadata& metadata) {
+std::string safetensors_header(const std::vector<TensorSpec>& tensors, const SafetensorsMetadata& metadata) {
   std::string header(kLengthBytes, '\0');
   header += '{';
   if (!metadata.empty()) header += text('"', kMetadataKey, "\":", to_json(metadata));
   std::set<std::string> names;
   int64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
+  for (const TensorSpec& tensor : tensors) {
+    const std::string& name = tensor.name;
     CHECK(name != kMetadataKey, "safetensors: a tensor cannot be called ", kMetadataKey);
     CHECK(names.insert(name).second, "safetensors: two tensors are called ", escaped(name));
-    CHECK(tensor.defined(), "safetensors: tensor ", escaped(name), " holds nothing");
-    CHECK(tensor.device() == Device::cpu, "safetensors: tensor ", escaped(name), " is not in CPU memory");
     if (header.back() != '{') header += ',';
     header += text(to_json(name, "safetensors: the name of a tensor"), ":{\"dtype\":\"",
-                   stored_name(tensor.dtype()), "\",\"shape\":", json(tensor.shape().dims()).dump(),
+                   stored_name(tensor.dtype), "\",\"shape\":", json(tensor.shape.dims()).dump(),
                    ",\"data_offsets\":[", offset, ',', offset + tensor.bytes(), "]}");
     offset += tensor.bytes();
   }

@@ -19,6 +19,6 @@ struct SafetensorsHeader {
 SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> file, const std::string& path);
 
 // Length and JSON, padded with spaces so that the data begin at a multiple of eight bytes.
-std::string safetensors_header(const std::vector<NamedTensor>& tensors, const SafetensorsMetadata& metadata);
+std::string safetensors_header(const std::vector<TensorSpec>& tensors, const SafetensorsMetadata& metadata);
 
 }  // namespace lf

@@ -42,6 +42,19 @@ MaskPrediction best_tokens(const float* logits, int64_t vocabulary, int64_t coun
   return result;
 }
 
+Tensor mean_loss(const MaskedLM& model, const Record& record) {
+  const bool any = std::any_of(record.labels.begin(), record.labels.end(), [](int32_t l) { return l >= 0; });
+  CHECK(any, record.where, ": a loss needs labels, at least one that is not -100");
+  return at_record(record, [&] {
+    const std::vector<double> losses =
+        model.losses(encoder_input(record), target_tensor(record), {}).value().to_doubles();
+    const double mean =
+        std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+    CHECK(std::isfinite(mean), "the loss is ", mean, ": the model's weights are of no use");
+    return Tensor::full({1}, DType::f32, mean);
+  });
+}
+
 }  // namespace
 
 OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint) {
@@ -86,28 +99,24 @@ Tensor target_tensor(const Record& record) {
   return Tensor::from({record.rows, record.length}, record.labels);
 }
 
-NamedTensor predict_hidden(const MaskedLM& model, const Record& record) {
-  return at_record(record, [&] {
-    return NamedTensor{record.id + ".last_hidden_state", model.encoder(encoder_input(record), {}).value()};
-  });
+TensorSpec prediction_spec(const MaskedLM& model, const Record& record, Prediction what) {
+  const EncoderShape& shape = model.encoder.shape;
+  switch (what) {
+    case Prediction::hidden:
+      return {record.id + ".last_hidden_state", DType::f32, {record.rows, record.length, shape.width}};
+    case Prediction::logits:
+      return {record.id + ".logits", DType::f32, {record.rows, record.length, shape.vocabulary}};
+    case Prediction::loss:
+      break;
+  }
+  return {record.id + ".loss", DType::f32, {1}};
 }
 
-NamedTensor predict_logits(const MaskedLM& model, const Record& record) {
+Tensor predict(const MaskedLM& model, const Record& record, Prediction what) {
+  if (what == Prediction::loss) return mean_loss(model, record);
   return at_record(record, [&] {
-    return NamedTensor{record.id + ".logits", model.logits(model.encoder(encoder_input(record), {})).value()};
-  });
-}
-
-NamedTensor predict_loss(const MaskedLM& model, const Record& record) {
-  const bool any = std::any_of(record.labels.begin(), record.labels.end(), [](int32_t l) { return l >= 0; });
-  CHECK(any, record.where, ": a loss needs labels, at least one that is not -100");
-  return at_record(record, [&] {
-    const std::vector<double> losses =
-        model.losses(encoder_input(record), target_tensor(record), {}).value().to_doubles();
-    const double mean =
-        std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
-    CHECK(std::isfinite(mean), "the loss is ", mean, ": the model's weights are of no use");
-    return NamedTensor{record.id + ".loss", Tensor::full({1}, DType::f32, mean)};
+    const Var hidden = model.encoder(encoder_input(record), {});
+    return (what == Prediction::hidden ? hidden : model.logits(hidden)).value();
   });
 }
 
@@ -116,6 +125,9 @@ std::vector<MaskPrediction> fill_masks(const MaskedLM& model, const Record& reco
   return at_record(record, [&] {
     std::vector<int32_t> places;
     for (size_t i = 0; i < record.ids.size(); ++i) {
+      // A record without masks never reaches the model, which would have said so.
+      CHECK(record.ids[i] >= 0 && record.ids[i] < model.encoder.shape.vocabulary, "id ", record.ids[i],
+            " at place ", i, "; the model knows 0 to ", model.encoder.shape.vocabulary - 1);
       if (record.ids[i] == mask_id) places.push_back(static_cast<int32_t>(i));
     }
     std::vector<MaskPrediction> result;

@@ -25,12 +25,13 @@ EncoderInput encoder_input(const Record& record);
 // The record's labels (rows, length), -1 where nothing counts.
 Tensor target_tensor(const Record& record);
 
-// ID.last_hidden_state (rows, length, D), f32.
-NamedTensor predict_hidden(const MaskedLM& model, const Record& record);
-// ID.logits (rows, length, V), f32.
-NamedTensor predict_logits(const MaskedLM& model, const Record& record);
-// ID.loss (1), f32: the mean over the record's labels in nats; an Error if it has none.
-NamedTensor predict_loss(const MaskedLM& model, const Record& record);
+// What is written of a record: ID.last_hidden_state (rows, length, D), ID.logits (rows, length, V), or
+// ID.loss (1), the mean over the record's labels in nats; all f32.
+enum class Prediction { hidden, logits, loss };
+// Its name and shape, known before the model runs.
+TensorSpec prediction_spec(const MaskedLM& model, const Record& record, Prediction what);
+// Its values. An Error for a loss without labels.
+Tensor predict(const MaskedLM& model, const Record& record, Prediction what);
 
 // The likeliest tokens for one masked place, best first.
 struct MaskPrediction {

@@ -53,7 +53,11 @@ void RunReport::store_lengths(RunState& state) {
 
 void RunReport::cut_to(const RunState& state) {
   log_.truncate_to(state.log_bytes);
-  timing_.truncate_to(state.timing_bytes);
+  try {
+    timing_.truncate_to(state.timing_bytes);
+  } catch (const Error& error) {  // nothing is computed from it, so it cannot stop a run
+    message(text("warning: ", error.what(), "; timings of the steps until now may be missing or doubled"));
+  }
 }
 
 void RunReport::flush_events() {

@@ -19,6 +19,7 @@ namespace lf {
 struct StepResult {
   double nats = 0, norm = 0, learning_rate = 0;
   int64_t targets = 0, tokens = 0;
+  std::vector<int64_t> bad_micro_batches;  // this rank's, whose loss is not finite
   bool applied = true;
 };
 

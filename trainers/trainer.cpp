@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "core/failpoint.h"
 #include "trainers/checkpoint_folders.h"
@@ -124,7 +125,9 @@ StepResult Trainer::train_step() {
   std::vector<double> nats{0.0};
   for (int64_t i = 0; i < task_->micro_batches(); ++i) {
     const auto step = static_cast<uint64_t>(state_.micro_step + i * ranks + communicator_->rank());
-    nats[0] += task_->forward_backward(i, 1.0 / static_cast<double>(result.targets), step);
+    const double loss = task_->forward_backward(i, 1.0 / static_cast<double>(result.targets), step);
+    if (!std::isfinite(loss)) result.bad_micro_batches.push_back(i);
+    nats[0] += loss;
   }
   communicator_->sum(task_->parameters().gradients);
   communicator_->sum(nats);
@@ -145,7 +148,7 @@ bool Trainer::accept(StepResult& result) {
     optimizer_.step(result.learning_rate, result.norm);
     return true;
   }
-  const std::string where = text("step ", state_.step + 1, " (", stage_name(), "), ", task_->describe(0),
+  const std::string where = text("step ", state_.step + 1, " (", stage_name(), "), ", suspects(result),
                                  ": loss ", result.nats / static_cast<double>(result.targets),
                                  ", gradient norm ", result.norm, first_bad_gradient());
   optimizer_.zero_gradients();
@@ -166,6 +169,18 @@ bool Trainer::accept(StepResult& result) {
   state_.skipped = skipped;
   report_.not_finite(skipped.back() + 1, choice_name(policy.policy));
   return !rolls_back;
+}
+
+// The examples of the micro-batches whose loss is not finite, or of all where only gradients are not.
+std::string Trainer::suspects(const StepResult& result) const {
+  std::vector<int64_t> micro_batches = result.bad_micro_batches;
+  if (micro_batches.empty()) {
+    micro_batches.resize(static_cast<size_t>(task_->micro_batches()));
+    std::iota(micro_batches.begin(), micro_batches.end(), 0);
+  }
+  std::string list;
+  for (const int64_t i : micro_batches) list += text(list.empty() ? "" : "; ", task_->describe(i));
+  return list;
 }
 
 // ", first in layers.3.attention.qkv.weight": the first parameter whose gradient is not finite.

@@ -36,6 +36,7 @@ class Trainer {
   StepResult train_step();
   bool accept(StepResult& result);
   void roll_back();
+  std::string suspects(const StepResult& result) const;
   std::string first_bad_gradient() const;
 
   void after_step(const StepResult& result);

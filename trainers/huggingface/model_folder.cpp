@@ -81,6 +81,31 @@ bool is_floating(const std::optional<DType>& dtype) {
   return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f64;
 }
 
+// Tells transformers the longest text that the model takes and, where nothing else does, what kind of
+// tokenizer this is and that <mask> takes the white space before it along, as our own reading has it.
+void write_tokenizer_config(const std::string& folder, const nlohmann::json& model) {
+  const std::string path = folder + "/tokenizer_config.json";
+  const bool has_vocabulary = fs::exists(folder + "/vocab.json");
+  const bool has_whole = fs::exists(folder + "/tokenizer.json");
+  if (!has_vocabulary && !has_whole) return;
+  nlohmann::ordered_json config = nlohmann::ordered_json::object();
+  if (fs::exists(path)) {
+    config = nlohmann::ordered_json::parse(read_file(path), nullptr, false);
+    CHECK(config.is_object(), path, " is not a JSON object");
+  } else {
+    config["tokenizer_class"] = "RobertaTokenizer";
+    if (!has_whole) {
+      config["mask_token"] = {{"__type", "AddedToken"}, {"content", "<mask>"}, {"lstrip", true},
+                              {"normalized", false},    {"rstrip", false},     {"single_word", false}};
+    }
+  }
+  const int64_t longest =
+      model.at("max_position_embeddings").get<int64_t>() - model.value("pad_token_id", int64_t{1}) - 1;
+  if (config.value("model_max_length", nlohmann::ordered_json()) == longest) return;
+  config["model_max_length"] = longest;
+  write_file_atomically(path, config.dump(2) + "\n");
+}
+
 int64_t element_bytes(const NamedTensor& t) { return size_of(t.tensor.dtype()); }
 
 // A line about a parameter that the file lacks or has otherwise; empty when it fits.
@@ -190,6 +215,7 @@ void write_model_folder(const std::string& destination, const nlohmann::json& co
     write_file_atomically(aside + "/config.json", config.dump(2) + "\n");
     write_safetensors(aside + "/model.safetensors", tensors, {{"format", "pt"}});
     copy_tokenizer_files(tokenizer_folder, aside);
+    write_tokenizer_config(aside, config);
     fs::rename(aside, folder);
   } catch (...) {
     std::error_code ignored;

@@ -31,8 +31,8 @@ std::string pretrained_hash(const std::string& folder);
 std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights);
 
 // Writes a model folder: config.json, model.safetensors (in the order in which safetensors' own writer puts
-// it) and the tokenizer's files copied from `tokenizer_folder`. The folder appears whole or not at all; an
-// Error if it exists.
+// it) and the tokenizer's files copied from `tokenizer_folder`, with a tokenizer_config.json whose
+// model_max_length is what config.json allows. The folder appears whole or not at all; an Error if it exists.
 void write_model_folder(const std::string& destination, const nlohmann::json& config,
                         std::vector<NamedTensor> tensors, const std::string& tokenizer_folder);
 
