@@ -44,7 +44,7 @@ ordered_json check_masked_lm(const RunConfig& config) {
   MaskedLMTask task(config, *communicator);
   const DocumentCorpus& corpus = task.corpus();
   const EncoderShape& shape = task.model().encoder.shape;
-  const MachineRates rates = measure_rates(compute_dtype(config));
+  const MachineRates rates = measure_rates(compute_dtype(config), device_of(config));
   int64_t parameters = 0;
   for (const PackedParameter& p : task.parameters().parameters) parameters += p.shape.elements();
   ordered_json result = {{"parameters", parameters},
@@ -69,7 +69,7 @@ ordered_json check_char_lm(const RunConfig& config) {
   const CorpusFiles corpus = open_corpus_files(config.data);
   const CharLMShape shape = char_lm_shape(config, corpus.train->vocabulary_size());
   CharLM model(shape);
-  const MachineRates rates = measure_rates(compute_dtype(config));
+  const MachineRates rates = measure_rates(compute_dtype(config), device_of(config));
   const CorpusCounts counts{corpus.validation->count(), corpus.test->count()};
   ordered_json result = {
       {"parameters", count_parameters(model)},

@@ -15,7 +15,9 @@ struct bf16 {
 
   bf16() = default;
   LF_HOST_DEVICE explicit bf16(float value) : bits(round(value)) {}
-  LF_HOST_DEVICE explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+  LF_HOST_DEVICE explicit operator float() const {
+    return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  }
 
   // Round to nearest even; a NaN stays a (quiet) NaN.
   LF_HOST_DEVICE static uint16_t round(float value) {

@@ -25,7 +25,7 @@ struct EncoderShape {
   int64_t longest() const { return positions - padding_id - 1; }
 };
 
-// A batch of token sequences.
+// A batch of token sequences, in CPU memory whatever the model's device.
 struct EncoderInput {
   Tensor ids;                                         // (B, T) i32
   Tensor mask;                                        // (B, T) u8, 1 = a real token; undefined: all are

@@ -31,9 +31,10 @@ void train_only(ParameterBlock& block, const std::function<bool(const std::strin
 void initialise(const ParameterBlock& block, const std::vector<Initial>& kinds, double range, uint64_t seed) {
   for (size_t i = 0; i < kinds.size(); ++i) {
     const PackedParameter& p = block.parameters[i];
-    Tensor value = block.value(p);
+    Tensor value = Tensor::empty(p.shape, block.values.dtype());
     if (kinds[i] == Initial::zero || kinds[i] == Initial::one) {
-      value.copy_from(Tensor::full(value.shape(), value.dtype(), kinds[i] == Initial::one ? 1.0 : 0.0));
+      block.value(p).copy_from(
+          Tensor::full(value.shape(), value.dtype(), kinds[i] == Initial::one ? 1.0 : 0.0));
       continue;
     }
     const double mean = kinds[i] == Initial::normal_around_one ? 1.0 : 0.0;
@@ -47,6 +48,7 @@ void initialise(const ParameterBlock& block, const std::vector<Initial>& kinds, 
         }
       });
     });
+    block.value(p).copy_from(value);
   }
 }
 

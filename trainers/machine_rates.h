@@ -12,7 +12,7 @@ struct MachineRates {
   double product_flops = 0;    // per second, in matrix products
   double attention_flops = 0;  // per second, in window attention, forward and backward together
 };
-MachineRates measure_rates(DType compute);
+MachineRates measure_rates(DType compute, Device device = Device::cpu);
 
 // Operations of forward passes; multiply-adds count two.
 struct Work {

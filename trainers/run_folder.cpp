@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
 
-// The block's parameters as named tensors that share the memory of `flat` (values, or a moment of them).
+// The block's parameters as named tensors that share the memory of `flat`: values, or a moment of them, in
+// CPU memory.
 std::vector<NamedTensor> named(const ParameterBlock& block, const Tensor& flat,
                                const std::string& prefix = "") {
   std::vector<NamedTensor> result;
@@ -46,11 +47,17 @@ void load_named(const SafetensorsFile& file, const std::vector<NamedTensor>& wan
   for (const NamedTensor& w : wanted) file.read_into(w.name, w.tensor);
 }
 
-std::vector<NamedTensor> moments(const ParameterBlock& parameters, Optimizer& optimizer) {
-  std::vector<NamedTensor> result = named(parameters, optimizer.first(), "first.");
-  const std::vector<NamedTensor> second = named(parameters, optimizer.second(), "second.");
-  result.insert(result.end(), second.begin(), second.end());
+std::vector<NamedTensor> moments(const ParameterBlock& parameters, const Tensor& first,
+                                 const Tensor& second) {
+  std::vector<NamedTensor> result = named(parameters, first, "first.");
+  const std::vector<NamedTensor> more = named(parameters, second, "second.");
+  result.insert(result.end(), more.begin(), more.end());
   return result;
+}
+
+// Copies back what was read into `host`, unless that is the same memory.
+void return_to(Tensor flat, const Tensor& host) {
+  if (flat.device() != Device::cpu) flat.copy_from(host);
 }
 
 // Keys that may differ between a run and its resumption: they change neither weights nor logged results.
@@ -149,19 +156,26 @@ SavedCheckpoint save_run(const std::string& folder, const RunState& state, const
                                        {"model", task.model_hash()}};
   const Retention retention{
       .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};
+  const auto host = [](const Tensor& flat) { return flat.to(Device::cpu); };
   return save_checkpoint(
       folder, state.step,
-      {{kModelFile, named(parameters, parameters.values)}, {kOptimizerFile, moments(parameters, optimizer)}},
+      {{kModelFile, named(parameters, host(parameters.values))},
+       {kOptimizerFile, moments(parameters, host(optimizer.first()), host(optimizer.second()))}},
       json, retention);
 }
 
 void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters) {
-  load_named(checkpoint.file(kModelFile), named(parameters, parameters.values));
+  const Tensor values = parameters.values.to(Device::cpu);
+  load_named(checkpoint.file(kModelFile), named(parameters, values));
+  return_to(parameters.values, values);
 }
 
 void load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters,
                     Optimizer& optimizer) {
-  load_named(checkpoint.file(kOptimizerFile), moments(parameters, optimizer));
+  const Tensor first = optimizer.first().to(Device::cpu), second = optimizer.second().to(Device::cpu);
+  load_named(checkpoint.file(kOptimizerFile), moments(parameters, first, second));
+  return_to(optimizer.first(), first);
+  return_to(optimizer.second(), second);
   optimizer.set_updates(checkpoint.state.at("optimizer_updates").get<int64_t>());
 }
 

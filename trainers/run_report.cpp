@@ -31,10 +31,11 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-RunReport::RunReport(const std::string& folder, const std::string& unit)
+RunReport::RunReport(const std::string& folder, const std::string& unit, Device device)
     : folder_(folder),
       unit_(unit),
       bits_key_("bits_per_" + unit),
+      device_(device),
       log_(folder + "/" + kRunLogName),
       timing_(folder + "/" + kTimingLogName),
       interval_started_(seconds_now()) {}
@@ -123,7 +124,7 @@ void RunReport::step(const RunState& state, const StepResult& result, double dat
                  {"seconds", seconds},
                  {"tokens_per_second", rate},
                  {"data_wait_seconds", data_wait_seconds},
-                 {"memory_bytes", memory_use(Device::cpu).peak}});
+                 {"memory_bytes", memory_use(device_).peak}});
   scalar("train/" + bits_key_, state.step, loss / std::numbers::ln2);
   scalar("train/learning_rate", state.step, result.learning_rate);
   scalar("train/gradient_norm", state.step, result.norm);
@@ -143,7 +144,7 @@ void RunReport::progress(const std::string& stage_name, const RunState& state, c
   progress.bits_name = unit_ == "character" ? "bpc" : "bits/" + unit_;
   progress.learning_rate = result.learning_rate;
   progress.tokens_per_second = static_cast<double>(state.stage_tokens) / std::max(state.stage_seconds, 1e-9);
-  progress.memory_bytes = memory_use(Device::cpu).peak;
+  progress.memory_bytes = memory_use(device_).peak;
   progress.seconds_left = seconds_left(state, stage, progress.total_steps);
   console_.progress(progress);
 }

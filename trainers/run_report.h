@@ -26,7 +26,7 @@ struct StepResult {
 class RunReport {
  public:
   // Opens the logs in a run folder; `unit` is what a target is called: losses are bits_per_UNIT.
-  RunReport(const std::string& folder, const std::string& unit);
+  RunReport(const std::string& folder, const std::string& unit, Device device);
 
   // Starts an event file whose first step is `next_step`: earlier files' points from there on are forgotten.
   void start_events(int64_t next_step);
@@ -61,6 +61,7 @@ class RunReport {
   void scalar(const std::string& tag, int64_t step, double value);
 
   std::string folder_, unit_, bits_key_;
+  Device device_;  // whose memory is reported
   RunLog log_, timing_;
   std::unique_ptr<EventFile> events_;
   Console console_;

@@ -53,9 +53,12 @@ Protocol test_protocol(const RunConfig& config) {
   return {.sequence_length = e.sequence_length, .step = e.step, .batch_size = e.batch_size, .tokens = 0};
 }
 
+Device device_of(const RunConfig& config) {
+  return config.device == DeviceChoice::cuda ? Device::cuda : Device::cpu;
+}
+
 void check_device(const RunConfig& config) {
-  const Device device = config.device == DeviceChoice::cuda ? Device::cuda : Device::cpu;
-  Storage(0, device, "a first block");  // which refuses a device that is not there
+  Storage(0, device_of(config), "a first block");  // which refuses a device that is not there
 }
 
 std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator) {

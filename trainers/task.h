@@ -83,6 +83,9 @@ class Task {
   virtual void finish() {}
 };
 
+// Where the configuration puts the model.
+Device device_of(const RunConfig& config);
+
 // Throws an Error that says how to build it when the configured device is not in this build.
 void check_device(const RunConfig& config);
 

@@ -33,7 +33,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       task_(open_task(config, stages_, *communicator_)),
       optimizer_(task_->parameters(), config.optimizer),
       lock_(folder),
-      report_(start_run_folder(config, folder, resume), task_->unit()),
+      report_(start_run_folder(config, folder, resume), task_->unit(), device_of(config)),
       last_save_(seconds_now()) {
   if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
   load_newest();

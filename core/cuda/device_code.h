@@ -35,9 +35,9 @@ __device__ void load_matrices_transposed(uint32_t (&matrices)[4], const void* ro
 // addresses are aligned to 16 bytes. The bytes are there for the thread itself after wait_for_copies, for
 // others after a barrier behind that.
 __device__ void copy_async(void* shared, const void* global, bool valid);
-__device__ void commit_copies();       // ends a group of copies
+__device__ void commit_copies();  // ends a group of copies
 template <int Pending>
-__device__ void wait_for_copies();     // until at most `Pending` of the thread's newest groups are under way
+__device__ void wait_for_copies();  // until at most `Pending` of the thread's newest groups are under way
 
 // Two floats rounded to bf16, `low` in the lower half.
 __device__ uint32_t pack_bf16(float low, float high);

@@ -26,11 +26,12 @@ void launch(void (*kernel)(Parameters...), const Grid& grid, int threads, int64_
         " bytes of shared memory; ", device().name, " has ", device().shared_bytes_per_block);
   constexpr int64_t kWithoutAsking = 48 * 1024;
   if (shared_bytes > kWithoutAsking) {
-    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shared_bytes)),
+    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                               cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
           "asking for shared memory");
   }
-  const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
+  const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
+                    static_cast<unsigned>(grid.z));
 #ifdef __CUDACC__
   kernel<<<blocks, static_cast<unsigned>(threads), static_cast<size_t>(shared_bytes), stream()>>>(
       static_cast<Parameters>(arguments)...);

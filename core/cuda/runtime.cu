@@ -43,8 +43,8 @@ DeviceProperties choose_device() {
 
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
-  throw Error(text("device cuda: ", what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ')',
-                   remedy(status)));
+  throw Error(text("device cuda: ", what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status),
+                   ')', remedy(status)));
 }
 
 const DeviceProperties& device() {

@@ -1,6 +1,6 @@
 // The CUDA half of elementwise.cpp: bound by memory, so plain grid-stride loops do.
-#include "core/cuda/launch.h"
 #include "core/cuda/device_code.h"
+#include "core/cuda/launch.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {

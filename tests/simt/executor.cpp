@@ -203,7 +203,8 @@ void fail(const std::string& what) {
 void block_barrier() {
   Launch& l = launch();
   Thread& thread = *l.current;
-  if (warp_of(thread).arrived != 0) fail(text("at a barrier while its warp is at ", warp_of(thread).operation));
+  if (warp_of(thread).arrived != 0)
+    fail(text("at a barrier while its warp is at ", warp_of(thread).operation));
   const uint64_t barrier = l.barriers;
   if (++l.at_barrier == l.block.x) {
     l.at_barrier = 0;
@@ -247,7 +248,8 @@ void copy_later(void* shared, const void* global, bool valid) {
   const auto* begin = l.shared.data();
   const auto* to = static_cast<const std::byte*>(shared);
   if (to < begin || to + 16 > begin + l.shared.size()) fail("cp.async: outside shared memory");
-  if (reinterpret_cast<uintptr_t>(shared) % 16 != 0) fail("cp.async: the shared address is not aligned to 16");
+  if (reinterpret_cast<uintptr_t>(shared) % 16 != 0)
+    fail("cp.async: the shared address is not aligned to 16");
   if (valid && reinterpret_cast<uintptr_t>(global) % 16 != 0)
     fail("cp.async: the global address is not aligned to 16");
   l.current->open_copies.push_back({shared, global, valid});

@@ -113,7 +113,9 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
     }
     const TokenPair pair = read_windows(tokens, windows, first, rows);
     const Tensor losses =
-        model.losses(pair.inputs, pair.targets, pattern, {.training = false, .compute = compute}).value();
+        model.losses(pair.inputs, pair.targets, pattern, {.training = false, .compute = compute})
+            .value()
+            .to(Device::cpu);
     // Row by row, so that the order of additions does not depend on the batch size.
     for (int64_t row = 0; row < rows; ++row) {
       const EvaluationWindow& window = windows[first + static_cast<size_t>(row)];
@@ -144,7 +146,7 @@ CharLMTask::CharLMTask(const RunConfig& config, const Communicator& communicator
       communicator_(communicator),
       corpus_(open_corpus_files(config.data)),
       model_(char_lm_shape(config, corpus_.train->vocabulary_size())),
-      parameters_(pack(model_)) {
+      parameters_(pack(model_, DType::f32, device_of(config))) {
   initialise(model_, parameters_, config.model.initializer_range, static_cast<uint64_t>(config.seed));
 }
 

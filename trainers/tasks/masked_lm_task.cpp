@@ -99,7 +99,7 @@ MaskedLMTask::MaskedLMTask(const RunConfig& config, const Communicator& communic
       corpus_(open_document_files(config.data.path)),
       masking_{config.masked_lm.probability, config.masked_lm.mask_share, config.masked_lm.random_share},
       model_(masked_lm_shape(config)),
-      parameters_(pack(model_)) {
+      parameters_(pack(model_, DType::f32, device_of(config))) {
   check_vocabulary(corpus_.corpus, model_.encoder.shape, config);
   check_tokenizer(corpus_.corpus, config);
   model_hash_ = pretrained_hash(*config.masked_lm.model);

@@ -42,17 +42,19 @@ inline void __syncthreads() { ::lf::simt::block_barrier(); }
 inline void __syncwarp(unsigned lanes = 0xffffffffu) { ::lf::simt::warp_barrier(lanes); }
 template <class T>
 T __shfl_xor_sync(unsigned lanes, T value, int mask) {
-  return ::lf::simt::shuffle(lanes, value, [mask](int lane) { return lane ^ mask; }, "shfl_xor");
+  return ::lf::simt::shuffle(
+      lanes, value, [mask](int lane) { return lane ^ mask; }, "shfl_xor");
 }
 template <class T>
 T __shfl_sync(unsigned lanes, T value, int from) {
-  return ::lf::simt::shuffle(lanes, value, [from](int) { return from & 31; }, "shfl");
+  return ::lf::simt::shuffle(
+      lanes, value, [from](int) { return from & 31; }, "shfl");
 }
 template <class T>
 T __shfl_up_sync(unsigned lanes, T value, unsigned by) {
   return ::lf::simt::shuffle(
-      lanes, value, [by](int lane) { return lane < static_cast<int>(by) ? lane : lane - static_cast<int>(by); },
-      "shfl_up");
+      lanes, value,
+      [by](int lane) { return lane < static_cast<int>(by) ? lane : lane - static_cast<int>(by); }, "shfl_up");
 }
 template <class T>
 T __shfl_down_sync(unsigned lanes, T value, unsigned by) {
@@ -104,7 +106,8 @@ cudaError_t cudaFree(void* block);
 cudaError_t cudaMallocHost(void** block, size_t bytes);
 cudaError_t cudaFreeHost(void* block);
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total);
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t stream);
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
 cudaError_t cudaGetLastError();

@@ -68,7 +68,8 @@ __global__ void partial_warp() { __shfl_xor_sync(0xffffu, 1.0f, 1); }
 
 TEST(HostExecutor, RefusesWhatHardwareWouldHangOn) {
   const Tensor data = Tensor::empty({64}, DType::f32, Device::cuda);
-  EXPECT_ERROR_TEXT(launch(diverge, {1}, 64, 0, data.device_data<float>()), "while other lanes of its warp are at");
+  EXPECT_ERROR_TEXT(launch(diverge, {1}, 64, 0, data.device_data<float>()),
+                    "while other lanes of its warp are at");
   EXPECT_ERROR_TEXT(launch(leave_before_barrier, {1}, 64, 0), "barrier that others never reach");
   EXPECT_ERROR_TEXT(launch(partial_warp, {1}, 32, 0), "only all 32 lanes");
 }
@@ -79,7 +80,8 @@ __global__ void copy_row(const float* from, float* to, bool waits) {
   cuda::copy_async(shared + 4 * threadIdx.x, from + 4 * threadIdx.x, threadIdx.x < 31);
   cuda::commit_copies();
   if (waits) cuda::wait_for_copies<0>();
-  for (int i = 0; i < 4; ++i) to[4 * threadIdx.x + static_cast<unsigned>(i)] = shared[4 * threadIdx.x + static_cast<unsigned>(i)];
+  for (int i = 0; i < 4; ++i)
+    to[4 * threadIdx.x + static_cast<unsigned>(i)] = shared[4 * threadIdx.x + static_cast<unsigned>(i)];
 }
 
 TEST(HostExecutor, CopiesArriveWhenTheyAreWaitedFor) {
