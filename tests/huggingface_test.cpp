@@ -75,6 +75,20 @@ TEST_F(HuggingFace, ConfigSaysWhatTheModelBecame) {
   EXPECT_EQ(read_file(target + "/vocab.json"), read_file(std::string(kTinyTokenizer) + "/vocab.json"));
 }
 
+TEST_F(HuggingFace, TokenizersAreDescribedForTransformers) {
+  const auto described = [&](const std::string& folder) {
+    return nlohmann::json::parse(read_file(folder + "/tokenizer_config.json"));
+  };
+  const std::string source = write_tiny_model(folder_ / "source", "roberta");
+  EXPECT_EQ(described(source).at("model_max_length"), 64);
+  EXPECT_EQ(described(source).at("tokenizer_class"), "RobertaTokenizer");
+  EXPECT_EQ(described(source).at("mask_token").at("lstrip"), true);
+  write_file_atomically(source + "/tokenizer_config.json", R"({"model_max_length": 64, "clean_up": "kept"})");
+  convert_to_longformer(
+      {.source = source, .destination = folder_ / "long", .max_positions = 200, .window = 8});
+  EXPECT_EQ(described(folder_ / "long"), (nlohmann::json{{"model_max_length", 200}, {"clean_up", "kept"}}));
+}
+
 TEST_F(HuggingFace, RandomPositionsKeepTheSourcesOwn) {
   roberta();
   const SafetensorsFile copied(convert(128, 8) + "/model.safetensors"),

@@ -23,12 +23,13 @@ TEST(MiniRoberta, LossesHiddenStatesAndLogitsEqualTransformers) {
     std::string line;
     std::getline(cases, line);
     const double loss = nlohmann::json::parse(line).at("loss").get<double>();
-    EXPECT_NEAR(predict_loss(opened.model, record).tensor.item(), loss, 1e-4) << record.id;
-    const NamedTensor hidden = predict_hidden(opened.model, record);
-    EXPECT_CLOSE(hidden.tensor, expected.read(hidden.name), 1e-4);
-    const NamedTensor logits = predict_logits(opened.model, record);
-    const Tensor wanted = expected.read(logits.name);  // of the first tokens only
-    EXPECT_CLOSE(logits.tensor.view({record.length, 2048}).slice(0, wanted.dim(1)),
+    EXPECT_NEAR(predict(opened.model, record, Prediction::loss).item(), loss, 1e-4) << record.id;
+    const std::string hidden = prediction_spec(opened.model, record, Prediction::hidden).name;
+    EXPECT_CLOSE(predict(opened.model, record, Prediction::hidden), expected.read(hidden), 1e-4);
+    const std::string logits = prediction_spec(opened.model, record, Prediction::logits).name;
+    const Tensor wanted = expected.read(logits);  // of the first tokens only
+    const Tensor received = predict(opened.model, record, Prediction::logits);
+    EXPECT_CLOSE(received.view({record.length, 2048}).slice(0, wanted.dim(1)),
                  wanted.view({wanted.dim(1), 2048}), 1e-4);
   }
 }
@@ -41,7 +42,7 @@ TEST(MiniRoberta, ConvertedPositionsGiveTheKnownBits) {
   const auto bits = [&](NewPositions positions, const std::string& name) {
     convert_to_longformer({.source = folder, .destination = temporary / name, .positions = positions});
     const OpenedMaskedLM opened = open_masked_lm(temporary / name, "latest");
-    return predict_loss(opened.model, blocks.front()).tensor.item() / std::numbers::ln2;
+    return predict(opened.model, blocks.front(), Prediction::loss).item() / std::numbers::ln2;
   };
   EXPECT_NEAR(bits(NewPositions::copied, "copied"), 4.4949, 5e-4);
   EXPECT_GT(bits(NewPositions::random, "random"), 8);
@@ -111,10 +112,13 @@ TEST_F(Records, WhatTheModelCannotTakeNamesTheRecord) {
   const LoadedModel loaded(write_tiny_model(folder_ / "model", "roberta"));
   const auto records = read(
       "{\"ids\": [0, 341]}\n{\"ids\": [0, 5], \"labels\": [-100, -100]}\n{\"ids\": [0], \"global\": [0]}");
-  EXPECT_ERROR_TEXT(predict_hidden(loaded.model, records[0]),
+  EXPECT_ERROR_TEXT(predict(loaded.model, records[0], Prediction::hidden),
                     "records.jsonl:1: embedding: id 341 at position 1");
-  EXPECT_ERROR_TEXT(predict_loss(loaded.model, records[1]), "records.jsonl:2: a loss needs labels");
-  EXPECT_ERROR_TEXT(predict_hidden(loaded.model, records[2]),
+  EXPECT_ERROR_TEXT(fill_masks(loaded.model, records[0], 4, 3),
+                    "records.jsonl:1: id 341 at place 1; the model knows 0 to 340");
+  EXPECT_ERROR_TEXT(predict(loaded.model, records[1], Prediction::loss),
+                    "records.jsonl:2: a loss needs labels");
+  EXPECT_ERROR_TEXT(predict(loaded.model, records[2], Prediction::hidden),
                     "records.jsonl:3: encoder: RoBERTa has no global");
 }
 
@@ -125,7 +129,7 @@ TEST_F(Records, MasksAreFilledWithTheLikeliestTokens) {
   ASSERT_EQ(filled.size(), 2u);
   EXPECT_EQ(filled[1].row, 1);
   EXPECT_EQ(filled[1].position, 2);
-  const Tensor logits = predict_logits(loaded.model, record).tensor.view({6, 341});
+  const Tensor logits = predict(loaded.model, record, Prediction::logits).view({6, 341});
   const std::vector<double> row = logits.slice(5, 6).to_doubles();
   EXPECT_EQ(filled[1].ids[0], std::max_element(row.begin(), row.end()) - row.begin());
   double sum = 0;

@@ -123,6 +123,30 @@ TEST(Safetensors, LargeTensorsAreWrittenInPieces) {
   EXPECT_EQ(std::memcmp(read.raw(), large.raw(), static_cast<size_t>(large.bytes())), 0);
 }
 
+TEST(Safetensors, TensorsMayComeOneAfterTheOther) {
+  const TemporaryFolder folder;
+  const std::vector<NamedTensor> tensors = sample();
+  write_safetensors(folder / "whole", tensors);
+  std::vector<TensorSpec> specs;
+  for (const auto& [name, tensor] : tensors) specs.push_back({name, tensor.dtype(), tensor.shape()});
+  {
+    SafetensorsWriter writer(folder / "a", specs);
+    EXPECT_ERROR(writer.write(Tensor::zeros({4, 3}, DType::f32)),
+                 "tensor \"z.weight\" is (4, 3) f32, announced");
+    for (const NamedTensor& entry : tensors) writer.write(entry.tensor);
+    EXPECT_ERROR(writer.write(tensors[0].tensor), "all of its 5 tensors are written already");
+    EXPECT_FALSE(std::filesystem::exists(folder / "a"));
+    writer.commit();
+  }
+  EXPECT_EQ(read_file(folder / "a"), read_file(folder / "whole"));
+  {
+    SafetensorsWriter writer(folder / "b", specs);
+    writer.write(tensors[0].tensor);
+    EXPECT_ERROR(writer.commit(), "1 of its 5 tensors are written");
+  }
+  EXPECT_EQ(entries(folder.path()), (std::vector<std::string>{"a", "whole"}));
+}
+
 TEST(Safetensors, FileIsExactlyAsSpecified) {
   const TemporaryFolder folder;
   write_safetensors(folder / "a", {{"x", Tensor::full({2}, DType::f32, 1.0)}}, {{"k", "v"}});

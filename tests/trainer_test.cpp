@@ -124,6 +124,17 @@ TEST_F(TrainerTest, ACheckpointThatLostItsNameGetsItBack) {
   EXPECT_EQ(read_file(folder_ / "run/log.jsonl"), log);
 }
 
+TEST_F(TrainerTest, LostTimingsDoNotStopARun) {
+  train(config("steps: 4"), "whole");
+  const RunConfig c = config("steps: 4", "checkpoint: {every_steps: 2}\n");
+  arm("trainer.loss:3=enospc");
+  EXPECT_THROW(Trainer(c, folder_ / "run", false).run(), Error);
+  TearDown();
+  std::filesystem::remove(folder_ / "run/timing.jsonl");
+  train(c, "run", true);
+  EXPECT_EQ(read_file(folder_ / "run/log.jsonl"), read_file(folder_ / "whole/log.jsonl"));
+}
+
 TEST_F(TrainerTest, RefusesAFolderThatAnotherTrainerHolds) {
   const RunConfig c = config("steps: 2");
   const Trainer first(c, folder_ / "run", false);

@@ -2,6 +2,7 @@
 // folder.
 #pragma once
 
+#include "core/device.h"
 #include "core/dtype.h"
 #include "trainers/config/stages.h"
 
