@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.h"
+#include "core/cuda/memory.h"
 #include "core/device.h"
 #include "core/format.h"
 #include "core/storage.h"
@@ -30,6 +31,18 @@ std::string simd_target() {
   return hwy::TargetName(usable & -usable);
 }
 
+// The device, or why there is none.
+std::string cuda_device() {
+  if constexpr (kHasCuda) {
+    try {
+      return cuda::describe_device();
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
+  return "not built in; configure with -DLF_CUDA=ON";
+}
+
 nlohmann::ordered_json environment() {
   struct sysinfo info = {};
   sysinfo(&info);
@@ -44,7 +57,7 @@ nlohmann::ordered_json environment() {
           {"memory_bytes", memory},
           {"memory", format_bytes(memory)},
           {"onednn", text(onednn->major, '.', onednn->minor, '.', onednn->patch)},
-          {"cuda", kHasCuda ? "built in" : "not built in; configure with -DLF_CUDA=ON"}};
+          {"cuda", cuda_device()}};
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "tests/child_process.h"
 #include "tests/temporary_folder.h"
+#include "tests/testing.h"
 
 #ifdef LF_PROGRAM
 namespace lf {
@@ -75,12 +76,6 @@ evaluation: {sequence_length: 256, step: 128}
 checkpoint: {every_steps: 2, every_minutes: 0, keep_last: 2}
 log: {every_steps: 1}
 )";
-
-inline std::string with(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  CHECK(at != std::string::npos, "no ", from, " in the text");
-  return text.replace(at, from.size(), to);
-}
 
 // Writes corpus.txt and config.yaml.
 inline void write_tiny_config(const Program& program) {

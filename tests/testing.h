@@ -29,6 +29,13 @@ inline double tolerance_of(DType dtype) {
   }
 }
 
+// The text with the first `from` replaced; an Error if there is none.
+inline std::string with(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  CHECK(at != std::string::npos, "no ", from, " in the text");
+  return text.replace(at, from.size(), to);
+}
+
 // "(1, 0, 3)": the place of flat element `index` in a tensor of that shape.
 inline std::string place_of(int64_t index, const Shape& shape) {
   std::vector<int64_t> place(shape.dims().size());

@@ -7,7 +7,7 @@
 #include "data/tokenizer/byte_level_tokenizer.h"
 #include "data/tokenizer/strict_json.h"
 #include "data/tokenizer/utf8.h"
-#include "tests/program.h"
+#include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "tests/tokenizer_cases.h"
 

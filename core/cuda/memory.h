@@ -1,11 +1,15 @@
-// Device memory, in words that host code can include without CUDA's headers. Everything runs in order on one
+// The device and its memory, in words that host code can include without CUDA's headers. Everything runs in order on one
 // stream, so a block that was released may be handed out again at once. Errors name the remedy.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace lf::cuda {
+
+// "NVIDIA H200, compute capability 9.0, 132 multiprocessors, driver 13.0, runtime 13.0".
+std::string describe_device();
 
 // A block of device memory; null where there is too little.
 void* allocate(int64_t bytes);

@@ -62,6 +62,16 @@ cudaStream_t stream() {
   return the_stream;
 }
 
+std::string describe_device() {
+  int driver = 0, runtime = 0;
+  check(cudaDriverGetVersion(&driver), "asking for the driver's version");
+  check(cudaRuntimeGetVersion(&runtime), "asking for the runtime's version");
+  const auto version = [](int number) { return text(number / 1000, '.', number % 1000 / 10); };
+  const DeviceProperties& d = device();
+  return text(d.name, ", compute capability ", d.major, '.', d.minor, ", ", d.multiprocessors,
+              " multiprocessors, driver ", version(driver), ", runtime ", version(runtime));
+}
+
 void* allocate(int64_t bytes) {
   device();
   void* block = nullptr;

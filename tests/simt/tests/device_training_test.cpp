@@ -1,0 +1,98 @@
+// A whole tiny CharLM trained through the device's code (allocator, launches, products, attention, trainer,
+// checkpoints) on the host executor: its losses are the CPU's, and its runs resume and change devices.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/failpoint.h"
+#include "core/storage.h"
+#include "tests/simt/device_memory.h"
+#include "tests/temporary_folder.h"
+#include "tests/testing.h"
+#include "trainers/run_log.h"
+#include "trainers/trainer.h"
+
+namespace lf {
+namespace {
+
+class DeviceTraining : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ::setenv("XDG_CACHE_HOME", (folder_.path() + "/cache").c_str(), 1);
+    std::ofstream(folder_ / "corpus.txt")
+        << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 4000);
+  }
+
+  RunConfig config(const std::string& more, const std::string& stage = "steps: 4") {
+    return parse_run_config(
+        "data: {path: " + (folder_ / "corpus.txt") +
+            "}\n"
+            "model: {layers: 2, width: 32, heads: 2, feed_forward: 32, dropout: 0.1}\n"
+            "schedule: {warmup_steps: 2}\n"
+            "stages: {list: [{name: a, sequence_length: 48, windows: [4, 8], dilation: [1, 2], "
+            "dilated_heads: 1, learning_rate: 0.003, batch_size: 2, micro_batch: 1, " +
+            stage +
+            "}]}\n"
+            "validation: {tokens: 96}\n"
+            "evaluation: {sequence_length: 64, step: 32, after_each_stage: validation}\n"
+            "log: {every_steps: 1, tensorboard: false}\n" +
+            more,
+        "test.yaml");
+  }
+  void train(const RunConfig& c, const std::string& name, bool resume = false) {
+    EXPECT_EQ(Trainer(c, folder_ / name, resume).run(), RunEnd::finished);
+  }
+  std::vector<double> losses(const std::string& run) {
+    std::vector<double> result;
+    for (const LogRecord& record : read_run_log(folder_ / (run + "/log.jsonl"))) {
+      if (record.fields.at("event") == "step") result.push_back(log_number(record.fields.at("loss")));
+    }
+    return result;
+  }
+  void expect_same_losses(const std::string& a, const std::string& b, double tolerance) {
+    const std::vector<double> left = losses(a), right = losses(b);
+    ASSERT_EQ(left.size(), right.size());
+    for (size_t i = 0; i < left.size(); ++i) EXPECT_NEAR(left[i], right[i], tolerance * right[i]) << i;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(DeviceTraining, LossesAreTheCpus) {
+  train(config("device: cpu\n"), "cpu");
+  train(config("device: cuda\n"), "cuda");
+  expect_same_losses("cuda", "cpu", 1e-5);
+}
+
+TEST_F(DeviceTraining, Bf16WithRecomputationStaysClose) {
+  train(config("device: cpu\n"), "cpu");
+  train(config("device: cuda\nprecision: bf16\n", "steps: 4, recompute: true"), "cuda");
+  expect_same_losses("cuda", "cpu", 2e-2);
+}
+
+TEST_F(DeviceTraining, ResumesToTheSameBits) {
+  const std::string every = "device: cuda\ncheckpoint: {every_steps: 2}\n";
+  train(config(every), "whole");
+  ::setenv("LF_FAILPOINT", "trainer.loss:4=enospc", 1);
+  read_failpoint_environment();
+  EXPECT_THROW(Trainer(config(every), folder_ / "run", false).run(), Error);
+  ::unsetenv("LF_FAILPOINT");
+  read_failpoint_environment();
+  train(config(every), "run", true);
+  EXPECT_EQ(read_file(folder_ / "run/log.jsonl"), read_file(folder_ / "whole/log.jsonl"));
+  const std::string model = "/checkpoints/step-000000004/model.safetensors";
+  EXPECT_EQ(read_file(folder_ / "run" + model), read_file(folder_ / "whole" + model));
+}
+
+TEST_F(DeviceTraining, MemoryThatDoesNotSufficeIsExplained) {
+  simt::limit_device_memory(256 * 1024);
+  const std::string error = error_of([&] { Trainer(config("device: cuda\n"), folder_ / "run", false).run(); });
+  simt::limit_device_memory(0);
+  release_cached_memory(Device::cuda);
+  EXPECT_NE(error.find("cuda: out of memory allocating ("), std::string::npos) << error;
+  EXPECT_NE(error.find("of the device's 256 KiB"), std::string::npos) << error;
+  EXPECT_NE(error.find("a smaller micro_batch or recompute: true needs less"), std::string::npos) << error;
+}
+
+}  // namespace
+}  // namespace lf
