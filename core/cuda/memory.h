@@ -1,5 +1,5 @@
-// The device and its memory, in words that host code can include without CUDA's headers. Everything runs in order on one
-// stream, so a block that was released may be handed out again at once. Errors name the remedy.
+// The device and its memory, in words that host code can include without CUDA's headers. Everything runs in
+// order on one stream, so a block that was released may be handed out again at once. Errors name the remedy.
 #pragma once
 
 #include <cstddef>

@@ -86,7 +86,8 @@ TEST_F(DeviceTraining, ResumesToTheSameBits) {
 
 TEST_F(DeviceTraining, MemoryThatDoesNotSufficeIsExplained) {
   simt::limit_device_memory(256 * 1024);
-  const std::string error = error_of([&] { Trainer(config("device: cuda\n"), folder_ / "run", false).run(); });
+  const std::string error =
+      error_of([&] { Trainer(config("device: cuda\n"), folder_ / "run", false).run(); });
   simt::limit_device_memory(0);
   release_cached_memory(Device::cuda);
   EXPECT_NE(error.find("cuda: out of memory allocating ("), std::string::npos) << error;
