@@ -31,7 +31,7 @@ int64_t peak_resident_bytes() {
 
 struct AttentionOptions {
   AttentionBenchmark settings;
-  std::string dtype = "f32", figure;
+  std::string dtype = "f32", device = "cpu", figure;
   double most_gib = 8;
   bool json = false;
 };
@@ -43,21 +43,30 @@ DType parse_dtype(const std::string& text) {
   throw UsageError("--dtype is " + text + "; needed f32, bf16 or f64");
 }
 
+Device parse_device(const std::string& text) {
+  if (text == "cpu") return Device::cpu;
+  if (text != "cuda") throw UsageError("--device is " + text + "; needed cpu or cuda");
+  Storage(0, Device::cuda, "a first block");  // which refuses a device that is not there
+  return Device::cuda;
+}
+
 void bench_attention(AttentionOptions options) {
   options.settings.dtype = parse_dtype(options.dtype);
+  options.settings.device = parse_device(options.device);
   constexpr double kMostGib = 1e9;  // as bytes still a whole number of 64 bits
   if (!(options.most_gib > 0 && options.most_gib <= kMostGib))
     throw UsageError(text("--most-gib is ", options.most_gib, "; needed above 0 and at most ", kMostGib));
   options.settings.most_bytes = static_cast<int64_t>(options.most_gib * 1024 * 1024 * 1024);
   for (const std::string& name : options.settings.implementations) parse_implementation(name);
   std::FILE* out = options.json ? stderr : stdout;
-  std::fprintf(out, "%-8s %8s %7s %6s %12s %12s %12s\n", "", "length", "window", "dtype", "forward ms",
-               "backward ms", "peak MiB");
+  std::fprintf(out, "%-8s %8s %7s %6s %12s %12s %10s %10s %10s\n", "", "length", "window", "dtype",
+               "forward ms", "backward ms", "fw TFLOP/s", "bw TFLOP/s", "peak MiB");
   const ordered_json rows = run_attention_benchmark(options.settings, [&](const ordered_json& row) {
-    std::fprintf(out, "%-8s %8s %7s %6s %12.2f %12.2f %12.1f\n",
+    std::fprintf(out, "%-8s %8s %7s %6s %12.3f %12.3f %10.3g %10.3g %10.1f\n",
                  row["implementation"].get<std::string>().c_str(), row["length"].dump().c_str(),
                  row["window"].dump().c_str(), row["dtype"].get<std::string>().c_str(),
                  row["forward_ms"].get<double>(), row["backward_ms"].get<double>(),
+                 row["forward_tflops"].get<double>(), row["backward_tflops"].get<double>(),
                  row["peak_bytes"].get<double>() / 1048576);
   });
   if (!options.figure.empty()) plot_attention_figure(rows, options.figure);
@@ -82,6 +91,9 @@ void add_attention(CLI::App& bench) {
   verb->add_option("--head-width", s.head_width, "Width of a head (64)")->check(CLI::PositiveNumber);
   verb->add_option("--batch", s.batch, "Sequences (1)")->check(CLI::PositiveNumber);
   verb->add_option("--dilation", s.dilation, "Dilation of every head (1)")->check(CLI::PositiveNumber);
+  verb->add_option("--global", s.global_tokens, "Global tokens at the start of each sequence (0)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--device", options->device, "cpu or cuda (cpu)");
   verb->add_option("--dtype", options->dtype, "f32, bf16 or f64 (f32)");
   verb->add_option("--repeats", s.repeats, "Best of so many (3)")->check(CLI::PositiveNumber);
   verb->add_option("--most-seconds", s.most_seconds,
@@ -123,6 +135,7 @@ void bench_train(const TrainOptions& options) {
       task->forward_backward(i, 1.0 / static_cast<double>(fetched.targets), static_cast<uint64_t>(step + 1));
     }
     optimizer.step(stage.learning_rate, optimizer.gradient_norm());
+    task->parameters().values.slice(0, 1).to(Device::cpu);  // a device is done when this is here
     if (step >= 0) seconds.push_back(seconds_now() - start);
   }
   std::sort(seconds.begin(), seconds.end());
@@ -134,7 +147,7 @@ void bench_train(const TrainOptions& options) {
                                {"seconds_best", seconds.front()},
                                {"seconds_median", seconds[seconds.size() / 2]},
                                {"tokens_per_second", static_cast<double>(fetched.tokens) / seconds.front()},
-                               {"peak_bytes", memory_use(Device::cpu).peak},
+                               {"peak_bytes", memory_use(device_of(config)).peak},
                                {"peak_rss_bytes", peak_resident_bytes()}};
   if (options.json) {
     std::printf("%s\n", result.dump().c_str());

@@ -3,24 +3,51 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/cuda/memory.h"
 #include "core/random.h"
 #include "core/storage.h"
 
 namespace lf {
 namespace {
 
-double milliseconds_of(const std::function<void()>& work) {
+// On a device, ten runs in one go: starting them takes the CPU less time than running them.
+double milliseconds_of(Device device, const std::function<void()>& work) {
+  if constexpr (kHasCuda) {
+    constexpr int kRuns = 10;
+    if (device == Device::cuda) {
+      return cuda::milliseconds_of([&] {
+               for (int run = 0; run < kRuns; ++run) work();
+             }) /
+             kRuns;
+    }
+  }
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
-Tensor random_tensor(const Shape& shape, DType dtype, uint64_t stream) {
+Tensor random_tensor(const Shape& shape, DType dtype, uint64_t stream, Device device) {
   Tensor x = Tensor::empty(shape, DType::f32);
   const RandomKey key{stream, 0, 0};
   for (int64_t i = 0; i < x.elements(); ++i)
     x.data<float>()[i] = 2 * uniform(key, static_cast<uint64_t>(i)) - 1;
-  return cast(x, dtype);
+  return cast(x, dtype).to(device);
+}
+
+std::shared_ptr<GlobalTokens> global_tokens(const AttentionBenchmark& s, int64_t length) {
+  if (s.global_tokens == 0) return nullptr;
+  auto tokens = std::make_shared<GlobalTokens>();
+  for (int64_t b = 0; b < s.batch; ++b) {
+    tokens->offsets.push_back(std::ssize(tokens->positions));
+    for (int64_t i = 0; i < std::min(s.global_tokens, length); ++i) tokens->positions.push_back(i);
+  }
+  tokens->offsets.push_back(std::ssize(tokens->positions));
+  return tokens;
+}
+
+double forward_operations(const AttentionBenchmark& s, int64_t length, int64_t window) {
+  const auto keys = static_cast<double>(s.causal ? window + 1 : 2 * window + 1);
+  return (s.relative ? 6.0 : 4.0) * static_cast<double>(s.batch * s.heads * s.head_width * length) * keys;
 }
 
 // All T x T scores, their probabilities and gradients: what `full` holds at its peak.
@@ -38,36 +65,54 @@ nlohmann::ordered_json measure(const AttentionBenchmark& s, const std::string& n
       .right = s.causal ? 0 : window,
       .dilation = std::vector<int32_t>(static_cast<size_t>(s.heads), static_cast<int32_t>(s.dilation)),
       .key_mask = {},
-      .global_tokens = nullptr,
+      .global_tokens = global_tokens(s, length),
       .dropout = {}};
   const int64_t reach = std::min(window * s.dilation, length - 1), ahead = s.causal ? 0 : reach;
-  const Var qkv = Var::leaf(random_tensor({s.batch, length, 3, s.heads, s.head_width}, s.dtype, 1));
+  const Var qkv = Var::leaf(random_tensor({s.batch, length, 3, s.heads, s.head_width}, s.dtype, 1, s.device));
   const DType parameter = s.dtype == DType::f64 ? DType::f64 : DType::f32;
-  const RelativeTerm term{Var::leaf(random_tensor({s.heads, s.head_width}, parameter, 2)),
-                          Var::leaf(random_tensor({s.heads, s.head_width}, parameter, 3)),
-                          Var::leaf(random_tensor({reach + ahead + 1, s.heads, s.head_width}, s.dtype, 4)),
-                          ahead};
+  const auto leaf = [&](const Shape& shape, DType dtype, uint64_t stream) {
+    return Var::leaf(random_tensor(shape, dtype, stream, s.device));
+  };
+  const RelativeTerm term{leaf({s.heads, s.head_width}, parameter, 2),
+                          leaf({s.heads, s.head_width}, parameter, 3),
+                          leaf({reach + ahead + 1, s.heads, s.head_width}, s.dtype, 4), ahead};
   const RelativeTerm* relative = s.relative ? &term : nullptr;
-  const Tensor cotangent = random_tensor({s.batch, length, s.heads, s.head_width}, s.dtype, 5);
+  const Tensor cotangent = random_tensor({s.batch, length, s.heads, s.head_width}, s.dtype, 5, s.device);
   double forward = INFINITY, backward = INFINITY;
-  reset_peak_memory(Device::cpu);
-  for (int64_t repeat = 0; repeat < s.repeats; ++repeat) {
-    Var y;
-    forward = std::min(forward, milliseconds_of([&] {
-                         y = implementation == AttentionImplementation::fused
-                                 ? window_attention(qkv, pattern, relative)
-                                 : composed_attention(implementation, qkv, pattern, relative);
-                       }));
-    backward = std::min(backward, milliseconds_of([&] { tape().backward(y, cotangent); }));
+  reset_peak_memory(s.device);
+  const auto attend = [&] {
+    return implementation == AttentionImplementation::fused
+               ? window_attention(qkv, pattern, relative)
+               : composed_attention(implementation, qkv, pattern, relative);
+  };
+  const auto differentiate = [&](const Var& y) {
+    tape().backward(y, cotangent);
     for (const Var* v : {&qkv, &term.u, &term.v, &term.r}) v->gradient()->sum = {};
+  };
+  for (int64_t repeat = 0; repeat < s.repeats; ++repeat) {
+    if (s.device == Device::cpu) {
+      Var y;
+      forward = std::min(forward, milliseconds_of(s.device, [&] { y = attend(); }));
+      backward = std::min(backward, milliseconds_of(s.device, [&] { differentiate(y); }));
+      continue;
+    }
+    // Ten runs one after the other must not keep ten outputs.
+    forward = std::min(forward, milliseconds_of(s.device, [&] {
+                         const NoGrad no_grad;
+                         attend();
+                       }));
+    backward = std::min(backward, milliseconds_of(s.device, [&] { differentiate(attend()); }) - forward);
   }
+  const double operations = forward_operations(s, length, window) / 1e9;  // TFLOP/s of a millisecond
   return {{"implementation", name},
           {"length", length},
           {"window", window},
           {"dtype", lf::name(s.dtype)},
           {"forward_ms", forward},
           {"backward_ms", backward},
-          {"peak_bytes", memory_use(Device::cpu).peak}};
+          {"forward_tflops", operations / forward},
+          {"backward_tflops", 2.5 * operations / backward},
+          {"peak_bytes", memory_use(s.device).peak}};
 }
 
 }  // namespace
@@ -87,7 +132,7 @@ nlohmann::ordered_json run_attention_benchmark(
     for (const int64_t window : settings.windows) {
       for (const int64_t length : settings.lengths) {
         if (name == "full" && full_bytes(settings, length) > static_cast<double>(settings.most_bytes)) break;
-        release_cached_memory(Device::cpu);
+        release_cached_memory(settings.device);
         rows.push_back(measure(settings, name, length, window));
         done(rows.back());
         const double seconds =

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace lf::cuda {
@@ -25,6 +26,9 @@ void copy_to_device(void* to, const void* from, int64_t bytes);  // returns once
 void copy_to_host(void* to, const void* from, int64_t bytes);    // waits for all work before it
 void copy_on_device(void* to, const void* from, int64_t bytes);
 void fill_bytes(void* to, int byte, int64_t bytes);
+
+// The device's own time for what `work` starts, from the first kernel's beginning to the last one's end.
+double milliseconds_of(const std::function<void()>& work);
 
 // Waits for all work; an error of an earlier kernel is thrown here.
 void synchronize();

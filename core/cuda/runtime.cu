@@ -117,6 +117,22 @@ void fill_bytes(void* to, int byte, int64_t bytes) {
   check(cudaMemsetAsync(to, byte, static_cast<size_t>(bytes), stream()), "filling memory");
 }
 
+double milliseconds_of(const std::function<void()>& work) {
+  cudaEvent_t start = nullptr, stop = nullptr;
+  check(cudaEventCreate(&start), "making a timer");
+  check(cudaEventCreate(&stop), "making a timer");
+  synchronize();
+  check(cudaEventRecord(start, stream()), "starting a timer");
+  work();
+  check(cudaEventRecord(stop, stream()), "stopping a timer");
+  check(cudaEventSynchronize(stop), "waiting for a timer");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, start, stop), "reading a timer");
+  cudaEventDestroy(start);
+  cudaEventDestroy(stop);
+  return milliseconds;
+}
+
 void synchronize() { check(cudaStreamSynchronize(stream()), "waiting for the device"); }
 
 }  // namespace lf::cuda
