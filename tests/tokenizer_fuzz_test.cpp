@@ -2,8 +2,6 @@
 // encoded to ids that give the text back. LF_FUZZ_SECONDS makes each test run that long instead of a moment.
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -11,65 +9,11 @@
 #include "data/tokenizer/byte_level_tokenizer.h"
 #include "data/tokenizer/strict_json.h"
 #include "data/tokenizer/utf8.h"
+#include "tests/fuzz.h"
 #include "tests/tokenizer_cases.h"
 
 namespace lf {
 namespace {
-
-// Runs `once` a fixed number of times, or for LF_FUZZ_SECONDS.
-template <class F>
-void repeat(int times, F&& once) {
-  const char* seconds = std::getenv("LF_FUZZ_SECONDS");
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds ? std::atoll(seconds) : 0);
-  for (int i = 0; !::testing::Test::HasFailure(); ++i) {
-    if (seconds ? std::chrono::steady_clock::now() >= end : i >= times) break;
-    once();
-  }
-}
-
-class Mutator {
- public:
-  explicit Mutator(uint64_t seed) : random_(seed) {}
-
-  uint64_t below(uint64_t limit) { return random_() % limit; }
-  std::mt19937_64& random() { return random_; }
-
-  // One change or more; `words` are put in at random places.
-  std::string mutated(std::string content, const std::vector<std::string>& words) {
-    do {
-      mutate(content, words);
-    } while (!content.empty() && below(3) == 0);
-    return content;
-  }
-
- private:
-  void mutate(std::string& content, const std::vector<std::string>& words) {
-    if (content.empty()) return content.append(words[below(words.size())]), void();
-    const size_t at = below(content.size());
-    switch (below(6)) {
-      case 0:
-        content[at] ^= static_cast<char>(1 << below(8));
-        break;
-      case 1:
-        content[at] = static_cast<char>(below(256));
-        break;
-      case 2:
-        content.erase(at, 1 + below(8));
-        break;
-      case 3:
-        content.insert(at, words[below(words.size())]);
-        break;
-      case 4:
-        content.resize(at);
-        break;
-      case 5:
-        content.insert(at, content.substr(below(content.size()), below(40)));
-        break;
-    }
-  }
-
-  std::mt19937_64 random_;
-};
 
 const std::vector<std::string> kWords = {"0",
                                          "-1",
@@ -135,13 +79,6 @@ void use(const TokenizerDefinition& definition, std::mt19937_64& random) {
   tokenizer.encode_with_ranges(random_unicode(random, 30));
 }
 
-void expect_good_message(const Error& error, const std::string& name) {
-  const std::string message = error.what();
-  EXPECT_NE(message.find(name), std::string::npos) << message;
-  EXPECT_LT(message.size(), 600u) << message;
-  EXPECT_NO_THROW(nlohmann::json(message).dump()) << "a message must be valid UTF-8";
-}
-
 struct Counts {
   int accepted = 0, refused = 0;
 };
@@ -154,33 +91,38 @@ void expect_both(const Counts& counts) {
   ::testing::Test::RecordProperty("refused", counts.refused);
 }
 
+ByteMutator mutator_of(const std::string& original, uint64_t seed) {
+  return ByteMutator(original, kWords, 0, original.size(), seed);
+}
+
 TEST(TokenizerFuzz, VocabularyAndMerges) {
-  Mutator mutator(1);
   VocabularyFiles good;
   good.vocabulary_path = good.merges_path = good.config_path = "NAME";
   good.vocabulary = small_vocabulary(), good.merges = small_merges();
   const std::string config =
       R"({"add_prefix_space": true, "mask_token": {"content": "<mask>", "lstrip": true, "rstrip": false,)"
       R"("normalized": false, "single_word": false}, "added_tokens_decoder": {}})";
+  ByteMutator vocabularies = mutator_of(good.vocabulary, 1), merges = mutator_of(good.merges, 2),
+              configurations = mutator_of(config, 3);
+  std::mt19937_64 random(4);
   Counts counts;
-  repeat(1000, [&] {
+  for (FuzzRounds rounds(1000); rounds.more();) {
     VocabularyFiles files = good;
-    if (mutator.below(2)) files.vocabulary = mutator.mutated(files.vocabulary, kWords);
-    if (mutator.below(2)) files.merges = mutator.mutated(files.merges, kWords);
-    if (mutator.below(2)) files.config = mutator.mutated(config, kWords);
+    if (random() % 2) files.vocabulary = vocabularies.next();
+    if (random() % 2) files.merges = merges.next();
+    if (random() % 2) files.config = configurations.next();
     try {
-      use(parse_vocabulary_files(files), mutator.random());
+      use(parse_vocabulary_files(files), random);
       ++counts.accepted;
     } catch (const Error& error) {
-      expect_good_message(error, "NAME");
+      expect_clean_message(error.what(), "NAME");
       ++counts.refused;
     }
-  });
+  }
   expect_both(counts);
 }
 
 TEST(TokenizerFuzz, TokenizerJson) {
-  Mutator mutator(2);
   nlohmann::ordered_json document = tokenizer_variants().back().document;
   document["model"]["vocab"] = nlohmann::json::parse(small_vocabulary());
   document["model"]["merges"] = nlohmann::json::array();
@@ -194,16 +136,17 @@ TEST(TokenizerFuzz, TokenizerJson) {
   for (size_t i = 5; i < added.size(); ++i) added[i]["id"] = small.tokens.size() + i - 5;
   const std::string good = document.dump();
   Counts counts;
-  repeat(1000, [&] {
+  ByteMutator documents = mutator_of(good, 5);
+  std::mt19937_64 random(6);
+  for (FuzzRounds rounds(1000); rounds.more();) {
     try {
-      const std::string content = mutator.mutated(good, kWords);
-      use(parse_tokenizer_json(parse_strict_json(content, "NAME"), "NAME"), mutator.random());
+      use(parse_tokenizer_json(parse_strict_json(documents.next(), "NAME"), "NAME"), random);
       ++counts.accepted;
     } catch (const Error& error) {
-      expect_good_message(error, "NAME");
+      expect_clean_message(error.what(), "NAME");
       ++counts.refused;
     }
-  });
+  }
   expect_both(counts);
 }
 
@@ -225,16 +168,16 @@ void expect_encodes(const ByteLevelTokenizer& tokenizer, const std::string& text
 TEST(TokenizerFuzz, Texts) {
   // Where <mask> leaves the white space alone, every text comes back.
   const ByteLevelTokenizer tokenizer(kTokenizerFolder, {.mask_takes_space = false});
-  Mutator mutator(3);
+  std::mt19937_64 random(7);
   const std::vector<std::string> words = {
       " ",    "  ",     "\n",     "'s",         "<mask>", "</s>", "the",  "\xFF",
       "\xF0", "\u3000", "\u0301", "\U0001F600", "1",      "aaaa", "\xE2", std::string("\0", 1)};
-  repeat(5000, [&] {
-    std::string text = mutator.below(2) ? random_unicode(mutator.random(), 60) : "";
-    for (uint64_t n = mutator.below(20); n > 0; --n) text += words[mutator.below(words.size())];
-    if (mutator.below(50) == 0) text += std::string(mutator.below(20'000), "a \n="[mutator.below(4)]);
-    expect_encodes(tokenizer, mutator.mutated(text, words));
-  });
+  for (FuzzRounds rounds(5000); rounds.more();) {
+    std::string text = random_unicode(random, random() % 2 ? 60 : 1) + " ";
+    for (uint64_t n = random() % 20; n > 0; --n) text += words[random() % words.size()];
+    if (random() % 50 == 0) text += std::string(random() % 20'000, "a \n="[random() % 4]);
+    expect_encodes(tokenizer, ByteMutator(text, words, 0, text.size(), random()).next());
+  }
 }
 
 }  // namespace

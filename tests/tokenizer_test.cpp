@@ -161,6 +161,15 @@ TEST(Tokenizer, RangesOfDamagedTextAreThoseOfItsBytes) {
   EXPECT_EQ(parts, expected);
 }
 
+TEST(Tokenizer, WhiteSpaceBelongsToOneToken) {
+  const ByteLevelTokenizer tokenizer(tokenizer_variants().back().definition);
+  // <e3> takes what follows, <mask> what is left before it.
+  EXPECT_EQ(tokenizer.encode_with_ranges("<e3>  <mask>", kNoSpecialTokens).ranges,
+            (std::vector<ByteRange>{{0, 6}, {6, 12}}));
+  EXPECT_EQ(tokenizer.encode_with_ranges("<e1>  <mask>", kNoSpecialTokens).ranges,
+            (std::vector<ByteRange>{{0, 4}, {4, 12}}));
+}
+
 // Words of any length give what a search of all pairs gives, and take no quadratic time.
 TEST(Tokenizer, LongWords) {
   const ByteLevelTokenizer tokenizer(kTokenizerFolder);
@@ -203,6 +212,8 @@ TEST(PreTokenizer, CutsAsThePatternDoes) {
   EXPECT_EQ(pieces("a   b"), (Pieces{"a", "  ", " b"}));
   EXPECT_EQ(pieces("a \n"), (Pieces{"a", " \n"}));
   EXPECT_EQ(pieces(" 's 'S"), (Pieces{" '", "s", " '", "S"}));
+  for (const std::string space : {"\n", "\v", "\f", "\r", "\u00a0", "\u2028"})
+    EXPECT_EQ(pieces(space + "\t b"), (Pieces{space + "\t", " b"})) << space;
   EXPECT_EQ(pieces("\u00e9\u0301x"), (Pieces{"\u00e9", "\u0301", "x"})) << "a combining mark is no letter";
 }
 

@@ -29,9 +29,9 @@ struct AttentionBenchmark {
 
 // A list of {implementation, length, window, dtype, forward_ms, backward_ms, forward_tflops, backward_tflops,
 // peak_bytes}: the best of `repeats` runs. peak_bytes counts all tensors: inputs, outputs, what is kept
-// between the passes, gradients. Operations are counted as 4 T W K a head forward (6 with relative positions),
-// W keys in the window, and 2.5 times that backward, whatever is really computed.
-// `done` is told each row.
+// between the passes, gradients. Operations are counted as 4 T W K a head forward (6 with relative
+// positions), W keys in the window, and 2.5 times that backward, whatever is really computed. `done` is told
+// each row.
 nlohmann::ordered_json run_attention_benchmark(
     const AttentionBenchmark& settings, const std::function<void(const nlohmann::ordered_json&)>& done);
 
