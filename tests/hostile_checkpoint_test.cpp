@@ -199,6 +199,7 @@ TEST(HostileCheckpoint, TensorsMustLieWithinTheirStorage) {
   EXPECT_SAYS(of(kLargest, {}, {}), beyond);
   EXPECT_SAYS(of(0, {2}, {kLargest}), beyond);
   EXPECT_SAYS(of(1, {2}, {kLargest}), "too large to exist");
+  EXPECT_SAYS(of(0, {5}, {1LL << 62}), "too large to exist");  // 2^64 is 0 in 64 bits
   EXPECT_SAYS(of(0, {1LL << 32, 1LL << 32}, {0, 0}), "too large to exist");
   EXPECT_SAYS(of(0, {1LL << 32, 1LL << 32, 0}, {0, 0, 0}), "too large to exist");
   EXPECT_SAYS(of(0, {1LL << 61}, {0}), "too large to exist");
