@@ -1,5 +1,4 @@
 // Processes on one or many machines, through MPI.
-#define OMPI_SKIP_MPICXX 1  // the C++ bindings that MPI dropped warn
 #include <mpi.h>
 
 #include <algorithm>
