@@ -1,12 +1,14 @@
 // embedding and select_rows: look-ups of rows.
+#include "autograd/indices.h"
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
 
 namespace lf {
 
-Var embedding(const Var& table, const Tensor& ids, double factor, DType dtype, int64_t padding) {
-  CHECK(table.shape().rank() == 2 && ids.dtype() == DType::i32, "embedding: table is ", table.shape(),
-        ", needed (V, D); ids are ", name(ids.dtype()), ", needed i32");
+Var embedding(const Var& table, const Tensor& tokens, double factor, DType dtype, int64_t padding) {
+  CHECK(table.shape().rank() == 2 && tokens.dtype() == DType::i32, "embedding: table is ", table.shape(),
+        ", needed (V, D); ids are ", name(tokens.dtype()), ", needed i32");
+  const Tensor ids = indices_for(table.value(), tokens, 0, table.dim(0), "embedding");
   std::vector<int64_t> dims = ids.shape().dims();
   dims.push_back(table.dim(1));
   const Shape rows{ids.elements(), table.dim(1)};
@@ -22,9 +24,11 @@ Var embedding(const Var& table, const Tensor& ids, double factor, DType dtype, i
       });
 }
 
-Var select_rows(const Var& x, const Tensor& rows) {
-  CHECK(x.shape().rank() == 2 && rows.shape().rank() == 1 && rows.dtype() == DType::i32, "select_rows: x is ",
-        x.shape(), ", needed (M, D); rows are ", rows.shape(), ' ', name(rows.dtype()), ", needed (N) i32");
+Var select_rows(const Var& x, const Tensor& chosen) {
+  CHECK(x.shape().rank() == 2 && chosen.shape().rank() == 1 && chosen.dtype() == DType::i32,
+        "select_rows: x is ", x.shape(), ", needed (M, D); rows are ", chosen.shape(), ' ',
+        name(chosen.dtype()), ", needed (N) i32");
+  const Tensor rows = indices_for(x.value(), chosen, 0, x.dim(0), "select_rows");
   Tensor y = Tensor::empty({rows.elements(), x.dim(1)}, x.dtype(), rows.device());
   kernels::select_rows(x.value(), rows, y);
   return tape().record("select_rows", y, {x}, [rows, shape = x.shape()](const Tensor& dy) {

@@ -6,6 +6,7 @@ namespace lf {
 namespace {
 
 void check_columns(const Tensor& index, int64_t columns) {
+  if (index.device() != Device::cpu) return;  // there the kernel sees to it
   const int32_t* values = index.data<int32_t>();
   for (int64_t i = 0; i < index.elements(); ++i) {
     CHECK(values[i] >= -1 && values[i] < columns, "gather_columns: index ", values[i], " is outside the ",
@@ -29,13 +30,14 @@ Var slice(const Var& x, int64_t begin, int64_t end) {
                        });
 }
 
-Var gather_columns(const Var& x, const Tensor& index, double fill) {
+Var gather_columns(const Var& x, const Tensor& columns, double fill) {
   const int64_t C = x.dim(-1), rows = x.value().elements() / std::max<int64_t>(C, 1);
-  CHECK(index.shape().rank() == 2 && index.dtype() == DType::i32 && index.dim(0) > 0 &&
-            rows % index.dim(0) == 0,
-        "gather_columns: x is ", x.shape(), ", index ", index.shape(), ' ', name(index.dtype()),
+  CHECK(columns.shape().rank() == 2 && columns.dtype() == DType::i32 && columns.dim(0) > 0 &&
+            rows % columns.dim(0) == 0,
+        "gather_columns: x is ", x.shape(), ", index ", columns.shape(), ' ', name(columns.dtype()),
         "; needed (R, E) i32 with R dividing the rows of x");
-  check_columns(index, C);
+  check_columns(columns, C);
+  const Tensor index = columns.to(x.value().device());
   Tensor y = Tensor::empty(x.shape().with_last(index.dim(1)), x.dtype(), x.value().device());
   Tensor y_rows = y.view({rows, index.dim(1)});
   kernels::gather_columns(x.value().view({rows, C}), index, fill, y_rows);

@@ -1,3 +1,4 @@
+#include "autograd/indices.h"
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
 
@@ -17,11 +18,12 @@ Var softmax(const Var& x) {
   });
 }
 
-Var cross_entropy(const Var& logits, const Tensor& targets) {
-  const int64_t V = logits.dim(-1), positions = targets.elements();
-  CHECK(logits.value().elements() == positions * V && targets.dtype() == DType::i32,
-        "cross_entropy: logits are ", logits.shape(), ", targets ", targets.shape(), ' ',
-        name(targets.dtype()), "; needed (..., V) and (...) i32");
+Var cross_entropy(const Var& logits, const Tensor& wanted) {
+  const int64_t V = logits.dim(-1), positions = wanted.elements();
+  CHECK(logits.value().elements() == positions * V && wanted.dtype() == DType::i32,
+        "cross_entropy: logits are ", logits.shape(), ", targets ", wanted.shape(), ' ', name(wanted.dtype()),
+        "; needed (..., V) and (...) i32");
+  const Tensor targets = indices_for(logits.value(), wanted, -1, V, "cross_entropy: targets");
   const DType dtype = logits.dtype() == DType::f64 ? DType::f64 : DType::f32;
   const Tensor rows = logits.value().view({positions, V});
   Tensor losses = Tensor::empty(targets.shape(), dtype, rows.device());

@@ -229,15 +229,16 @@ std::vector<Tensor> inputs_of(const OpCase& row, DType dtype) {
 
 Tensor cotangent_like(const Tensor& output) { return random_tensor(output.shape(), output.dtype(), 100); }
 
-OpResult run_forward_and_backward(const OpCase& row, DType dtype) {
+OpResult run_forward_and_backward(const OpCase& row, DType dtype, Device device) {
   std::vector<Var> inputs;
-  for (const Tensor& input : inputs_of(row, dtype)) inputs.push_back(Var::leaf(input));
+  for (const Tensor& input : inputs_of(row, dtype)) inputs.push_back(Var::leaf(input.to(device)));
   const Var output = row.run(inputs, dtype);
-  tape().backward(output, cotangent_like(output.value()));
-  OpResult result{output.value(), {}};
+  CHECK(output.value().device() == device, row.name, ": the output is not where the inputs are");
+  tape().backward(output, cotangent_like(output.value()).to(device));
+  OpResult result{output.value().to(Device::cpu), {}};
   for (const Var& input : inputs) {
     const Tensor& sum = input.gradient()->sum;
-    result.gradients.push_back(sum.defined() ? sum : Tensor::zeros_like(input.value()));
+    result.gradients.push_back((sum.defined() ? sum : Tensor::zeros_like(input.value())).to(Device::cpu));
   }
   return result;
 }

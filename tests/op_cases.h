@@ -31,15 +31,16 @@ struct OpCase {
 const std::vector<OpCase>& op_cases();
 std::vector<OpCase> small_op_cases();
 
-// Random inputs of the row; the same numbers in every compute dtype.
+// Random inputs of the row, in CPU memory; the same numbers in every compute dtype.
 std::vector<Tensor> inputs_of(const OpCase& row, DType dtype);
 
-// The output, and the gradient of <r, output> for a fixed random r by every input (zeros where none came).
+// The output, and the gradient of <r, output> for a fixed random r by every input (zeros where none came);
+// both in CPU memory, wherever they were computed.
 struct OpResult {
   Tensor output;
   std::vector<Tensor> gradients;
 };
-OpResult run_forward_and_backward(const OpCase& row, DType dtype);
+OpResult run_forward_and_backward(const OpCase& row, DType dtype, Device device = Device::cpu);
 
 // The fixed random r, of the output's shape and dtype.
 Tensor cotangent_like(const Tensor& output);

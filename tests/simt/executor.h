@@ -69,4 +69,23 @@ T shuffle(unsigned lanes, T value, F&& source, const char* operation) {
   return mine.result;
 }
 
+// The lanes whose value equals the caller's.
+template <class T>
+unsigned match_any(unsigned lanes, T value) {
+  struct Arguments {
+    T value;
+    unsigned equal;
+  };
+  require_all_lanes(lanes, "match_any");
+  Arguments mine{value, 0};
+  meet("match_any", &mine, [](const WarpArguments& all) {
+    for (void* lane : all) {
+      auto* to = static_cast<Arguments*>(lane);
+      for (unsigned i = 0; i < 32; ++i)
+        to->equal |= static_cast<unsigned>(static_cast<Arguments*>(all[i])->value == to->value) << i;
+    }
+  });
+  return mine.equal;
+}
+
 }  // namespace lf::simt

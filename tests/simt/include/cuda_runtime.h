@@ -64,6 +64,12 @@ T __shfl_down_sync(unsigned lanes, T value, unsigned by) {
       "shfl_down");
 }
 
+template <class T>
+unsigned __match_any_sync(unsigned lanes, T value) {
+  return ::lf::simt::match_any(lanes, value);
+}
+inline int __popc(unsigned bits) { return std::popcount(bits); }
+
 inline float __uint_as_float(uint32_t bits) { return std::bit_cast<float>(bits); }
 inline uint32_t __float_as_uint(float value) { return std::bit_cast<uint32_t>(value); }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
