@@ -16,6 +16,9 @@ class DeviceAccess {
   DeviceAccess& operator=(const DeviceAccess&) = delete;
 };
 
+// Whether all the bytes lie in one block of device memory.
+bool on_device(const void* data, size_t bytes);
+
 // Makes the device's memory this small (for tests of its exhaustion); 0: 1 GiB again.
 void limit_device_memory(int64_t bytes);
 

@@ -99,6 +99,8 @@ Arena& arena() {
 DeviceAccess::DeviceAccess() { arena().open(); }
 DeviceAccess::~DeviceAccess() { arena().close(); }
 
+bool on_device(const void* data, size_t bytes) { return arena().holds(data, bytes); }
+
 void limit_device_memory(int64_t bytes) {
   arena().set_limit(bytes > 0 ? static_cast<size_t>(bytes) : kDefaultBytes);
 }
