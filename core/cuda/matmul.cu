@@ -206,6 +206,8 @@ void run(const Plan& plan, const Request& request, const Tensor& a, const Tensor
 }  // namespace
 
 bool multiply(const Product& product, const Tensor& a, const Tensor& b, const Tensor& bias, Tensor& c) {
+  CHECK(a.dtype() == b.dtype(), "product of ", name(a.dtype()), " and ", name(b.dtype()),
+        "; needed one dtype");
   if (c.elements() == 0) return true;
   if (product.K == 0) {  // the library takes no matrix without elements
     c.fill_zero();
