@@ -29,9 +29,12 @@ Var cast(const Var& x, DType dtype) {
 
 Var sum(const Var& x) {
   const DType dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
-  const Tensor y = Tensor::full({}, dtype, kernels::sum(x.value()), x.value().device());
+  Tensor y = Tensor::empty({}, dtype, x.value().device());
+  kernels::total(x.value(), y);
   return tape().record("sum", y, {x}, [shape = x.shape(), from = x.dtype()](const Tensor& dy) {
-    return std::vector{Tensor::full(shape, from, dy.item(), dy.device())};
+    Tensor dx = Tensor::empty(shape, from, dy.device());
+    kernels::fill(dy, dx);
+    return std::vector{dx};
   });
 }
 

@@ -93,7 +93,7 @@ void Tape::backward(const Var& y, const Tensor& seed) {
 
 void backward(const Var& loss) {
   CHECK(loss.value().elements() == 1, "backward: the loss is ", loss.shape(), ", needed one element");
-  tape().backward(loss, Tensor::full(loss.shape(), loss.dtype(), 1.0));
+  tape().backward(loss, Tensor::full(loss.shape(), loss.dtype(), 1.0, loss.value().device()));
 }
 
 Var recompute(const std::function<Var(const Var&)>& f, const Var& x) {

@@ -65,6 +65,12 @@ double sum_of_squares(const Tensor& x) {
   return ordered_sum(x.elements(), [p](int64_t i) { return static_cast<double>(p[i]) * p[i]; });
 }
 
+void total(const Tensor& x, Tensor& y) {
+  const double value = sum(x);
+  visit_float(y.dtype(),
+              [&]<class T>() { *y.data<T>() = static_cast<T>(static_cast<Accumulator<T>>(value)); });
+}
+
 double sum(const Tensor& x) {
   return visit_float(x.dtype(), [&]<class T>() -> double {
     const T* p = x.data<T>();
@@ -80,5 +86,6 @@ void adamw(const AdamW& settings, const Tensor& gradient, Tensor& parameter, Ten
 }
 double sum_of_squares(const Tensor& x) { LF_DISPATCH(x.device(), sum_of_squares, x); }
 double sum(const Tensor& x) { LF_DISPATCH(x.device(), sum, x); }
+void total(const Tensor& x, Tensor& y) { LF_DISPATCH(x.device(), total, x, y); }
 
 }  // namespace lf::kernels

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "core/cuda/launch.h"
-#include "core/cuda/memory.h"
 #include "core/cuda/vectors.h"
 #include "core/kernels/kernels.h"
 
@@ -71,18 +70,17 @@ __global__ void sum_kernel(const T* x, int64_t count, int64_t chunk, double* par
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
+// The ordered sum of x (or of squares) as one f64 on the device.
 template <bool Squares, class T>
-double ordered_sum(const Tensor& x) {
+Tensor ordered_sum(const Tensor& x) {
   const int64_t count = x.elements(), chunks = (count + kChunk - 1) / kChunk;
-  if (count == 0) return 0;
+  if (count == 0) return Tensor::zeros({1}, DType::f64, Device::cuda);
   constexpr auto kShared = static_cast<int64_t>(kThreads / kWarp * sizeof(double));
   const Tensor sums = Tensor::empty({chunks + 1}, DType::f64, Device::cuda);
   auto* partial = sums.device_data<double>();
   launch(sum_kernel<Squares, T>, {chunks}, kThreads, kShared, x.device_data<T>(), count, kChunk, partial);
   launch(sum_kernel<false, double>, {1}, kThreads, kShared, partial, chunks, chunks, partial + chunks);
-  double total = 0;
-  lf::cuda::copy_to_host(&total, partial + chunks, sizeof(total));
-  return total;
+  return sums.slice(chunks, chunks + 1);
 }
 
 }  // namespace
@@ -109,10 +107,14 @@ void adamw(const AdamW& s, const Tensor& gradient, Tensor& parameter, Tensor& fi
          second.device_data<float>(), count, aligned);
 }
 
-double sum_of_squares(const Tensor& x) { return ordered_sum<true, float>(x); }
+double sum_of_squares(const Tensor& x) { return ordered_sum<true, float>(x).item(); }
 
 double sum(const Tensor& x) {
-  return visit_float(x.dtype(), [&]<class T>() { return ordered_sum<false, T>(x); });
+  return visit_float(x.dtype(), [&]<class T>() { return ordered_sum<false, T>(x).item(); });
+}
+
+void total(const Tensor& x, Tensor& y) {
+  visit_float(x.dtype(), [&]<class T>() { convert(ordered_sum<false, T>(x), y); });
 }
 
 }  // namespace lf::kernels::cuda

@@ -46,6 +46,12 @@ void convert(const Tensor& x, Tensor& y) {
   });
 }
 
+void fill(const Tensor& value, Tensor& y) {
+  visit_float(y.dtype(), [&]<class T>() {
+    std::fill_n(y.data<T>(), y.elements(), static_cast<T>(static_cast<Accumulator<T>>(value.item())));
+  });
+}
+
 }  // namespace cpu
 
 void add(const Tensor& a, const Tensor& b, Tensor& y) {
@@ -59,5 +65,10 @@ void accumulate(const Tensor& x, Tensor& sum) { add(x, sum, sum); }
 void scale(const Tensor& x, double factor, Tensor& y) { LF_DISPATCH(y.device(), scale, x, factor, y); }
 
 void convert(const Tensor& x, Tensor& y) { LF_DISPATCH(y.device(), convert, x, y); }
+
+void fill(const Tensor& value, Tensor& y) {
+  CHECK(value.elements() == 1, "fill: ", value.shape(), " has ", value.elements(), " elements, needed one");
+  LF_DISPATCH(y.device(), fill, value, y);
+}
 
 }  // namespace lf::kernels

@@ -32,6 +32,16 @@ __global__ void convert_kernel(const From* x, To* y, int64_t count) {
     y[i] = static_cast<To>(static_cast<Via>(x[i]));
 }
 
+template <class From, class To, class Via>
+__global__ void fill_kernel(const From* value, To* y, int64_t count) {
+  for (int64_t i = first_item(); i < count; i += item_stride())
+    y[i] = static_cast<To>(static_cast<Via>(*value));
+}
+
+// bf16 converts to and from float only; between float and double nothing is lost on the way up.
+template <class From, class To>
+using Via = std::conditional_t<std::is_same_v<From, bf16> || std::is_same_v<To, bf16>, float, double>;
+
 }  // namespace
 
 void add(const Tensor& a, const Tensor& b, Tensor& y) {
@@ -51,9 +61,17 @@ void scale(const Tensor& x, double factor, Tensor& y) {
 void convert(const Tensor& x, Tensor& y) {
   visit_float(x.dtype(), [&]<class From>() {
     visit_float(y.dtype(), [&]<class To>() {
-      using Via = std::conditional_t<std::is_same_v<From, bf16> || std::is_same_v<To, bf16>, float, double>;
-      launch(convert_kernel<From, To, Via>, loop_grid(y.elements()), kLoopThreads, 0, x.device_data<From>(),
-             y.device_data<To>(), y.elements());
+      launch(convert_kernel<From, To, Via<From, To>>, loop_grid(y.elements()), kLoopThreads, 0,
+             x.device_data<From>(), y.device_data<To>(), y.elements());
+    });
+  });
+}
+
+void fill(const Tensor& value, Tensor& y) {
+  visit_float(value.dtype(), [&]<class From>() {
+    visit_float(y.dtype(), [&]<class To>() {
+      launch(fill_kernel<From, To, Via<From, To>>, loop_grid(y.elements()), kLoopThreads, 0,
+             value.device_data<From>(), y.device_data<To>(), y.elements());
     });
   });
 }
