@@ -75,6 +75,32 @@ void check_relative(const char* op, const Sizes& s, const AttentionPattern& p, c
         ", needed ", bias);
 }
 
+// The elements, on whichever device they are.
+template <class T>
+T* elements_of(const Tensor& x) {
+  return x.device() == Device::cuda ? x.device_data<T>() : x.data<T>();
+}
+template <class T>
+TokenView<const T> view_of(const Tensor& x, const Sizes& s) {
+  return contiguous_view<const T>(elements_of<T>(x), s.T, s.H, s.K);
+}
+template <class T>
+TokenView<T> output_of(const Tensor& x, const Sizes& s) {
+  return contiguous_view(elements_of<T>(x), s.T, s.H, s.K);
+}
+
+// Calls kernels::cuda::f or f by the device of `tensor`.
+#define LF_ATTENTION_DISPATCH(tensor, f, ...)  \
+  do {                                         \
+    if constexpr (kHasCuda) {                  \
+      if ((tensor).device() == Device::cuda) { \
+        kernels::cuda::f(__VA_ARGS__);         \
+        break;                                 \
+      }                                        \
+    }                                          \
+    f(__VA_ARGS__);                            \
+  } while (0)
+
 // The three views of a packed (B, T, 3, H, K) tensor, or of three separate ones.
 template <class T>
 struct Views {
@@ -102,7 +128,7 @@ struct RelativeTensors {
   template <class T>
   RelativePositions<T> view() const {
     using A = Accumulator<T>;
-    return {u.data<A>(), v.data<A>(), r.data<T>(), r.dim(0), zero_row};
+    return {elements_of<A>(u), elements_of<A>(v), elements_of<T>(r), r.dim(0), zero_row};
   }
 };
 
@@ -115,9 +141,6 @@ std::vector<Tensor> backward_of(const std::vector<Tensor>& inputs, const Sizes& 
     using A = Accumulator<T>;
     const auto in = views<const T>(inputs, s);
     const auto out = views<T>(gradients, s);
-    const auto as_view = [&](const Tensor& x) {
-      return contiguous_view<const T>(x.data<T>(), s.T, s.H, s.K);
-    };
     RelativePositions<T> terms;
     RelativeGradients<T> relative_gradients;
     const bool has_relative = relative.r.defined();
@@ -125,11 +148,13 @@ std::vector<Tensor> backward_of(const std::vector<Tensor>& inputs, const Sizes& 
       terms = relative.view<T>();
       for (const Tensor& t : {relative.u, relative.v, relative.r}) gradients.push_back(Tensor::like(t));
       const size_t n = inputs.size();
-      relative_gradients = {gradients[n].data<A>(), gradients[n + 1].data<A>(), gradients[n + 2].data<T>()};
+      relative_gradients = {elements_of<A>(gradients[n]), elements_of<A>(gradients[n + 1]),
+                            elements_of<T>(gradients[n + 2])};
     }
-    window_attention_backward<T>(describe(s, pattern), in.q, in.k, in.v, has_relative ? &terms : nullptr,
-                                 as_view(context), lse.data<A>(), as_view(dcontext), out.q, out.k, out.v,
-                                 has_relative ? &relative_gradients : nullptr);
+    LF_ATTENTION_DISPATCH(context, window_attention_backward<T>, describe(s, pattern), in.q, in.k, in.v,
+                          has_relative ? &terms : nullptr, view_of<T>(context, s), elements_of<A>(lse),
+                          view_of<T>(dcontext, s), out.q, out.k, out.v,
+                          has_relative ? &relative_gradients : nullptr);
   });
   return gradients;
 }
@@ -154,13 +179,30 @@ Var attend(const std::vector<Var>& inputs, const Sizes& s, const AttentionPatter
     const auto in = views<const T>(tensors, s);
     RelativePositions<T> view;
     if (relative) view = terms.view<T>();
-    window_attention_forward<T>(describe(s, pattern), in.q, in.k, in.v, relative ? &view : nullptr,
-                                contiguous_view(context.data<T>(), s.T, s.H, s.K),
-                                lse.data<Accumulator<T>>());
+    LF_ATTENTION_DISPATCH(context, window_attention_forward<T>, describe(s, pattern), in.q, in.k, in.v,
+                          relative ? &view : nullptr, output_of<T>(context, s),
+                          elements_of<Accumulator<T>>(lse));
   });
   return tape().record("window_attention", context, all, [=](const Tensor& dcontext) {
     return backward_of(tensors, s, pattern, terms, context, lse, dcontext);
   });
+}
+
+// The rows of the context that global attention overwrote reach nothing.
+template <class T>
+void clear_overwritten_rows(Tensor& dcontext, const Sizes& s, const AttentionPattern& pattern) {
+  if constexpr (kHasCuda) {
+    if (dcontext.device() == Device::cuda)
+      return kernels::cuda::clear_global_rows<T>(describe(s, pattern), output_of<T>(dcontext, s));
+  }
+  const auto& [offsets, positions] = *pattern.global_tokens;
+  Tensor rows = dcontext.view({s.B * s.T, s.H * s.K});
+  for (int64_t b = 0; b < s.B; ++b) {
+    for (int64_t n = offsets[static_cast<size_t>(b)]; n < offsets[static_cast<size_t>(b + 1)]; ++n) {
+      const int64_t row = b * s.T + positions[static_cast<size_t>(n)];
+      rows.slice(row, row + 1).fill_zero();
+    }
+  }
 }
 
 Sizes sizes_of(const char* who, const Var& qkv) {
@@ -203,31 +245,21 @@ Var global_attention(const Var& context, const Var& q, const Var& k, const Var& 
   Tensor y = context.value().clone();
   Tensor lse = Tensor::empty({tokens, s.H}, y.dtype() == DType::f64 ? DType::f64 : DType::f32, y.device());
   visit_float(y.dtype(), [&]<class T>() {
-    const auto view = [&](const Tensor& x) { return contiguous_view<const T>(x.data<T>(), s.T, s.H, s.K); };
-    global_attention_forward<T>(describe(s, pattern), q.value().data<T>(), view(k.value()), view(v.value()),
-                                contiguous_view(y.data<T>(), s.T, s.H, s.K), lse.data<Accumulator<T>>());
+    LF_ATTENTION_DISPATCH(y, global_attention_forward<T>, describe(s, pattern), elements_of<T>(q.value()),
+                          view_of<T>(k.value(), s), view_of<T>(v.value(), s), output_of<T>(y, s),
+                          elements_of<Accumulator<T>>(lse));
   });
   return tape().record(
       "global_attention", y, {context, q, k, v},
       [s, pattern, q = q.value(), k = k.value(), v = v.value(), y, lse](const Tensor& dy) {
         Tensor dcontext = dy.clone(), dq = Tensor::like(q), dk = Tensor::like(k), dv = Tensor::like(v);
         visit_float(y.dtype(), [&]<class T>() {
-          const auto view = [&](const Tensor& x) {
-            return contiguous_view<const T>(x.data<T>(), s.T, s.H, s.K);
-          };
-          const auto out = [&](Tensor& x) { return contiguous_view(x.data<T>(), s.T, s.H, s.K); };
-          global_attention_backward<T>(describe(s, pattern), q.data<T>(), view(k), view(v), view(y),
-                                       lse.data<Accumulator<T>>(), view(dy), dq.data<T>(), out(dk), out(dv));
+          LF_ATTENTION_DISPATCH(y, global_attention_backward<T>, describe(s, pattern), elements_of<T>(q),
+                                view_of<T>(k, s), view_of<T>(v, s), view_of<T>(y, s),
+                                elements_of<Accumulator<T>>(lse), view_of<T>(dy, s), elements_of<T>(dq),
+                                output_of<T>(dk, s), output_of<T>(dv, s));
+          clear_overwritten_rows<T>(dcontext, s, pattern);
         });
-        // The overwritten rows of the context reach nothing.
-        const auto& [offsets, positions] = *pattern.global_tokens;
-        Tensor rows = dcontext.view({s.B * s.T, s.H * s.K});
-        for (int64_t b = 0; b < s.B; ++b) {
-          for (int64_t n = offsets[static_cast<size_t>(b)]; n < offsets[static_cast<size_t>(b + 1)]; ++n) {
-            const int64_t row = b * s.T + positions[static_cast<size_t>(n)];
-            rows.slice(row, row + 1).fill_zero();
-          }
-        }
         return std::vector{dcontext, dq, dk, dv};
       });
 }

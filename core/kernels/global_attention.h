@@ -26,4 +26,23 @@ void global_attention_backward(const WindowAttentionShape& shape, const Element*
                                TokenView<const Element> dcontext, Element* dq, TokenView<Element> dk,
                                TokenView<Element> dv);
 
+// The same on the device, see window_attention.h.
+namespace kernels::cuda {
+
+template <class Element>
+void global_attention_forward(const WindowAttentionShape& shape, const Element* q, TokenView<const Element> k,
+                              TokenView<const Element> v, TokenView<Element> context,
+                              Accumulator<Element>* lse);
+template <class Element>
+void global_attention_backward(const WindowAttentionShape& shape, const Element* q,
+                               TokenView<const Element> k, TokenView<const Element> v,
+                               TokenView<const Element> context, const Accumulator<Element>* lse,
+                               TokenView<const Element> dcontext, Element* dq, TokenView<Element> dk,
+                               TokenView<Element> dv);
+
+// Zeroes the rows of x (B, T, H, K) that belong to global tokens, padded ones among them.
+template <class Element>
+void clear_global_rows(const WindowAttentionShape& shape, TokenView<Element> x);
+
+}  // namespace kernels::cuda
 }  // namespace lf

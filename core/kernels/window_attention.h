@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "core/host_device.h"
 #include "core/random.h"
 
 namespace lf {
@@ -23,7 +24,7 @@ struct TokenView {
   int64_t batch_stride = 0;
   int64_t token_stride = 0;
 
-  Element* row(int64_t b, int64_t t, int64_t head_offset) const {
+  LF_HOST_DEVICE Element* row(int64_t b, int64_t t, int64_t head_offset) const {
     return data + b * batch_stride + t * token_stride + head_offset;
   }
 };
@@ -104,4 +105,22 @@ void window_attention_backward(const WindowAttentionShape& shape, TokenView<cons
                                TokenView<Element> dq, TokenView<Element> dk, TokenView<Element> dv,
                                const RelativeGradients<Element>* relative_gradients);
 
+// The same on the device: tensors (also those inside `relative` and `relative_gradients`) are in its memory,
+// what the shape points to is in the CPU's. Bits do not depend on the device.
+namespace kernels::cuda {
+
+template <class Element>
+void window_attention_forward(const WindowAttentionShape& shape, TokenView<const Element> q,
+                              TokenView<const Element> k, TokenView<const Element> v,
+                              const RelativePositions<Element>* relative, TokenView<Element> context,
+                              Accumulator<Element>* lse);
+template <class Element>
+void window_attention_backward(const WindowAttentionShape& shape, TokenView<const Element> q,
+                               TokenView<const Element> k, TokenView<const Element> v,
+                               const RelativePositions<Element>* relative, TokenView<const Element> context,
+                               const Accumulator<Element>* lse, TokenView<const Element> dcontext,
+                               TokenView<Element> dq, TokenView<Element> dk, TokenView<Element> dv,
+                               const RelativeGradients<Element>* relative_gradients);
+
+}  // namespace kernels::cuda
 }  // namespace lf

@@ -1,0 +1,76 @@
+// Dense attention of the global tokens on the device.
+#include "core/kernels/global_attention.h"
+
+#include "core/cuda/launch.h"
+#include "core/kernels/window_attention_plain.h"
+
+namespace lf::kernels::cuda {
+namespace {
+
+template <class T>
+PlainAttention<T> plain_call(const DeviceAttention& shape, int64_t queries, const T* q, TokenView<const T> k,
+                             TokenView<const T> v) {
+  PlainAttention<T> call;
+  call.shape = shape;
+  call.dense = true;
+  call.queries = queries;
+  call.q = {q, 0, int64_t{shape.H} * shape.K};
+  call.k = k, call.v = v;
+  return call;
+}
+
+// One block for each listed token.
+template <class T>
+__global__ void clear_rows_kernel(DeviceAttention shape, TokenView<T> x) {
+  int b = 0;
+  while (shape.global_offsets[b + 1] <= static_cast<int>(blockIdx.x)) ++b;
+  T* const row = x.row(b, shape.global_positions[blockIdx.x], 0);
+  for (int i = static_cast<int>(threadIdx.x); i < shape.H * shape.K; i += static_cast<int>(blockDim.x))
+    row[i] = T(0.0f);
+}
+
+}  // namespace
+
+template <class Element>
+void global_attention_forward(const WindowAttentionShape& shape, const Element* q, TokenView<const Element> k,
+                              TokenView<const Element> v, TokenView<Element> context,
+                              Accumulator<Element>* lse) {
+  const AttentionOnDevice lists(shape);
+  plain_forward(plain_call(lists.view(), shape.global_offsets[shape.B], q, k, v), context, lse);
+}
+
+template <class Element>
+void global_attention_backward(const WindowAttentionShape& shape, const Element* q,
+                               TokenView<const Element> k, TokenView<const Element> v,
+                               TokenView<const Element> context, const Accumulator<Element>* lse,
+                               TokenView<const Element> dcontext, Element* dq, TokenView<Element> dk,
+                               TokenView<Element> dv) {
+  using A = Accumulator<Element>;
+  const AttentionOnDevice lists(shape);
+  const int64_t queries = shape.global_offsets[shape.B];
+  PlainAttention<Element> call = plain_call(lists.view(), queries, q, k, v);
+  call.context = context, call.dcontext = dcontext, call.lse = lse;
+  const Tensor delta = Tensor::empty({queries, shape.H}, DTypeOf<A>::value, Device::cuda);
+  call.delta = delta.device_data<A>();
+  plain_backward_queries(call, TokenView<Element>{dq, 0, shape.H * shape.K});
+  plain_backward_keys(call, dk, dv);
+}
+
+template <class Element>
+void clear_global_rows(const WindowAttentionShape& shape, TokenView<Element> x) {
+  const AttentionOnDevice lists(shape);
+  lf::cuda::launch(clear_rows_kernel<Element>, {shape.global_offsets[shape.B]}, 256, 0, lists.view(), x);
+}
+
+#define LF_GLOBAL_ATTENTION(T)                                                                           \
+  template void global_attention_forward(const WindowAttentionShape&, const T*, TokenView<const T>,      \
+                                         TokenView<const T>, TokenView<T>, Accumulator<T>*);             \
+  template void global_attention_backward(const WindowAttentionShape&, const T*, TokenView<const T>,     \
+                                          TokenView<const T>, TokenView<const T>, const Accumulator<T>*, \
+                                          TokenView<const T>, T*, TokenView<T>, TokenView<T>);           \
+  template void clear_global_rows(const WindowAttentionShape&, TokenView<T>)
+LF_GLOBAL_ATTENTION(float);
+LF_GLOBAL_ATTENTION(double);
+LF_GLOBAL_ATTENTION(bf16);
+
+}  // namespace lf::kernels::cuda

@@ -1,0 +1,109 @@
+#include "core/kernels/window_attention_device.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+namespace lf::kernels::cuda {
+namespace {
+
+// Lists one behind the other, the 4-byte ones first.
+class Lists {
+ public:
+  template <class Values>
+  int64_t append(const Values& values) {
+    const auto offset = static_cast<int64_t>(bytes_.size());
+    for (const auto value : values) {
+      const auto number = static_cast<int32_t>(value);
+      const auto* from = reinterpret_cast<const uint8_t*>(&number);
+      bytes_.insert(bytes_.end(), from, from + sizeof(number));
+    }
+    return offset;
+  }
+  int64_t append_bytes(const std::vector<uint8_t>& values) {
+    const auto offset = static_cast<int64_t>(bytes_.size());
+    bytes_.insert(bytes_.end(), values.begin(), values.end());
+    return offset;
+  }
+  const std::vector<uint8_t>& bytes() const { return bytes_; }
+
+ private:
+  std::vector<uint8_t> bytes_;
+};
+
+// A padded global token counts as padded.
+std::vector<uint8_t> kinds_of(const WindowAttentionShape& shape) {
+  const int64_t T = shape.T;
+  std::vector<uint8_t> kinds(static_cast<size_t>(shape.B * T), static_cast<uint8_t>(TokenKind::local));
+  const auto mark = [&](int64_t token, TokenKind kind) {
+    kinds[static_cast<size_t>(token)] = static_cast<uint8_t>(kind);
+  };
+  if (shape.global_offsets) {
+    for (int64_t b = 0; b < shape.B; ++b) {
+      for (int64_t n = shape.global_offsets[b]; n < shape.global_offsets[b + 1]; ++n)
+        mark(b * T + shape.global_positions[n], TokenKind::global);
+    }
+  }
+  for (int64_t token = 0; shape.key_mask && token < shape.B * T; ++token) {
+    if (shape.key_mask[token] == 0) mark(token, TokenKind::padded);
+  }
+  return kinds;
+}
+
+DeviceAttention describe(const WindowAttentionShape& shape) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max() / 4;  // room for sums of distances
+  CHECK(shape.T <= kMost && shape.B <= kMost, "attention on the device: ", shape.B, " x ", shape.T,
+        " tokens");
+  DeviceAttention result;
+  result.B = static_cast<int>(shape.B), result.T = static_cast<int>(shape.T);
+  result.H = static_cast<int>(shape.H), result.K = static_cast<int>(shape.K);
+  const int64_t most = std::max<int64_t>(shape.T - 1, 0);
+  result.left = static_cast<int>(std::min(shape.left, most));
+  result.right = static_cast<int>(std::min(shape.right, most));
+  result.query_begin = static_cast<int>(shape.query_begin);
+  result.query_end = static_cast<int>(shape.query_end < 0 ? shape.T : shape.query_end);
+  result.scale = shape.scale;
+  if (shape.dropout.active()) {
+    result.dropout_key = shape.dropout.key;
+    result.dropout_threshold = dropout_threshold(shape.dropout.probability);
+    result.kept = 1 / (1 - shape.dropout.probability);
+  }
+  result.first_row = shape.first_row, result.first_token = shape.first_token;
+  result.total_tokens = shape.total_tokens == 0 ? shape.T : shape.total_tokens;
+  return result;
+}
+
+}  // namespace
+
+AttentionOnDevice::AttentionOnDevice(const WindowAttentionShape& shape) : view_(describe(shape)) {
+  Lists lists;
+  int64_t offsets = 0, positions = 0, kinds = 0, dilations = 0;
+  const bool dilated = std::ranges::any_of(shape.dilation, [](int32_t D) { return D != 1; });
+  if (dilated) {
+    std::vector<int32_t> clipped = shape.dilation;  // a dilation beyond T reaches nothing either way
+    for (int32_t& D : clipped) D = std::min(D, std::max(view_.T, 1));
+    dilations = lists.append(clipped);
+  }
+  if (shape.global_offsets) {
+    const auto count = static_cast<size_t>(shape.global_offsets[shape.B]);
+    offsets = lists.append(std::span(shape.global_offsets, static_cast<size_t>(shape.B) + 1));
+    positions = lists.append(std::span(shape.global_positions, count));
+    for (int64_t b = 0; b < shape.B; ++b) {
+      const int64_t globals = shape.global_offsets[b + 1] - shape.global_offsets[b];
+      view_.most_globals = std::max(view_.most_globals, static_cast<int>(globals));
+    }
+  }
+  const bool has_kinds = shape.key_mask || shape.global_offsets;
+  if (has_kinds) kinds = lists.append_bytes(kinds_of(shape));
+  if (lists.bytes().empty()) return;
+  const auto length = static_cast<int64_t>(lists.bytes().size());
+  lists_ = Tensor::from({length}, lists.bytes()).to(Device::cuda);
+  const auto at = [&](int64_t offset) {
+    return reinterpret_cast<const int32_t*>(lists_.device_data<uint8_t>() + offset);
+  };
+  if (dilated) view_.dilations = at(dilations);
+  if (shape.global_offsets) view_.global_offsets = at(offsets), view_.global_positions = at(positions);
+  if (has_kinds) view_.kinds = lists_.device_data<uint8_t>() + kinds;
+}
+
+}  // namespace lf::kernels::cuda
