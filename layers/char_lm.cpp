@@ -99,16 +99,15 @@ Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& 
   CHECK(static_cast<int64_t>(pattern.layers.size()) == shape.layers, "CharLM: windows for ",
         pattern.layers.size(), " layers, the model has ", shape.layers);
   CHECK(ids.shape().rank() == 2, "CharLM: ids are ", ids.shape(), ", needed (B, T)");
-  const Device device = embedding.value.device();
   int64_t reach = 0;
   for (const LayerPattern& layer : pattern.layers) reach = std::max(reach, layer.reach());
   const int64_t distances = std::min(reach, ids.dim(1) - 1) + 1;
   Var table;
   if (shape.relative_positions) {
-    table = dropout(sinusoids(distances, shape.width, pass.compute).to(device),
+    table = dropout(sinusoids(distances, shape.width, pass.compute).to(embedding.value.device()),
                     pass.dropout(shape.dropout, kPositionSite));
   }
-  Var x = lf::embedding(embedding, ids.to(device), std::sqrt(static_cast<double>(shape.width)), pass.compute);
+  Var x = lf::embedding(embedding, ids, std::sqrt(static_cast<double>(shape.width)), pass.compute);
   x = dropout(x, pass.dropout(shape.dropout, kEmbeddingSite));
   for (int64_t i = 0; i < shape.layers; ++i) {
     const auto run = [&layer = layers[static_cast<size_t>(i)], i, table, pattern, pass,
@@ -122,7 +121,7 @@ Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& 
 
 Var CharLM::losses(const Tensor& ids, const Tensor& targets, const CharLMPattern& pattern,
                    const Pass& pass) const {
-  return cross_entropy(logits(ids, pattern, pass), targets.to(embedding.value.device()));
+  return cross_entropy(logits(ids, pattern, pass), targets);
 }
 
 }  // namespace lf

@@ -97,12 +97,12 @@ Encoder::Encoder(const EncoderShape& shape_)
 }
 
 Var Encoder::embed(const EncoderInput& input, const Pass& pass) const {
-  const Device device = words.value.device();
-  const Tensor ids = input.ids.to(device), places = positions_of(input.ids, shape.padding_id).to(device);
+  const Tensor& ids = input.ids;
+  const Tensor places = positions_of(ids, shape.padding_id);
   // Look-ups of the padding id train neither table, as in PyTorch's padding_idx.
   Var x = embedding(words, ids, 1.0, pass.compute, shape.padding_id);
   x = add(x, embedding(positions, places, 1.0, pass.compute, shape.padding_id));
-  x = add(x, embedding(token_types, Tensor::zeros(ids.shape(), DType::i32, device), 1.0, pass.compute));
+  x = add(x, embedding(token_types, Tensor::zeros(ids.shape(), DType::i32), 1.0, pass.compute));
   return dropout(embedding_norm(x), pass.dropout(shape.dropout, kEmbeddingSite));
 }
 
@@ -119,7 +119,7 @@ Var Encoder::attend(const EncoderAttention& attention, int64_t window, const Var
   Var context = window_attention(reshape(attention.query(x), heads), reshape(attention.key(x), heads),
                                  reshape(attention.value(x), heads), pattern);
   if (input.global_tokens && !input.global_tokens->positions.empty()) {
-    const Tensor rows = global_rows(*input.global_tokens, T).to(x.value().device());
+    const Tensor rows = global_rows(*input.global_tokens, T);
     const Var q = attention.query_global(select_rows(reshape(x, {B * T, D}), rows));
     context = global_attention(context, reshape(q, {rows.elements(), H, K}),
                                reshape(attention.key_global(x), heads),
@@ -176,9 +176,7 @@ Var MaskedLM::losses(const EncoderInput& input, const Tensor& targets, const Pas
   const Chosen chosen = chosen_of(targets);
   const Var hidden = encoder(input, pass, recomputes);
   const Shape rows{hidden.dim(0) * hidden.dim(1), encoder.shape.width};
-  const Device device = hidden.value().device();
-  return cross_entropy(logits(select_rows(reshape(hidden, rows), chosen.rows.to(device))),
-                       chosen.targets.to(device));
+  return cross_entropy(logits(select_rows(reshape(hidden, rows), chosen.rows)), chosen.targets);
 }
 
 }  // namespace lf

@@ -60,10 +60,11 @@ void return_to(Tensor flat, const Tensor& host) {
   if (flat.device() != Device::cpu) flat.copy_from(host);
 }
 
-// Keys that may differ between a run and its resumption: they change neither weights nor logged results.
+// Keys that may differ between a run and its resumption: they change neither weights nor logged results, but
+// for the rounding of another device.
 bool may_change(const std::string& line) {
-  for (const char* prefix :
-       {"checkpoint.", "log.tensorboard", "threads:", "evaluation.batch_size", "validation.batch_size"}) {
+  for (const char* prefix : {"checkpoint.", "device:", "log.tensorboard", "threads:", "evaluation.batch_size",
+                             "validation.batch_size"}) {
     if (line.rfind(prefix, 0) == 0) return true;
   }
   return false;

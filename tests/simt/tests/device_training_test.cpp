@@ -84,6 +84,18 @@ TEST_F(DeviceTraining, ResumesToTheSameBits) {
   EXPECT_EQ(read_file(folder_ / "run" + model), read_file(folder_ / "whole" + model));
 }
 
+TEST_F(DeviceTraining, RunsChangeDevices) {
+  train(config("device: cpu\n"), "cpu");
+  const std::string every = "checkpoint: {every_steps: 2}\n";
+  ::setenv("LF_FAILPOINT", "trainer.loss:3=enospc", 1);
+  read_failpoint_environment();
+  EXPECT_THROW(Trainer(config("device: cpu\n" + every), folder_ / "run", false).run(), Error);
+  ::unsetenv("LF_FAILPOINT");
+  read_failpoint_environment();
+  train(config("device: cuda\n" + every), "run", true);
+  expect_same_losses("run", "cpu", 1e-5);
+}
+
 TEST_F(DeviceTraining, MemoryThatDoesNotSufficeIsExplained) {
   simt::limit_device_memory(256 * 1024);
   const std::string error =
