@@ -112,7 +112,7 @@ TEST_F(MaskedLMTest, Bf16GivesNearlyTheSameLosses) {
     const Stage stage = resolved_stages(c).front();
     task.begin_stage(stage, 0, 0);
     const Fetched fetched = task.fetch();
-    const double nats = task.forward_backward(0, 1.0 / static_cast<double>(fetched.targets), 0);
+    const double nats = task.forward_backward(0, 1.0 / static_cast<double>(fetched.targets), 0).item();
     return std::pair(nats, Optimizer(task.parameters(), c.optimizer).gradient_norm());
   };
   const auto exact = bits("f32"), rounded = bits("bf16");

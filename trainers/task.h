@@ -67,8 +67,9 @@ class Task {
   virtual Fetched fetch() = 0;
   virtual int64_t micro_batches() const = 0;
   // Adds factor times the gradient of micro-batch i's summed loss to the parameters' gradients. `step` counts
-  // micro-batches over the whole run and keys dropout. Returns the summed loss in nats.
-  virtual double forward_backward(int64_t i, double factor, uint64_t step) = 0;
+  // micro-batches over the whole run and keys dropout. Returns the summed loss in nats, (), which a device
+  // may still be computing.
+  virtual Tensor forward_backward(int64_t i, double factor, uint64_t step) = 0;
   // "examples 12, 13, 14" of micro-batch i, for reports.
   virtual std::string describe(int64_t i) const = 0;
   // Scores a split with the current stage's patterns; every target once. `progress(done, total)` may be

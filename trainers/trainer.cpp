@@ -122,14 +122,19 @@ StepResult Trainer::train_step() {
   result.tokens = static_cast<int64_t>(totals[1]);
   result.learning_rate = learning_rate(config_.schedule, stage_, state_.stage_step);
   const int64_t ranks = communicator_->size();
-  std::vector<double> nats{0.0};
+  std::vector<Tensor> losses;
   for (int64_t i = 0; i < task_->micro_batches(); ++i) {
     const auto step = static_cast<uint64_t>(state_.micro_step + i * ranks + communicator_->rank());
-    const double loss = task_->forward_backward(i, 1.0 / static_cast<double>(result.targets), step);
-    if (!std::isfinite(loss)) result.bad_micro_batches.push_back(i);
-    nats[0] += loss;
+    losses.push_back(task_->forward_backward(i, 1.0 / static_cast<double>(result.targets), step));
   }
   communicator_->sum(task_->parameters().gradients);
+  // Read only now: until here a device works without being waited for.
+  std::vector<double> nats{0.0};
+  for (size_t i = 0; i < losses.size(); ++i) {
+    const double loss = losses[i].item();
+    if (!std::isfinite(loss)) result.bad_micro_batches.push_back(static_cast<int64_t>(i));
+    nats[0] += loss;
+  }
   communicator_->sum(nats);
   // The failpoint stands for what bad data or hardware would do.
   result.nats = failpoint("trainer.loss") ? std::numeric_limits<double>::quiet_NaN() : nats[0];

@@ -176,7 +176,7 @@ Fetched CharLMTask::fetch() {
   return {.targets = targets, .tokens = targets};
 }
 
-double CharLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
+Tensor CharLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
   const Batch& batch = batches_[static_cast<size_t>(i)];
   const Shape shape{batch.rows, batch.length};
   const Pass pass{.training = true,
@@ -186,7 +186,7 @@ double CharLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
   const Var loss = sum(
       model_.losses(Tensor::from(shape, batch.inputs), Tensor::from(shape, batch.targets), pattern_, pass));
   backward(scale(loss, factor));
-  return loss.value().item();
+  return loss.value();
 }
 
 std::string CharLMTask::describe(int64_t i) const {

@@ -161,16 +161,16 @@ Fetched MaskedLMTask::fetch() {
   return fetched;
 }
 
-double MaskedLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
+Tensor MaskedLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
   const MaskedBatch& batch = batches_[static_cast<size_t>(i)];
-  if (count_targets(batch) == 0) return 0;
+  if (count_targets(batch) == 0) return Tensor::zeros({}, DType::f32);
   const Pass pass{.training = true,
                   .compute = compute_dtype(config_),
                   .seed = static_cast<uint64_t>(config_.seed),
                   .step = step};
   const Var loss = sum(model_.losses(input_of(batch), targets_of(batch), pass, stage_.recompute));
   backward(scale(loss, factor));
-  return loss.value().item();
+  return loss.value();
 }
 
 std::string MaskedLMTask::describe(int64_t i) const {

@@ -44,7 +44,7 @@ class MaskedLMTask : public Task {
   void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) override;
   Fetched fetch() override;
   int64_t micro_batches() const override { return static_cast<int64_t>(batches_.size()); }
-  double forward_backward(int64_t i, double factor, uint64_t step) override;
+  Tensor forward_backward(int64_t i, double factor, uint64_t step) override;
   std::string describe(int64_t i) const override;
   Score evaluate(Split split, const Protocol& protocol,
                  const std::function<void(int64_t, int64_t)>& progress) override;
