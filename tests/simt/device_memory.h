@@ -19,6 +19,9 @@ class DeviceAccess {
 // Whether all the bytes lie in one block of device memory.
 bool on_device(const void* data, size_t bytes);
 
+// Bytes that are allocated now.
+int64_t used_device_memory();
+
 // Makes the device's memory this small (for tests of its exhaustion); 0: 1 GiB again.
 void limit_device_memory(int64_t bytes);
 

@@ -77,7 +77,7 @@ void thread_main() { (*launch().kernel)(); }
 void start_block(const Index3& block_index) {
   Launch& l = launch();
   l.block_index = block_index;
-  std::memset(l.shared.data(), 0xFF, l.shared.size());
+  std::fill(l.shared.begin(), l.shared.end(), std::byte{0xFF});
   l.at_barrier = 0;
   for (Warp& warp : l.warps) {
     warp.arrived = 0;
@@ -193,9 +193,10 @@ const Index3& grid_size() { return launch().grid; }
 std::byte* shared_memory() { return launch().shared.data(); }
 size_t shared_bytes() { return launch().shared.size(); }
 
-void fail(const std::string& what) {
+void fail(std::string what) {
   Launch& l = launch();
   l.failure = place(*l.current) + ": " + what;
+  std::string().swap(what);  // nobody unwinds this stack
   Fiber::leave();
   __builtin_unreachable();  // run() never enters this fiber again
 }

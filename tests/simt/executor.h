@@ -49,7 +49,7 @@ void commit_copies();
 void wait_for_copies(int pending);
 
 // Stops the kernel with an Error.
-[[noreturn]] void fail(const std::string& what);
+[[noreturn]] void fail(std::string what);
 
 template <class T, class F>
 T shuffle(unsigned lanes, T value, F&& source, const char* operation) {

@@ -101,6 +101,8 @@ DeviceAccess::~DeviceAccess() { arena().close(); }
 
 bool on_device(const void* data, size_t bytes) { return arena().holds(data, bytes); }
 
+int64_t used_device_memory() { return static_cast<int64_t>(arena().used()); }
+
 void limit_device_memory(int64_t bytes) {
   arena().set_limit(bytes > 0 ? static_cast<size_t>(bytes) : kDefaultBytes);
 }
