@@ -1,7 +1,12 @@
 // Window attention on the device: which kernels run, in which order, with what memory between them.
 #include "core/kernels/window_attention.h"
 
+#include <algorithm>
+#include <initializer_list>
+
+#include "core/kernels/window_attention_bias.h"
 #include "core/kernels/window_attention_plain.h"
+#include "core/kernels/window_attention_tensor_cores.h"
 
 namespace lf::kernels::cuda {
 namespace {
@@ -20,6 +25,55 @@ PlainAttention<T> plain_call(const DeviceAttention& shape, TokenView<const T> q,
   return call;
 }
 
+// Whether tensor cores serve the call: bf16 whose rows are copied 16 bytes at a time.
+template <class... Views>
+bool has_aligned_rows(const Views&... views) {
+  const auto aligned = [](const auto& view) {
+    return reinterpret_cast<uintptr_t>(view.data) % 16 == 0 && view.batch_stride % 8 == 0 &&
+           view.token_stride % 8 == 0;
+  };
+  return (aligned(views) && ...);
+}
+bool has_tensor_cores(const WindowAttentionShape& shape) {
+  return has_tensor_core_width(shape.K) && shape.scale > 0;
+}
+
+int64_t most_tiles(const WindowAttentionShape& shape) {
+  int64_t most = tiles_of_head(shape.T, 1);
+  for (const int32_t D : shape.dilation)
+    most = std::max(most, tiles_of_head(shape.T, std::min<int64_t>(D, std::max<int64_t>(shape.T, 1))));
+  return most;
+}
+
+// The description of a call to tensor cores, and the products of biases that it refers to.
+class TensorCoreCall {
+ public:
+  TensorCoreCall(const DeviceAttention& shape, TokenView<const bf16> q, TokenView<const bf16> k,
+                 TokenView<const bf16> v, const RelativePositions<bf16>* relative) {
+    call_.shape = shape;
+    call_.q = q, call_.k = k, call_.v = v;
+    call_.scale = static_cast<float>(shape.scale);
+    call_.scale_log2 = call_.scale * kLog2OfE;
+    if (!relative) return;
+    call_.r = relative->r;
+    call_.rows = static_cast<int>(relative->rows), call_.zero_row = static_cast<int>(relative->zero_row);
+    const auto floats = [](const Shape& of) { return Tensor::empty(of, DType::f32, Device::cuda); };
+    key_bias_ = floats({shape.B, shape.H, shape.T}), distance_bias_ = floats({shape.H, relative->rows});
+    bias_products(shape.B, shape.T, shape.H, shape.K, k, relative->u, key_bias_.device_data<float>());
+    const auto r = contiguous_view(relative->r, relative->rows, shape.H, shape.K);
+    bias_products(1, relative->rows, shape.H, shape.K, r, relative->v, distance_bias_.device_data<float>());
+    call_.key_bias = key_bias_.device_data<float>();
+    call_.distance_bias = distance_bias_.device_data<float>();
+  }
+
+  TileCall& operator*() { return call_; }
+  TileCall* operator->() { return &call_; }
+
+ private:
+  TileCall call_;
+  Tensor key_bias_, distance_bias_;
+};
+
 }  // namespace
 
 template <class Element>
@@ -28,6 +82,12 @@ void window_attention_forward(const WindowAttentionShape& shape, TokenView<const
                               const RelativePositions<Element>* relative, TokenView<Element> context,
                               Accumulator<Element>* lse) {
   const AttentionOnDevice lists(shape);
+  if constexpr (std::is_same_v<Element, bf16>) {
+    if (has_tensor_cores(shape) && has_aligned_rows(q, k, v, context)) {
+      return tensor_core_forward(*TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape), context,
+                                 lse);
+    }
+  }
   plain_forward(plain_call(lists.view(), q, k, v, relative), context, lse);
 }
 

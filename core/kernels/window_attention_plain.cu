@@ -324,55 +324,11 @@ __global__ void distance_gradient_kernel(PlainAttention<T> c, T* dr) {
   if (lane == 0) c.distance_sums[warp_index()] = scale * total;
 }
 
-constexpr int64_t kTokensPerPartial = 256;
-
-// partials[chunk][h][i] = sum over the chunk's tokens of key_sums k.
-template <class T>
-__global__ void bias_partial_kernel(DeviceAttention shape, const Accumulator<T>* key_sums,
-                                    TokenView<const T> k, Accumulator<T>* partials) {
-  using A = Accumulator<T>;
-  const int width = shape.H * shape.K;
-  const int64_t tokens = int64_t{shape.B} * shape.T, begin = int64_t{blockIdx.x} * kTokensPerPartial;
-  const int64_t end = begin + kTokensPerPartial < tokens ? begin + kTokensPerPartial : tokens;
-  const int column = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
-  if (column >= width) return;
-  const int h = column / shape.K;
-  A sum = 0;
-  for (int64_t n = begin; n < end; ++n) {
-    const int64_t b = n / shape.T, t = n % shape.T;
-    sum += key_sums[(b * shape.H + h) * shape.T + t] * static_cast<A>(k.row(b, t, column)[0]);
-  }
-  partials[int64_t{blockIdx.x} * width + column] = sum;
-}
-
-template <class A>
-__global__ void add_partials_kernel(const A* partials, int64_t count, int width, A* total) {
-  const int column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (column >= width) return;
-  A sum = 0;
-  for (int64_t n = 0; n < count; ++n) sum += partials[n * width + column];
-  total[column] = sum;
-}
-
-template <class T>
-__global__ void position_bias_kernel(int64_t rows, int H, int K, const Accumulator<T>* distance_sums,
-                                     const T* r, Accumulator<T>* dv) {
-  using A = Accumulator<T>;
-  const int column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (column >= H * K) return;
-  A sum = 0;
-  for (int64_t row = 0; row < rows; ++row)
-    sum += distance_sums[row * H + column / K] * static_cast<A>(r[row * H * K + column]);
-  dv[column] = sum;
-}
-
 template <class... Parameters, class... Arguments>
 void launch_warps(void (*kernel)(Parameters...), int64_t warps, int64_t bytes,
                   const Arguments&... arguments) {
   launch(kernel, {(warps + kWarps - 1) / kWarps}, kThreads, bytes, arguments...);
 }
-
-int64_t blocks_over(int64_t columns) { return (columns + kThreads - 1) / kThreads; }
 
 }  // namespace
 
@@ -400,34 +356,11 @@ void plain_backward_distances(const PlainAttention<T>& call, T* dr) {
                WarpMemory<Accumulator<T>>::bytes(call.shape.K), call, dr);
 }
 
-template <class T>
-void bias_gradient(const DeviceAttention& shape, const Accumulator<T>* key_sums, TokenView<const T> k,
-                   Accumulator<T>* du) {
-  using A = Accumulator<T>;
-  const int width = shape.H * shape.K;
-  const int64_t chunks = (int64_t{shape.B} * shape.T + kTokensPerPartial - 1) / kTokensPerPartial;
-  const Tensor partials = Tensor::empty({chunks, width}, DTypeOf<A>::value, Device::cuda);
-  launch(bias_partial_kernel<T>, {chunks, blocks_over(width)}, kThreads, 0, shape, key_sums, k,
-         partials.device_data<A>());
-  launch(add_partials_kernel<A>, {blocks_over(width)}, kThreads, 0, partials.device_data<A>(), chunks, width,
-         du);
-}
-
-template <class T>
-void position_bias_gradient(int64_t rows, int64_t H, int64_t K, const Accumulator<T>* distance_sums,
-                            const T* r, Accumulator<T>* dv) {
-  launch(position_bias_kernel<T>, {blocks_over(H * K)}, kThreads, 0, rows, H, K, distance_sums, r, dv);
-}
-
-#define LF_PLAIN_ATTENTION(T)                                                                      \
-  template void plain_forward(const PlainAttention<T>&, TokenView<T>, Accumulator<T>*);            \
-  template void plain_backward_queries(const PlainAttention<T>&, TokenView<T>);                    \
-  template void plain_backward_keys(const PlainAttention<T>&, TokenView<T>, TokenView<T>);         \
-  template void plain_backward_distances(const PlainAttention<T>&, T*);                            \
-  template void bias_gradient(const DeviceAttention&, const Accumulator<T>*, TokenView<const T>,   \
-                              Accumulator<T>*);                                                    \
-  template void position_bias_gradient(int64_t, int64_t, int64_t, const Accumulator<T>*, const T*, \
-                                       Accumulator<T>*)
+#define LF_PLAIN_ATTENTION(T)                                                              \
+  template void plain_forward(const PlainAttention<T>&, TokenView<T>, Accumulator<T>*);    \
+  template void plain_backward_queries(const PlainAttention<T>&, TokenView<T>);            \
+  template void plain_backward_keys(const PlainAttention<T>&, TokenView<T>, TokenView<T>); \
+  template void plain_backward_distances(const PlainAttention<T>&, T*)
 LF_PLAIN_ATTENTION(float);
 LF_PLAIN_ATTENTION(double);
 LF_PLAIN_ATTENTION(bf16);

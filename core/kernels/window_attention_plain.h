@@ -40,13 +40,4 @@ void plain_backward_keys(const PlainAttention<T>& call, TokenView<T> dk, TokenVi
 template <class T>
 void plain_backward_distances(const PlainAttention<T>& call, T* dr);
 
-// du (H, K) = sum over tokens of key_sums[b][h][t] k[b][t][h], in an order that depends on B and T alone.
-template <class T>
-void bias_gradient(const DeviceAttention& shape, const Accumulator<T>* key_sums, TokenView<const T> k,
-                   Accumulator<T>* du);
-// dv (H, K) = sum over rows of distance_sums[row][h] r[row][h].
-template <class T>
-void position_bias_gradient(int64_t rows, int64_t H, int64_t K, const Accumulator<T>* distance_sums,
-                            const T* r, Accumulator<T>* dv);
-
 }  // namespace lf::kernels::cuda

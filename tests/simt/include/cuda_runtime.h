@@ -2,6 +2,7 @@
 // on the host executor, device memory is host memory that only kernels and copies may touch. Test only.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -15,6 +16,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 #define threadIdx (::lf::simt::thread_index())
 #define blockIdx (::lf::simt::block_index())
@@ -69,6 +71,21 @@ unsigned __match_any_sync(unsigned lanes, T value) {
   return ::lf::simt::match_any(lanes, value);
 }
 inline int __popc(unsigned bits) { return std::popcount(bits); }
+inline unsigned __ballot_sync(unsigned lanes, int predicate) {
+  struct Vote {
+    bool mine;
+    unsigned all;
+  };
+  ::lf::simt::require_all_lanes(lanes, "ballot");
+  Vote vote{predicate != 0, 0};
+  ::lf::simt::meet("ballot", &vote, [](const ::lf::simt::WarpArguments& votes) {
+    unsigned all = 0;
+    for (size_t lane = 0; lane < votes.size(); ++lane)
+      all |= unsigned{static_cast<Vote*>(votes[lane])->mine} << lane;
+    for (void* lane : votes) static_cast<Vote*>(lane)->all = all;
+  });
+  return vote.all;
+}
 
 inline float __uint_as_float(uint32_t bits) { return std::bit_cast<float>(bits); }
 inline uint32_t __float_as_uint(float value) { return std::bit_cast<uint32_t>(value); }
@@ -80,6 +97,9 @@ template <class T>
 T __ldg(const T* address) {
   return *address;
 }
+
+using std::max;
+using std::min;
 
 enum cudaError_t {
   cudaSuccess = 0,

@@ -1,0 +1,166 @@
+// Window attention, forward, in bf16 on tensor cores: a block for each tile of 64 queries of one residue
+// class of the head's dilation, one pass over its keys with the softmax rescaled as the largest score grows
+// (Milakov & Gimelshein 2018; Dao et al. 2022), in powers of two.
+#include "core/cuda/launch.h"
+#include "core/kernels/window_attention_keys.h"
+#include "core/kernels/window_attention_tensor_cores.h"
+
+namespace lf::kernels::cuda {
+namespace {
+
+using lf::cuda::exp2_fast;
+
+// The running softmax of a lane's two rows: largest score, sum of exponentials (this lane's columns), and the
+// weighted sum of values.
+template <int K>
+struct RunningContext {
+  float maximum[2] = {-kInfinite, -kInfinite};
+  float sum[2] = {};
+  float context[K / 8][4] = {};
+};
+
+// Scores become exponentials relative to the new maximum; what was summed so far is rescaled.
+template <int K, int N>
+__device__ void exponentiate(float scale_log2, float (&s)[N / 8][4], RunningContext<K>& running) {
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    float maximum = running.maximum[i];
+    LF_UNROLL
+    for (int n = 0; n < N / 8; ++n) maximum = fmaxf(maximum, fmaxf(s[n][2 * i], s[n][2 * i + 1]));
+    maximum = quad_max(maximum);
+    const float base = maximum == -kInfinite ? 0.0f : maximum * scale_log2;  // no key yet: all stays zero
+    const float rescale = exp2_fast(running.maximum[i] * scale_log2 - base);
+    running.maximum[i] = maximum;
+    float sum = 0;
+    LF_UNROLL
+    for (int n = 0; n < N / 8; ++n) {
+      LF_UNROLL
+      for (int j = 2 * i; j < 2 * i + 2; ++j) {
+        s[n][j] = exp2_fast(s[n][j] * scale_log2 - base);
+        sum += s[n][j];
+      }
+    }
+    running.sum[i] = running.sum[i] * rescale + sum;
+    LF_UNROLL
+    for (int column = 0; column < K / 8; ++column) {
+      running.context[column][2 * i] *= rescale;
+      running.context[column][2 * i + 1] *= rescale;
+    }
+  }
+}
+
+template <int Columns>
+__device__ void drop_columns(float (&p)[Columns / 8][4], const uint64_t (&kept)[2]) {
+  const uint64_t mine[2] = {kept[0] >> lane_column(), kept[1] >> lane_column()};
+  LF_UNROLL
+  for (int n = 0; n < Columns / 8; ++n) {
+    LF_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      if ((mine[i / 2] >> (8 * n + i % 2) & 1) == 0) p[n][i] = 0;
+    }
+  }
+}
+
+template <bool Edge, int K, int N, bool Relative, bool Drops, class Token>
+__device__ void add_tile(const TileCall& call, const Block& block, const KeyWalk<K, N, Relative>& walk,
+                         int tile, uint64_t seen, const LeftRows<K>& queries, Token&& token,
+                         RunningContext<K>& running) {
+  float s[N / 8][4];
+  walk.template scores<Edge>(tile, seen, queries, s);
+  exponentiate<K, N>(call.scale_log2, s, running);
+  if (Drops) {
+    uint64_t kept[2];
+    kept_rows<N>(call.shape, block.b, block.h, walk.sequence(tile), walk.first(tile), token, kept);
+    drop_columns<N>(s, kept);
+  }
+  const auto wanted = walk.pairs(tile);
+  LF_UNROLL
+  for (int pair = 0; pair < N / 16; ++pair) {
+    if (Edge && !wanted.has(pair)) continue;
+    uint32_t p[4];
+    pack_left(p, s[2 * pair], s[2 * pair + 1]);
+    multiply_into<K>(running.context, p, walk.v_tile(tile), 16 * pair);
+  }
+}
+
+// Where the rows of a block's queries are and where their results go.
+struct ForwardOutput {
+  TokenView<bf16> context;
+  float* lse;
+};
+
+template <int K, bool Relative, bool Drops>
+__global__ __launch_bounds__(kTileThreads) void forward_kernel(const __grid_constant__ TileCall call,
+                                                               const __grid_constant__ ForwardOutput out) {
+  constexpr int N = kKeys<K>;
+  Block block;
+  if (!find_block(call.shape, block)) return;
+  const int last = min(block.start + kTile, block.tokens.length) - 1;
+  KeyWalk<K, N, Relative> walk(call, global_sequence(call.shape, block.b), block.tokens, block.start,
+                               max(0, block.start - call.shape.left),
+                               min(block.tokens.length, last + call.shape.right + 1), true);
+  const int tiles = walk.tiles();
+  walk.load(0);
+  const int row = block.start + 16 * tile_warp() + lane_row();
+  LeftRows<K> queries;
+  const bf16* const q = call.q.row(block.b, 0, int64_t{block.h} * K);
+  const auto query_row = [&](int position) {
+    return block.tokens.has(position) ? q + block.tokens.token(position) * call.q.token_stride : nullptr;
+  };
+  read_left<K>(queries, query_row(row), query_row(row + 8));
+  walk.publish(0);
+  RunningContext<K> running;
+  const auto token = [&](int n) { return block.tokens.token(block.start + 16 * tile_warp() + n); };
+  for (int tile = 0; tile < tiles; ++tile) {
+    lf::cuda::wait_for_copies<0>();
+    __syncthreads();
+    if (tile + 1 < tiles) walk.load(tile + 1);
+    const uint64_t seen = walk.seen(tile);
+    if (seen != 0) {
+      if (walk.is_whole(tile, seen)) {
+        add_tile<false, K, N, Relative, Drops>(call, block, walk, tile, seen, queries, token, running);
+      } else {
+        add_tile<true, K, N, Relative, Drops>(call, block, walk, tile, seen, queries, token, running);
+      }
+    }
+    if (tile + 1 < tiles) walk.publish(tile + 1);
+  }
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const float sum = quad_sum(running.sum[i]);
+    const int position = row + 8 * i;
+    if (!block.tokens.has(position)) continue;
+    const int t = block.tokens.token(position);
+    const bool live = sum > 0 && call.shape.is_query(block.b, t);
+    const float factor = live ? static_cast<float>(call.shape.kept) / sum : 0.0f;
+    bf16* const to = out.context.row(block.b, t, int64_t{block.h} * K) + lane_column();
+    LF_UNROLL
+    for (int column = 0; column < K / 8; ++column) {
+      const float* const c = running.context[column] + 2 * i;
+      *reinterpret_cast<uint32_t*>(to + 8 * column) =
+          live ? lf::cuda::pack_bf16(c[0] * factor, c[1] * factor) : 0u;
+    }
+    if (tile_lane() % 4 == 0) {
+      out.lse[(int64_t{block.b} * call.shape.H + block.h) * call.shape.T + t] =
+          live ? running.maximum[i] * call.scale + logf(sum) : -kInfinite;
+    }
+  }
+}
+
+template <int K>
+void launch_forward(const TileCall& call, const lf::cuda::Grid& grid, const ForwardOutput& out) {
+  with_flags(call, [&]<bool Relative, bool Drops>() {
+    lf::cuda::launch(forward_kernel<K, Relative, Drops>, grid, kTileThreads,
+                     KeyWalkMemory<K, kKeys<K>, Relative>::kBytes, call, out);
+  });
+}
+
+}  // namespace
+
+void tensor_core_forward(const TileCall& call, int64_t tiles, TokenView<bf16> context, float* lse) {
+  with_head_width(call.shape.K, [&]<int K>() {
+    launch_forward<K>(call, {tiles, call.shape.H, call.shape.B}, {context, lse});
+  });
+}
+
+}  // namespace lf::kernels::cuda

@@ -1,0 +1,324 @@
+#include "tests/simt/tests/attention_problem.h"
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "core/kernels/global_attention.h"
+
+namespace lf {
+namespace {
+
+std::vector<double> random_values(int64_t count, std::mt19937& generator) {
+  std::normal_distribution<double> normal;
+  std::vector<double> values(static_cast<size_t>(count));
+  for (double& value : values) value = static_cast<float>(bf16(static_cast<float>(normal(generator))));
+  return values;
+}
+
+Tensor upload(const std::vector<double>& values, DType dtype) {
+  const Shape shape{static_cast<int64_t>(values.size())};
+  return cast(Tensor::from(shape, values), dtype).to(Device::cuda);
+}
+Tensor poisoned(int64_t count, DType dtype) {
+  return Tensor::full({count}, dtype, std::numeric_limits<double>::quiet_NaN(), Device::cuda);
+}
+
+template <class T>
+TokenView<T> part(const Tensor& fused, const WindowAttentionShape& s, int64_t which) {
+  T* const data = fused.device_data<bf16>();
+  return {data + which * s.H * s.K, s.T * 3 * s.H * s.K, 3 * s.H * s.K};
+}
+template <class T>
+TokenView<T> whole(const Tensor& x, const WindowAttentionShape& s) {
+  return contiguous_view<T>(x.device_data<bf16>(), s.T, s.H, s.K);
+}
+
+std::vector<double> interleave(const oracle::AttentionInputs& x, const WindowAttentionShape& s) {
+  std::vector<double> fused;
+  const auto width = static_cast<std::ptrdiff_t>(s.H * s.K);
+  for (std::ptrdiff_t token = 0; token < s.B * s.T; ++token) {
+    for (const auto* from : {&x.q, &x.k, &x.v})
+      fused.insert(fused.end(), from->begin() + token * width, from->begin() + (token + 1) * width);
+  }
+  return fused;
+}
+std::vector<double> part_of(const std::vector<double>& fused, int64_t which, int64_t width) {
+  std::vector<double> out;
+  for (auto at = fused.begin() + which * width; at < fused.end(); at += 3 * width) {
+    out.insert(out.end(), at, at + width);
+    if (fused.end() - at < 3 * width) break;
+  }
+  return out;
+}
+
+// The rows of x that are not global (or are) as NaN.
+std::vector<double> with_poison(std::vector<double> x, const AttentionProblem& problem, bool global_rows) {
+  const int64_t width = problem.shape.H * problem.shape.K;
+  for (int64_t row = 0; row < problem.shape.B * problem.shape.T; ++row) {
+    if (problem.is_global_row(row) != global_rows) continue;
+    for (int64_t i = 0; i < width; ++i)
+      x[static_cast<size_t>(row * width + i)] = std::numeric_limits<double>::quiet_NaN();
+  }
+  return x;
+}
+
+double rounded(double value) { return static_cast<float>(bf16(static_cast<float>(value))); }
+
+// One query's pairs: keys that it sees, with distance rows (-1: none).
+struct Pair {
+  int64_t key, row;
+};
+using PairsOf = std::vector<Pair>;
+
+class RoundedLoops {
+ public:
+  RoundedLoops(const AttentionProblem& problem, bool dense)
+      : p_(problem), s_(problem.shape), x_(problem.inputs), dense_(dense) {
+    const auto zeros = [](size_t count) { return std::vector<double>(count); };
+    const size_t tokens = x_.q.size();
+    const std::vector<double>& q = dense ? problem.global_q : x_.q;
+    out_ = {zeros(tokens),      {},
+            zeros(q.size()),    zeros(tokens),
+            zeros(tokens),      zeros(x_.u.size()),
+            zeros(x_.u.size()), zeros(x_.r.size())};
+    for (int64_t b = 0; b < s_.B; ++b) {
+      for (int64_t h = 0; h < s_.H; ++h) {
+        if (dense) {
+          for (int64_t n = s_.global_offsets[b]; n < s_.global_offsets[b + 1]; ++n)
+            row(b, h, s_.global_positions[n], &q[static_cast<size_t>((n * s_.H + h) * s_.K)],
+                &out_.dq[static_cast<size_t>((n * s_.H + h) * s_.K)]);
+        } else {
+          for (int64_t i = 0; i < s_.T; ++i) row(b, h, i, &q[at(b, i, h)], &out_.dq[at(b, i, h)]);
+        }
+      }
+    }
+    for (auto* values : {&out_.context, &out_.dq, &out_.dk, &out_.dv, &out_.dr})
+      for (double& value : *values) value = rounded(value);
+  }
+  AttentionResults take() { return std::move(out_); }
+
+ private:
+  size_t at(int64_t b, int64_t t, int64_t h) const {
+    return static_cast<size_t>(((b * s_.T + t) * s_.H + h) * s_.K);
+  }
+  PairsOf pairs_of(int64_t b, int64_t h, int64_t i) const {
+    PairsOf pairs;
+    const int64_t end = s_.query_end < 0 ? s_.T : s_.query_end;
+    const bool live = oracle::is_valid(s_, b, i) && oracle::is_global(s_, b, i) == dense_ &&
+                      (dense_ || (i >= s_.query_begin && i < end));
+    const int64_t D = s_.dilation.empty() ? 1 : s_.dilation[static_cast<size_t>(h)];
+    for (int64_t j = 0; live && j < s_.T; ++j) {
+      if (!oracle::is_valid(s_, b, j)) continue;
+      const bool global = oracle::is_global(s_, b, j), in_step = (j - i) % D == 0;
+      const bool band = in_step && (j - i) / D <= s_.right && (i - j) / D <= s_.left;
+      if (dense_ || global || band)
+        pairs.push_back({j, dense_ || global || x_.r.empty() ? -1 : x_.zero_row + i - j});
+    }
+    return pairs;
+  }
+  const double* distance(int64_t row, int64_t h) const {
+    return row < 0 ? nullptr : &x_.r[static_cast<size_t>((row * s_.H + h) * s_.K)];
+  }
+  double keep(int64_t b, int64_t h, int64_t i, int64_t j) const {
+    if (!s_.dropout.active()) return 1;
+    const int64_t total = s_.total_tokens == 0 ? s_.T : s_.total_tokens;
+    const int64_t line = ((s_.first_row + b) * s_.H + h) * total + s_.first_token + i;
+    const auto element = static_cast<uint64_t>(line * total + s_.first_token + j);
+    const bool kept = dropout_bits(philox(s_.dropout.key, element / 8), element) >=
+                      dropout_threshold(s_.dropout.probability);
+    return kept ? 1 / (1 - s_.dropout.probability) : 0;
+  }
+
+  void row(int64_t b, int64_t h, int64_t i, const double* q, double* dq) {
+    const PairsOf pairs = pairs_of(b, h, i);
+    const int64_t K = s_.K, head = h * K;
+    const auto bias = [&](const std::vector<double>& of, int64_t c) {
+      return of.empty() ? 0 : of[static_cast<size_t>(head + c)];
+    };
+    std::vector<double> score;
+    double highest = -std::numeric_limits<double>::infinity(), sum = 0;
+    for (const Pair& pair : pairs) {
+      double s = 0;
+      const double* const r = distance(pair.row, h);
+      for (int64_t c = 0; c < K; ++c) {
+        s += (q[c] + bias(x_.u, c)) * x_.k[at(b, pair.key, h) + static_cast<size_t>(c)];
+        if (r) s += (q[c] + bias(x_.v_bias, c)) * r[c];
+      }
+      score.push_back(s * s_.scale);
+      highest = std::max(highest, score.back());
+    }
+    for (const double s : score) sum += std::exp(s - highest);
+    double* const context = &out_.context[at(b, i, h)];
+    const double* const dcontext = &p_.dcontext[at(b, i, h)];
+    for (size_t n = 0; n < pairs.size(); ++n) {
+      const double factor = keep(b, h, i, pairs[n].key);
+      const double e = rounded(std::exp(score[n] - highest)) * factor / sum;
+      for (int64_t c = 0; c < K; ++c) context[c] += e * x_.v[at(b, pairs[n].key, h) + static_cast<size_t>(c)];
+    }
+    double delta = 0;
+    for (int64_t c = 0; c < K; ++c) delta += rounded(context[c]) * dcontext[c];
+    for (size_t n = 0; n < pairs.size(); ++n) {
+      const size_t key = at(b, pairs[n].key, h);
+      const double factor = keep(b, h, i, pairs[n].key), p = std::exp(score[n] - highest) / sum;
+      double dp = 0;
+      for (int64_t c = 0; c < K; ++c) dp += dcontext[c] * x_.v[key + static_cast<size_t>(c)];
+      const double exact = p * (dp * factor - delta), ds = rounded(exact) * s_.scale;
+      const double* const r = distance(pairs[n].row, h);
+      for (int64_t c = 0; c < K; ++c) {
+        const auto i_c = static_cast<size_t>(c), h_c = static_cast<size_t>(head + c);
+        dq[c] += ds * (x_.k[key + i_c] + (r ? r[c] : 0));
+        out_.dk[key + i_c] += ds * (q[c] + bias(x_.u, c));
+        out_.dv[key + i_c] += rounded(p) * factor * dcontext[c];
+        if (x_.u.empty()) continue;
+        out_.du[h_c] += exact * s_.scale * x_.k[key + i_c];
+        if (!r) continue;
+        out_.dv_bias[h_c] += exact * s_.scale * r[c];
+        out_.dr[static_cast<size_t>(pairs[n].row * s_.H * K + head + c)] += ds * (q[c] + bias(x_.v_bias, c));
+      }
+    }
+  }
+
+  const AttentionProblem& p_;
+  const WindowAttentionShape& s_;
+  const oracle::AttentionInputs& x_;
+  bool dense_;
+  AttentionResults out_;
+};
+
+AttentionResults of_oracle(oracle::AttentionOutputs outputs, oracle::AttentionGradients gradients) {
+  return {std::move(outputs.context),   std::move(outputs.lse),  std::move(gradients.dq),
+          std::move(gradients.dk),      std::move(gradients.dv), std::move(gradients.du),
+          std::move(gradients.dv_bias), std::move(gradients.dr)};
+}
+
+oracle::AttentionInputs global_inputs(const AttentionProblem& problem) {
+  oracle::AttentionInputs inputs;
+  inputs.q = problem.global_q, inputs.k = problem.inputs.k, inputs.v = problem.inputs.v;
+  return inputs;
+}
+
+}  // namespace
+
+AttentionProblem::AttentionProblem(const AttentionCase& c) {
+  std::mt19937 generator(static_cast<uint32_t>(c.T * 131 + c.K * 7 + c.left));
+  shape.B = c.B, shape.T = c.T, shape.H = c.H, shape.K = c.K;
+  shape.left = c.left, shape.right = c.right, shape.dilation = c.dilation;
+  shape.scale = 1 / std::sqrt(static_cast<double>(c.K));
+  shape.query_begin = c.query_begin, shape.query_end = c.query_end;
+  shape.dropout = {c.dropout, {.seed = 77, .use = 3, .step = 5}};
+  const int64_t count = c.B * c.T * c.H * c.K;
+  inputs.q = random_values(count, generator), inputs.k = random_values(count, generator);
+  inputs.v = random_values(count, generator), dcontext = random_values(count, generator);
+  if (c.relative) {
+    int64_t most = 1;
+    for (const int32_t D : c.dilation) most = std::max<int64_t>(most, D);
+    inputs.zero_row = std::min(c.right * most, c.T - 1);
+    inputs.rows = inputs.zero_row + std::min(c.left * most, c.T - 1) + 1;
+    inputs.u = random_values(c.H * c.K, generator), inputs.v_bias = random_values(c.H * c.K, generator);
+    inputs.r = random_values(inputs.rows * c.H * c.K, generator);
+  }
+  for (int64_t row = 0; c.padding != Padding::none && row < c.B * c.T; ++row) {
+    const int64_t b = row / c.T, t = row % c.T;
+    const bool padded = c.padding == Padding::ragged  ? t >= c.T - b * (c.T / 2) - 2
+                        : c.padding == Padding::holes ? generator() % 3 == 0
+                                                      : b == 0;
+    mask.push_back(!padded);
+  }
+  if (!mask.empty()) shape.key_mask = mask.data();
+  for (size_t b = 0; b < c.globals.size(); ++b) {
+    for (int64_t n = 0; n < c.globals[b]; ++n)  // spread over the row
+      positions.push_back(n * c.T / c.globals[b]);
+    offsets.push_back(static_cast<int64_t>(positions.size()));
+  }
+  if (c.globals.empty()) return;
+  shape.global_offsets = offsets.data(), shape.global_positions = positions.data();
+  global_q = random_values(static_cast<int64_t>(positions.size()) * c.H * c.K, generator);
+}
+
+AttentionResults run_window(const AttentionProblem& problem, bool backward) {
+  const auto& [s, x] = std::tie(problem.shape, problem.inputs);
+  const Tensor qkv = upload(interleave(x, s), DType::bf16), r = upload(x.r, DType::bf16);
+  const Tensor u = upload(x.u, DType::f32), v_bias = upload(x.v_bias, DType::f32);
+  const Tensor context = poisoned(std::ssize(x.q), DType::bf16), lse = poisoned(s.B * s.H * s.T, DType::f32);
+  const RelativePositions<bf16> relative{u.device_data<float>(), v_bias.device_data<float>(),
+                                         r.device_data<bf16>(), x.rows, x.zero_row};
+  const auto* const terms = x.r.empty() ? nullptr : &relative;
+  kernels::cuda::window_attention_forward<bf16>(s, part<const bf16>(qkv, s, 0), part<const bf16>(qkv, s, 1),
+                                                part<const bf16>(qkv, s, 2), terms, whole<bf16>(context, s),
+                                                lse.device_data<float>());
+  AttentionResults out{context.to_doubles(), lse.to_doubles(), {}, {}, {}, {}, {}, {}};
+  if (!backward) return out;
+  const Tensor overwritten = upload(with_poison(out.context, problem, true), DType::bf16);
+  const Tensor dcontext = upload(with_poison(problem.dcontext, problem, true), DType::bf16);
+  const Tensor dqkv = poisoned(qkv.elements(), DType::bf16), dr = poisoned(r.elements(), DType::bf16);
+  const Tensor du = poisoned(u.elements(), DType::f32), dv_bias = poisoned(u.elements(), DType::f32);
+  const RelativeGradients<bf16> gradients{du.device_data<float>(), dv_bias.device_data<float>(),
+                                          dr.device_data<bf16>()};
+  kernels::cuda::window_attention_backward<bf16>(
+      s, part<const bf16>(qkv, s, 0), part<const bf16>(qkv, s, 1), part<const bf16>(qkv, s, 2), terms,
+      whole<const bf16>(overwritten, s), lse.device_data<float>(), whole<const bf16>(dcontext, s),
+      part<bf16>(dqkv, s, 0), part<bf16>(dqkv, s, 1), part<bf16>(dqkv, s, 2), terms ? &gradients : nullptr);
+  const std::vector<double> fused = dqkv.to_doubles();
+  const int64_t width = s.H * s.K;
+  out.dq = part_of(fused, 0, width), out.dk = part_of(fused, 1, width), out.dv = part_of(fused, 2, width);
+  out.du = du.to_doubles(), out.dv_bias = dv_bias.to_doubles(), out.dr = dr.to_doubles();
+  return out;
+}
+
+AttentionResults run_global(const AttentionProblem& problem, bool backward) {
+  const auto& [s, x] = std::tie(problem.shape, problem.inputs);
+  const Tensor q = upload(problem.global_q, DType::bf16), k = upload(x.k, DType::bf16),
+               v = upload(x.v, DType::bf16);
+  const Tensor context = Tensor::zeros({k.elements()}, DType::bf16, Device::cuda);
+  const auto count = std::ssize(problem.positions);
+  const Tensor lse = poisoned(count * s.H, DType::f32);
+  kernels::cuda::global_attention_forward<bf16>(s, q.device_data<bf16>(), whole<const bf16>(k, s),
+                                                whole<const bf16>(v, s), whole<bf16>(context, s),
+                                                lse.device_data<float>());
+  AttentionResults out{context.to_doubles(), lse.to_doubles(), {}, {}, {}, {}, {}, {}};
+  if (!backward) return out;
+  const Tensor given = upload(with_poison(out.context, problem, false), DType::bf16);
+  const Tensor dcontext = upload(with_poison(problem.dcontext, problem, false), DType::bf16);
+  const Tensor dq = poisoned(q.elements(), DType::bf16), dk = poisoned(k.elements(), DType::bf16);
+  const Tensor dv = poisoned(k.elements(), DType::bf16);
+  kernels::cuda::global_attention_backward<bf16>(
+      s, q.device_data<bf16>(), whole<const bf16>(k, s), whole<const bf16>(v, s), whole<const bf16>(given, s),
+      lse.device_data<float>(), whole<const bf16>(dcontext, s), dq.device_data<bf16>(), whole<bf16>(dk, s),
+      whole<bf16>(dv, s));
+  out.dq = dq.to_doubles(), out.dk = dk.to_doubles(), out.dv = dv.to_doubles();
+  return out;
+}
+
+AttentionResults oracle_window(const AttentionProblem& problem, bool backward) {
+  return of_oracle(oracle::oracle_window_forward(problem.shape, problem.inputs),
+                   backward ? oracle::oracle_window_backward(problem.shape, problem.inputs, problem.dcontext)
+                            : oracle::AttentionGradients{});
+}
+AttentionResults oracle_global(const AttentionProblem& problem, bool backward) {
+  const oracle::AttentionInputs inputs = global_inputs(problem);
+  return of_oracle(oracle::oracle_global_forward(problem.shape, inputs),
+                   backward ? oracle::oracle_global_backward(problem.shape, inputs, problem.dcontext)
+                            : oracle::AttentionGradients{});
+}
+
+AttentionResults rounded_window(const AttentionProblem& problem) {
+  return RoundedLoops(problem, false).take();
+}
+AttentionResults rounded_global(const AttentionProblem& problem) {
+  return RoundedLoops(problem, true).take();
+}
+
+double relative_error(const std::vector<double>& received, const std::vector<double>& expected) {
+  double difference = 0, size = 0;
+  if (received.size() != expected.size()) return std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (std::isinf(expected[i]) && received[i] == expected[i]) continue;
+    if (!std::isfinite(received[i])) return std::numeric_limits<double>::infinity();
+    difference += (received[i] - expected[i]) * (received[i] - expected[i]);
+    size += expected[i] * expected[i];
+  }
+  return size > 0 ? std::sqrt(difference / size) : std::sqrt(difference);
+}
+
+}  // namespace lf

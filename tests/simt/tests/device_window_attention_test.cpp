@@ -1,0 +1,78 @@
+// The tensor-core kernels of window and global attention against the triple-loop oracle, over the shapes that
+// break such kernels. Their errors may be twice those of loops that round the same numbers to bf16.
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "tests/simt/executor.h"
+#include "tests/simt/tests/attention_problem.h"
+
+namespace lf {
+namespace {
+
+const std::vector<AttentionCase>& cases() {
+  static const std::vector<AttentionCase> all = {
+      {"one_token", 1, 1, 1, 32, 3, 3},
+      {"itself_only", 1, 70, 2, 32, 0, 0},
+      {"fewer_tokens_than_the_window", 2, 37, 1, 32, 64, 64},
+      {"window_far_beyond_T", 1, 130, 1, 32, int64_t{1} << 40, int64_t{1} << 40},
+      {"causal", 1, 200, 1, 64, 70, 0},
+      {"symmetric", 2, 131, 1, 64, 20, 20},
+      {"anticausal", 1, 100, 1, 32, 0, 30},
+      {"uneven_sides", 1, 150, 2, 32, 17, 90},
+      {"window_ends_at_a_tile", 1, 256, 1, 32, 64, 64},
+      {"one_short_of_a_tile", 1, 256, 1, 32, 63, 63},
+      {"one_beyond_a_tile", 1, 256, 1, 32, 65, 65},
+      {"head_width_96", 1, 90, 1, 96, 25, 25},
+      {"head_width_128", 1, 140, 1, 128, 40, 10},
+      {"dilations", 1, 150, 4, 32, 9, 9, {1, 2, 3, 8}},
+      {"causal_dilations", 1, 300, 2, 32, 40, 0, {3, 2}},
+      {"dilation_beyond_T", 1, 5, 2, 32, 2, 2, {8, 100}},
+      {"ragged", 3, 140, 1, 32, 20, 20, {}, Padding::ragged},
+      {"holes", 1, 150, 2, 32, 5, 5, {}, Padding::holes},
+      {"a_whole_row_padded", 2, 80, 1, 32, 9, 9, {}, Padding::whole_row},
+      {"holes_dilated", 1, 150, 2, 32, 7, 2, {2, 3}, Padding::holes},
+      {"no_globals_in_some_rows", 3, 80, 1, 32, 5, 5, {}, Padding::none, {0, 1, 3}},
+      {"64_and_65_globals", 2, 150, 1, 32, 6, 6, {}, Padding::none, {64, 65}},
+      {"all_global", 1, 70, 1, 32, 6, 6, {}, Padding::none, {70}},
+      {"globals_and_holes", 2, 100, 1, 64, 8, 8, {}, Padding::holes, {9, 2}},
+      {"globals_dilated", 1, 130, 2, 32, 6, 6, {1, 3}, Padding::none, {5}},
+      {"relative_causal", 1, 200, 1, 64, 70, 0, {}, Padding::none, {}, true},
+      {"relative_symmetric", 2, 100, 1, 32, 33, 33, {}, Padding::none, {}, true},
+      {"relative_dilated", 1, 150, 3, 32, 20, 10, {1, 2, 5}, Padding::none, {}, true},
+      {"relative_beyond_T", 1, 40, 1, 32, 100, 100, {}, Padding::none, {}, true},
+      {"relative_head_width_128", 1, 130, 1, 128, 50, 20, {}, Padding::none, {}, true},
+      {"dropout", 2, 90, 1, 64, 20, 20, {}, Padding::none, {}, false, 0.25},
+      {"dropout_dilated", 1, 150, 3, 32, 9, 9, {1, 2, 9}, Padding::none, {3}, false, 0.5},
+      {"dropout_head_width_96", 1, 83, 1, 96, 20, 20, {}, Padding::none, {}, false, 0.25},
+      {"queries_in_the_middle", 1, 150, 1, 32, 9, 4, {}, Padding::ragged, {3}, true, 0.1, 20, 101},
+      {"everything", 2, 140, 2, 32, 12, 9, {1, 2}, Padding::holes, {7, 3}, true, 0.3},
+  };
+  return all;
+}
+
+void expect_within(const char* what, const std::vector<double>& received, const std::vector<double>& rounded,
+                   const std::vector<double>& exact) {
+  constexpr double kLeast = 1e-6;  // of f32 sums, where nothing is rounded to bf16
+  const double error = relative_error(received, exact), reference = relative_error(rounded, exact);
+  EXPECT_LE(error, 2 * reference + kLeast) << what << ": rounded loops have " << reference;
+}
+
+class DeviceWindowAttention : public ::testing::TestWithParam<AttentionCase> {};
+
+TEST_P(DeviceWindowAttention, Forward) {
+  const AttentionProblem problem(GetParam());
+  const AttentionResults exact = oracle_window(problem, false), rounded = rounded_window(problem);
+  for (const uint64_t seed : {1, 2}) {
+    simt::seed_scheduler(seed);
+    const AttentionResults received = run_window(problem, false);
+    expect_within("context", received.context, rounded.context, exact.context);
+    EXPECT_LT(relative_error(received.lse, exact.lse), 1e-5);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, DeviceWindowAttention, ::testing::ValuesIn(cases()),
+                         [](const auto& c) { return c.param.name; });
+
+}  // namespace
+}  // namespace lf
