@@ -91,6 +91,27 @@ void window_attention_forward(const WindowAttentionShape& shape, TokenView<const
   plain_forward(plain_call(lists.view(), q, k, v, relative), context, lse);
 }
 
+namespace {
+
+// Backward in bf16 on tensor cores.
+void tensor_core_backward(TensorCoreCall call, int64_t tiles, const RelativePositions<bf16>* relative,
+                          TokenView<const bf16> context, const float* lse, TokenView<const bf16> dcontext,
+                          TokenView<bf16> dq, TokenView<bf16> dk, TokenView<bf16> dv,
+                          const RelativeGradients<bf16>* relative_gradients) {
+  const DeviceAttention& shape = call->shape;
+  const auto floats = [](const Shape& of) { return Tensor::empty(of, DType::f32, Device::cuda); };
+  const Tensor delta = floats({shape.B, shape.H, shape.T});
+  call->context = context, call->dcontext = dcontext, call->lse = lse,
+  call->delta = delta.device_data<float>();
+  tensor_core_backward_queries(*call, tiles, dq);
+  if (!relative) return tensor_core_backward_keys(*call, tiles, nullptr, dk, dv, nullptr);
+  const Tensor key_sums = floats({shape.B, shape.H, shape.T});
+  tensor_core_backward_keys(*call, tiles, relative->u, dk, dv, key_sums.device_data<float>());
+  bias_gradient(shape, key_sums.device_data<float>(), call->k, relative_gradients->du);
+}
+
+}  // namespace
+
 template <class Element>
 void window_attention_backward(const WindowAttentionShape& shape, TokenView<const Element> q,
                                TokenView<const Element> k, TokenView<const Element> v,
@@ -100,6 +121,12 @@ void window_attention_backward(const WindowAttentionShape& shape, TokenView<cons
                                const RelativeGradients<Element>* relative_gradients) {
   using A = Accumulator<Element>;
   const AttentionOnDevice lists(shape);
+  if constexpr (std::is_same_v<Element, bf16>) {
+    if (has_tensor_cores(shape) && has_aligned_rows(q, k, v, context, dcontext, dq, dk, dv)) {
+      return tensor_core_backward(TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape),
+                                  relative, context, lse, dcontext, dq, dk, dv, relative_gradients);
+    }
+  }
   const auto floats = [](const Shape& of) { return Tensor::empty(of, DTypeOf<A>::value, Device::cuda); };
   PlainAttention<Element> call = plain_call(lists.view(), q, k, v, relative);
   call.context = context, call.dcontext = dcontext, call.lse = lse;

@@ -21,24 +21,23 @@ struct RunningContext {
 
 // Scores become exponentials relative to the new maximum; what was summed so far is rescaled.
 template <int K, int N>
-__device__ void exponentiate(float scale_log2, float (&s)[N / 8][4], RunningContext<K>& running) {
+__device__ void exponentiate(float scale_log2, float (&s)[N / 16][2][4], RunningContext<K>& running) {
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     float maximum = running.maximum[i];
     LF_UNROLL
-    for (int n = 0; n < N / 8; ++n) maximum = fmaxf(maximum, fmaxf(s[n][2 * i], s[n][2 * i + 1]));
+    for (int n = 0; n < N / 8; ++n)
+      maximum = fmaxf(maximum, fmaxf(s[n / 2][n % 2][2 * i], s[n / 2][n % 2][2 * i + 1]));
     maximum = quad_max(maximum);
     const float base = maximum == -kInfinite ? 0.0f : maximum * scale_log2;  // no key yet: all stays zero
     const float rescale = exp2_fast(running.maximum[i] * scale_log2 - base);
     running.maximum[i] = maximum;
     float sum = 0;
     LF_UNROLL
-    for (int n = 0; n < N / 8; ++n) {
-      LF_UNROLL
-      for (int j = 2 * i; j < 2 * i + 2; ++j) {
-        s[n][j] = exp2_fast(s[n][j] * scale_log2 - base);
-        sum += s[n][j];
-      }
+    for (int n = 0; n < N / 4; ++n) {
+      float& e = s[n / 4][n / 2 % 2][2 * i + n % 2];
+      e = exp2_fast(e * scale_log2 - base);
+      sum += e;
     }
     running.sum[i] = running.sum[i] * rescale + sum;
     LF_UNROLL
@@ -49,36 +48,35 @@ __device__ void exponentiate(float scale_log2, float (&s)[N / 8][4], RunningCont
   }
 }
 
-template <int Columns>
-__device__ void drop_columns(float (&p)[Columns / 8][4], const uint64_t (&kept)[2]) {
-  const uint64_t mine[2] = {kept[0] >> lane_column(), kept[1] >> lane_column()};
-  LF_UNROLL
-  for (int n = 0; n < Columns / 8; ++n) {
-    LF_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      if ((mine[i / 2] >> (8 * n + i % 2) & 1) == 0) p[n][i] = 0;
-    }
-  }
-}
-
+// Adds a tile to the running softmax; Edge: some of it is hidden.
 template <bool Edge, int K, int N, bool Relative, bool Drops, class Token>
-__device__ void add_tile(const TileCall& call, const Block& block, const KeyWalk<K, N, Relative>& walk,
-                         int tile, uint64_t seen, const LeftRows<K>& queries, Token&& token,
-                         RunningContext<K>& running) {
-  float s[N / 8][4];
-  walk.template scores<Edge>(tile, seen, queries, s);
+__device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& walk, int tile, uint64_t seen,
+                         const LeftRows<K>& queries, Token&& token, RunningContext<K>& running) {
+  const auto wanted = walk.pairs(tile);
+  float s[N / 16][2][4];
+  walk.template multiply_distances<Edge>(tile, wanted, queries);
+  LF_UNROLL
+  for (int pair = 0; pair < N / 16; ++pair) {
+    if (!Edge || wanted.has(pair)) walk.score_pair(tile, pair, queries, s[pair]);
+  }
+  uint64_t bits[2];
+  if (Edge) {
+    walk.visible_rows(tile, seen, bits);
+    LF_UNROLL
+    for (int pair = 0; pair < N / 16; ++pair) replace_unset(s[pair], pair, bits, -kInfinite);
+  }
   exponentiate<K, N>(call.scale_log2, s, running);
   if (Drops) {
-    uint64_t kept[2];
-    kept_rows<N>(call.shape, block.b, block.h, walk.sequence(tile), walk.first(tile), token, kept);
-    drop_columns<N>(s, kept);
+    kept_rows<N>(call.shape, static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y), walk.sequence(tile),
+                 walk.first(tile), token, bits);
+    LF_UNROLL
+    for (int pair = 0; pair < N / 16; ++pair) replace_unset(s[pair], pair, bits, 0.0f);
   }
-  const auto wanted = walk.pairs(tile);
   LF_UNROLL
   for (int pair = 0; pair < N / 16; ++pair) {
     if (Edge && !wanted.has(pair)) continue;
     uint32_t p[4];
-    pack_left(p, s[2 * pair], s[2 * pair + 1]);
+    pack_left(p, s[pair][0], s[pair][1]);
     multiply_into<K>(running.context, p, walk.v_tile(tile), 16 * pair);
   }
 }
@@ -118,9 +116,9 @@ __global__ __launch_bounds__(kTileThreads) void forward_kernel(const __grid_cons
     const uint64_t seen = walk.seen(tile);
     if (seen != 0) {
       if (walk.is_whole(tile, seen)) {
-        add_tile<false, K, N, Relative, Drops>(call, block, walk, tile, seen, queries, token, running);
+        add_tile<false, K, N, Relative, Drops>(call, walk, tile, seen, queries, token, running);
       } else {
-        add_tile<true, K, N, Relative, Drops>(call, block, walk, tile, seen, queries, token, running);
+        add_tile<true, K, N, Relative, Drops>(call, walk, tile, seen, queries, token, running);
       }
     }
     if (tile + 1 < tiles) walk.publish(tile + 1);

@@ -175,29 +175,52 @@ class KeyWalk {
     return {low <= 0 ? 0 : low / 16, high < 0 ? 0 : high / 16 + 1};
   }
 
-  // Scores, before the factor scale; -infinity where hidden (Edge: only then any is). All lanes take part.
+  // The relative part of the tile's scores, for score_pair. All lanes take part, here and below.
   template <bool Edge>
-  __device__ void scores(int tile, uint64_t seen, const LeftRows<K>& queries, float (&s)[N / 8][4]) const {
-    const Pairs wanted = pairs(tile);
-    LF_UNROLL
-    for (int pair = 0; pair < N / 16; ++pair) {
+  __device__ void multiply_distances(int tile, const Pairs& wanted, const LeftRows<K>& queries) const {
+    if (!Relative || is_listed(tile)) return;
+    float* const products = diagonals();
+    const int row = lane_row(), column = lane_column();
+    __syncwarp();  // behind the last reader
+    LF_NO_UNROLL
+    for (int pair = 0; pair < N / 16 + 1; ++pair) {
+      if (Edge && !(pair >= wanted.low && pair <= wanted.high)) continue;
+      float sums[2][4] = {};
+      const int at = ring_row(tile, pair);
+      multiply_pair<K>(sums[0], sums[1], queries, ring(), at);
       LF_UNROLL
-      for (int i = 0; i < 4; ++i) s[2 * pair][i] = s[2 * pair + 1][i] = 0;
-      if (!Edge || wanted.has(pair))
-        multiply_pair<K>(s[2 * pair], s[2 * pair + 1], queries, k_tile(tile), 16 * pair);
-    }
-    if (Relative) {
-      if (!is_listed(tile)) add_positions<Edge>(tile, wanted, queries, s);
-      LF_UNROLL
-      for (int n = 0; n < N / 8; ++n) {
-        const float* const bias = column_bias(tile) + 8 * n + lane_column();
-        s[n][0] += bias[0], s[n][1] += bias[1], s[n][2] += bias[0], s[n][3] += bias[1];
+      for (int half = 0; half < 2; ++half) {
+        const float* const bias = ring_bias() + at + 8 * half + column;
+        float* const to = products + row * kDiagonalStride<N> + 16 * pair + 8 * half + column;
+        to[0] = sums[half][0] + bias[0], to[1] = sums[half][1] + bias[1];
+        to[8 * kDiagonalStride<N>] = sums[half][2] + bias[0];
+        to[8 * kDiagonalStride<N> + 1] = sums[half][3] + bias[1];
       }
     }
-    if (Edge) {
-      const uint64_t rows[2] = {visible(tile, seen, lane_row()), visible(tile, seen, lane_row() + 8)};
-      hide_columns<N>(s, rows);
+    __syncwarp();
+  }
+
+  // Scores with keys 16 pair and on, before the factor scale.
+  __device__ void score_pair(int tile, int pair, const LeftRows<K>& queries, float (&s)[2][4]) const {
+    LF_UNROLL
+    for (int i = 0; i < 4; ++i) s[0][i] = s[1][i] = 0;
+    multiply_pair<K>(s[0], s[1], queries, k_tile(tile), 16 * pair);
+    if (!Relative) return;
+    LF_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const int n = 16 * pair + 8 * half + lane_column();
+      const float* const bias = column_bias(tile) + n;
+      LF_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        s[half][i] += bias[i % 2];
+        if (!is_listed(tile)) s[half][i] += diagonals()[diagonal(lane_row() + i / 2 * 8, n + i % 2)];
+      }
     }
+  }
+
+  // The bits of keys that this lane's two rows see.
+  __device__ void visible_rows(int tile, uint64_t seen, uint64_t (&rows)[2]) const {
+    rows[0] = visible(tile, seen, lane_row()), rows[1] = visible(tile, seen, lane_row() + 8);
   }
 
   // The row of the ring for products 16 `pair` and on of this warp.
@@ -256,36 +279,6 @@ class KeyWalk {
     }
     if (Relative && !is_listed(tile) && n < distances_of(tile))
       fetched_distance_ = distances().bias(first_distance(tile) + n);
-  }
-
-  template <bool Edge>
-  __device__ void add_positions(int tile, const Pairs& wanted, const LeftRows<K>& queries,
-                                float (&s)[N / 8][4]) const {
-    float* const products = diagonals();
-    const int row = lane_row(), column = lane_column();
-    LF_UNROLL
-    for (int pair = 0; pair < N / 16 + 1; ++pair) {
-      if (Edge && !(pair >= wanted.low && pair <= wanted.high)) continue;
-      float sums[2][4] = {};
-      const int at = ring_row(tile, pair);
-      multiply_pair<K>(sums[0], sums[1], queries, ring(), at);
-      LF_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        const float* const bias = ring_bias() + at + 8 * half + column;
-        float* const to = products + row * kDiagonalStride<N> + 16 * pair + 8 * half + column;
-        to[0] = sums[half][0] + bias[0], to[1] = sums[half][1] + bias[1];
-        to[8 * kDiagonalStride<N>] = sums[half][2] + bias[0];
-        to[8 * kDiagonalStride<N> + 1] = sums[half][3] + bias[1];
-      }
-    }
-    __syncwarp();
-    LF_UNROLL
-    for (int n = 0; n < N / 8; ++n) {
-      if (Edge && !wanted.has(n / 2)) continue;
-      LF_UNROLL
-      for (int i = 0; i < 4; ++i) s[n][i] += products[diagonal(row + i / 2 * 8, 8 * n + column + i % 2)];
-    }
-    __syncwarp();
   }
 
   const TileCall& call_;

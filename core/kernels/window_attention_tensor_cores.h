@@ -36,4 +36,19 @@ void with_flags(const TileCall& call, F&& f) {
 // `tiles`: the most tiles of 64 tokens that a head has (tiles_of_head).
 void tensor_core_forward(const TileCall& call, int64_t tiles, TokenView<bf16> context, float* lse);
 
+// Writes dq and call.delta.
+void tensor_core_backward_queries(const TileCall& call, int64_t tiles, TokenView<bf16> dq);
+// Writes dk, dv and key_sums (B, H, T; null without relative positions): sums of dS over queries. u: (H, K)
+// or null. Needs call.delta.
+void tensor_core_backward_keys(const TileCall& call, int64_t tiles, const float* u, TokenView<bf16> dk,
+                               TokenView<bf16> dv, float* key_sums);
+
+// Positions of a sequence that one block walks where all of it would be too much: by the length alone, so
+// that sums do not depend on the device, and at most 32 of them.
+inline int split_length(int length) {
+  constexpr int kLeast = 512, kMostSplits = 32;
+  const int even = (length + kMostSplits - 1) / kMostSplits;
+  return even < kLeast ? kLeast : (even + kTile - 1) / kTile * kTile;
+}
+
 }  // namespace lf::kernels::cuda

@@ -233,16 +233,12 @@ __device__ void kept_rows(const DeviceAttention& shape, int b, int h, const Sequ
   }
 }
 
-// Hides (-infinity) the columns of two rows of scores whose bits are not set.
-template <int Columns>
-__device__ void hide_columns(float (&scores)[Columns / 8][4], const uint64_t (&visible)[2]) {
-  const uint64_t mine[2] = {visible[0] >> lane_column(), visible[1] >> lane_column()};
+// Replaces sums of two rows, columns 16 pair and on, where their bits are not set.
+__device__ inline void replace_unset(float (&sums)[2][4], int pair, const uint64_t (&bits)[2], float value) {
   LF_UNROLL
-  for (int n = 0; n < Columns / 8; ++n) {
-    LF_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      if ((mine[i / 2] >> (8 * n + i % 2) & 1) == 0) scores[n][i] = -kInfinite;
-    }
+  for (int i = 0; i < 8; ++i) {
+    const int column = 16 * pair + i / 4 * 8 + lane_column() + i % 2;
+    if ((bits[i % 4 / 2] >> column & 1) == 0) sums[i / 4][i % 4] = value;
   }
 }
 
