@@ -108,6 +108,11 @@ void tensor_core_backward(TensorCoreCall call, int64_t tiles, const RelativePosi
   const Tensor key_sums = floats({shape.B, shape.H, shape.T});
   tensor_core_backward_keys(*call, tiles, relative->u, dk, dv, key_sums.device_data<float>());
   bias_gradient(shape, key_sums.device_data<float>(), call->k, relative_gradients->du);
+  const Tensor distance_sums = floats({relative->rows, shape.H});
+  tensor_core_backward_distances(*call, tiles, relative->v, relative_gradients->dr,
+                                 distance_sums.device_data<float>());
+  position_bias_gradient(relative->rows, shape.H, shape.K, distance_sums.device_data<float>(), relative->r,
+                         relative_gradients->dv);
 }
 
 }  // namespace

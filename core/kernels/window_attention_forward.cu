@@ -67,8 +67,8 @@ __device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& wa
   }
   exponentiate<K, N>(call.scale_log2, s, running);
   if (Drops) {
-    kept_rows<N>(call.shape, static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y), walk.sequence(tile),
-                 walk.first(tile), token, bits);
+    kept_rows<N>(
+        call.shape, static_cast<int>(blockIdx.z), walk.sequence(tile), [&](int) { return walk.first(tile); }, token, bits);
     LF_UNROLL
     for (int pair = 0; pair < N / 16; ++pair) replace_unset(s[pair], pair, bits, 0.0f);
   }

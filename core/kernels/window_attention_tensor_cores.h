@@ -43,6 +43,11 @@ void tensor_core_backward_queries(const TileCall& call, int64_t tiles, TokenView
 void tensor_core_backward_keys(const TileCall& call, int64_t tiles, const float* u, TokenView<bf16> dk,
                                TokenView<bf16> dv, float* key_sums);
 
+// Writes dr (rows, H, K) and distance_sums (rows, H): sums of dS over pairs of one distance. v: (H, K). Needs
+// call.delta.
+void tensor_core_backward_distances(const TileCall& call, int64_t tiles, const float* v, bf16* dr,
+                                    float* distance_sums);
+
 // Positions of a sequence that one block walks where all of it would be too much: by the length alone, so
 // that sums do not depend on the device, and at most 32 of them.
 inline int split_length(int length) {

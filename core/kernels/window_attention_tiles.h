@@ -210,7 +210,8 @@ __device__ inline uint32_t kept_keys(const DeviceAttention& shape, uint64_t row,
   }
   uint32_t kept = 0;
   LF_NO_UNROLL
-  for (int n = 0; n < count && keys.has(first + n); ++n) {
+  for (int n = 0; n < count; ++n) {
+    if (!keys.has(first + n)) continue;
     const auto token = static_cast<uint64_t>(keys.token(first + n));
     kept |= uint32_t{shape.keeps(row + token)} << n;
   }
@@ -218,13 +219,15 @@ __device__ inline uint32_t kept_keys(const DeviceAttention& shape, uint64_t row,
 }
 
 // The bit masks of kept columns for this lane's two rows, of a warp whose 16 rows are queries; query(row) is
-// the token of a row. All lanes take part.
-template <int Columns, class Query>
-__device__ void kept_rows(const DeviceAttention& shape, int b, int h, const Sequence& keys, int first,
-                          Query&& query, uint64_t (&kept)[2]) {
+// the token of a row, first(row) the position of its first key. All lanes take part.
+template <int Columns, class Query, class First>
+__device__ void kept_rows(const DeviceAttention& shape, int b, const Sequence& keys, First&& first, Query&& query,
+                          uint64_t (&kept)[2]) {
   constexpr int kWords = Columns / 32;
   const int lane = tile_lane(), row = lane / kWords % 16, word = lane % kWords;
-  const uint32_t mine = kept_keys(shape, shape.dropout_row(b, h, query(row)), keys, first + 32 * word, 32);
+  const uint64_t elements =
+      shape.dropout_row(b, static_cast<int>(blockIdx.y), query(row));
+  const uint32_t mine = kept_keys(shape, elements, keys, first(row) + 32 * word, 32);
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     const int from = (lane_row() + 8 * i) * kWords;

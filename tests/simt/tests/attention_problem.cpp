@@ -173,7 +173,7 @@ class RoundedLoops {
         if (x_.u.empty()) continue;
         out_.du[h_c] += exact * s_.scale * x_.k[key + i_c];
         if (!r) continue;
-        out_.dv_bias[h_c] += exact * s_.scale * r[c];
+        out_.dv_bias[h_c] += ds * r[c];
         out_.dr[static_cast<size_t>(pairs[n].row * s_.H * K + head + c)] += ds * (q[c] + bias(x_.v_bias, c));
       }
     }
