@@ -10,7 +10,7 @@ namespace {
 using lf::cuda::high_float;
 using lf::cuda::low_float;
 
-constexpr int kSpan = 2 * kTile;       // keys that 64 queries and 64 distances reach
+constexpr int kSpan = 2 * kTile;         // keys that 64 queries and 64 distances reach
 constexpr int kStride = kTile + 16 + 8;  // floats in a row of products with the keys of 16 queries
 
 // Shared memory, in bytes.
@@ -39,8 +39,8 @@ class DistanceBlock {
     const Distances<false> from{call_, h(), call_.shape.dilation(h()), first_step_};
     copy_rows<K, kTile>([&](int n, int chunk) {
       const bf16* const r = from.template address<K>(n);
-      lf::cuda::copy_async(memory_ + Memory::kDistances + chunk_offset<K>(n, chunk), r ? r + 8 * chunk : call_.r,
-                           r != nullptr);
+      lf::cuda::copy_async(memory_ + Memory::kDistances + chunk_offset<K>(n, chunk),
+                           r ? r + 8 * chunk : call_.r, r != nullptr);
     });
     const int n = tile_thread();
     if (n < kTile) floats(Memory::kDistanceBias)[n] = from.row(n) < 0 ? -kInfinite : from.bias(n);
@@ -108,14 +108,14 @@ class DistanceBlock {
   }
 
   // Products of this warp's 16 queries with rows of the keys that they reach, into shared memory.
-  __device__ void multiply_span(const LeftRows<K>& rows, int tile_offset, const float* bias) const {
+  __device__ void multiply_span(const WarpRows<K>& rows, int tile_offset, const float* bias) const {
     float* const products = floats(Memory::kProducts) + 16 * tile_warp() * kStride;
     __syncwarp();  // behind the last reader
     LF_NO_UNROLL
     for (int pair = 0; pair < kTile / 16 + 1; ++pair) {
       float sums[2][4] = {};
       const int at = 16 * (tile_warp() + pair);
-      multiply_pair<K>(sums[0], sums[1], rows, memory_ + tile_offset, at);
+      rows.multiply(sums, memory_ + tile_offset, at);
       LF_UNROLL
       for (int i = 0; i < 8; ++i) {
         const int n = i / 4 * 8 + lane_column() + i % 2;
@@ -143,11 +143,8 @@ class DistanceBlock {
     }
     uint64_t kept[2] = {};
     if (Drops) draw(tile, kept);
-    LeftRows<K> rows;
-    LF_UNROLL
-    for (int step = 0; step < K / 16; ++step)
-      load_left<K>(rows[step], memory_ + Memory::kQueries, 16 * tile_warp(), step);
-    multiply_span(rows, Memory::kKeys, floats(Memory::kKeyBias));
+    const WarpRows<K> queries(memory_ + Memory::kQueries);
+    multiply_span(queries, Memory::kKeys, floats(Memory::kKeyBias));
     float p[kTile / 16][2][4];
     LF_UNROLL
     for (int pair = 0; pair < kTile / 16; ++pair) {
@@ -156,17 +153,14 @@ class DistanceBlock {
         const int m = 16 * pair + i / 4 * 8 + lane_column() + i % 2;
         p[pair][i / 4][i % 4] = product(lane_row() + i % 4 / 2 * 8, m) + floats(Memory::kDistanceBias)[m];
       }
-      multiply_pair<K>(p[pair][0], p[pair][1], rows, memory_ + Memory::kDistances, 16 * pair);
+      queries.multiply(p[pair], memory_ + Memory::kDistances, 16 * pair);
       LF_UNROLL
       for (int i = 0; i < 8; ++i) {
         float& value = p[pair][i / 4][i % 4];
         value = lf::cuda::exp2_fast(value * call_.scale_log2 - lse[i % 4 / 2]);
       }
     }
-    LF_UNROLL
-    for (int step = 0; step < K / 16; ++step)
-      load_left<K>(rows[step], memory_ + Memory::kDcontext, 16 * tile_warp(), step);
-    multiply_span(rows, Memory::kValues, nullptr);
+    multiply_span(WarpRows<K>(memory_ + Memory::kDcontext), Memory::kValues, nullptr);
     LF_UNROLL
     for (int pair = 0; pair < kTile / 16; ++pair) {
       LF_UNROLL
@@ -211,8 +205,8 @@ __device__ Block query_tile(const DeviceAttention& shape, int h, int tiles, int 
 
 // Grid (tiles of distances x splits, H); partials (split, H, distance) of K + 1: the sums of dS Q and of dS.
 template <int K, bool Drops>
-__global__ __launch_bounds__(kTileThreads) void distance_kernel(const __grid_constant__ TileCall call, int slots,
-                                                                int splits, float* partials) {
+__global__ __launch_bounds__(kTileThreads) void distance_kernel(const __grid_constant__ TileCall call,
+                                                                int slots, int splits, float* partials) {
   const DeviceAttention& shape = call.shape;
   const int h = static_cast<int>(blockIdx.y), slot_tiles = slots / kTile;
   const int split = static_cast<int>(blockIdx.x) / slot_tiles;
@@ -242,8 +236,8 @@ __global__ __launch_bounds__(kTileThreads) void distance_kernel(const __grid_con
 
 // Grid (rows of r, H): adds a distance's partial sums in the order of the splits.
 template <int K>
-__global__ void add_distances_kernel(const __grid_constant__ TileCall call, int slots, int splits, const float* partials,
-                                     const float* v, bf16* dr, float* distance_sums) {
+__global__ void add_distances_kernel(const __grid_constant__ TileCall call, int slots, int splits,
+                                     const float* partials, const float* v, bf16* dr, float* distance_sums) {
   const int row = static_cast<int>(blockIdx.x), h = static_cast<int>(blockIdx.y), i = tile_thread();
   const int distance = row - call.zero_row, D = call.shape.dilation(h), step = distance / D;
   const bool used = distance % D == 0 && step <= call.shape.left && step >= -call.shape.right;
@@ -269,8 +263,8 @@ void launch_distances(const TileCall& call, int64_t tiles, const float* v, bf16*
   float* const sums = partials.device_data<float>();
   lf::cuda::launch(distance_kernel<K, Drops>, {slots / kTile * splits, shape.H}, kTileThreads,
                    DistanceMemory<K>::kBytes, call, slots, splits, sums);
-  lf::cuda::launch(add_distances_kernel<K>, {call.rows, shape.H}, kTileThreads, 0, call, slots, splits, sums, v, dr,
-                   distance_sums);
+  lf::cuda::launch(add_distances_kernel<K>, {call.rows, shape.H}, kTileThreads, 0, call, slots, splits, sums,
+                   v, dr, distance_sums);
 }
 
 }  // namespace

@@ -11,40 +11,6 @@ namespace {
 
 using lf::cuda::exp2_fast;
 
-// Rows of keys or values stay in registers where there is room, else they are read from shared memory.
-template <int K>
-inline constexpr bool kRowsInRegisters = K <= 64;
-
-template <int K>
-struct StationaryRows {
-  LeftRows<kRowsInRegisters<K> ? K : 16> rows;
-  const std::byte* tile;
-
-  __device__ explicit StationaryRows(const std::byte* shared) : tile(shared) {
-    if constexpr (kRowsInRegisters<K>) {
-      LF_UNROLL
-      for (int step = 0; step < K / 16; ++step) load_left<K>(rows[step], tile, 16 * tile_warp(), step);
-    }
-  }
-  // sums = rows times the transposed rows [row, row + 16) of another tile.
-  __device__ void multiply(float (&sums)[2][4], const std::byte* other, int row) const {
-    LF_UNROLL
-    for (int i = 0; i < 4; ++i) sums[0][i] = sums[1][i] = 0;
-    if constexpr (kRowsInRegisters<K>) {
-      multiply_pair<K>(sums[0], sums[1], rows, other, row);
-    } else {
-      LF_NO_UNROLL  // or its addresses take the registers that the rows left free
-          for (int step = 0; step < K / 16; ++step) {
-        uint32_t a[4], b[2][2];
-        load_left<K>(a, tile, 16 * tile_warp(), step);
-        load_right<K>(b, other, row, step);
-        lf::cuda::multiply_bf16(sums[0], a, b[0]);
-        lf::cuda::multiply_bf16(sums[1], a, b[1]);
-      }
-    }
-  }
-};
-
 // A lane's share of the sums over queries; dK and score without the factor scale.
 template <int K>
 struct KeySums {
@@ -82,17 +48,18 @@ struct KeyRows {
 
 template <bool Edge, int K, int N, bool Walks, bool Drops, KeyBlock Kind>
 __device__ void add_tile(const TileCall& call, const Block& block, const QueryWalk<K, N, Walks, Kind>& walk,
-                         int tile, const StationaryRows<K>& k, const StationaryRows<K>& v,
-                         const KeyRows& keys, KeySums<K>& sums) {
-  uint64_t visible[2] = {};
-  LF_UNROLL
-  for (int i = 0; i < 2 && Edge; ++i)
-    visible[i] = keys.seen[i] ? walk.visible(tile, 16 * tile_warp() + lane_row() + 8 * i) : 0;
+                         int tile, const WarpRows<K>& k, const WarpRows<K>& v, const KeyRows& keys,
+                         KeySums<K>& sums) {
   if (Drops) walk.draw(tile, block.tokens, block.start + 16 * tile_warp());
   LF_NO_UNROLL
   for (int pair = 0; pair < N / 16; ++pair) {
     if (Edge && !walk.wants(tile, pair)) continue;
-    float s[2][4], dp[2][4];
+    uint32_t visible[2] = {};  // of the pair's 16 queries
+    LF_UNROLL
+    for (int i = 0; i < 2 && Edge; ++i) {
+      if (keys.seen[i]) visible[i] = walk.visible(tile, pair, lane_row() + 8 * i);
+    }
+    float s[2][4] = {}, dp[2][4] = {};
     k.multiply(s, walk.q_tile(tile), 16 * pair);
     walk.add_distances(pair, s);
     v.multiply(dp, walk.dcontext_tile(tile), 16 * pair);
@@ -103,7 +70,7 @@ __device__ void add_tile(const TileCall& call, const Block& block, const QueryWa
       float& p = s[i / 4][i % 4];
       float& ds = dp[i / 4][i % 4];
       p = exp2_fast((p + keys.bias[row]) * call.scale_log2 - lse);
-      if (Edge && (visible[row] >> query & 1) == 0) p = 0;
+      if (Edge && (visible[row] >> (query - 16 * pair) & 1) == 0) p = 0;
       if (Drops) {
         const bool kept = (walk.kept(query) >> (lane_row() + 8 * row) & 1) != 0;
         ds = p * ((kept ? ds * static_cast<float>(call.shape.kept) : 0.0f) - delta);
@@ -150,7 +117,7 @@ __device__ void add_queries(const TileCall& call, const Block& block, const Sequ
   walk.publish(0);
   lf::cuda::wait_for_copies<1>();
   __syncthreads();
-  const StationaryRows<K> k(shared), v(shared + tile_bytes<K>(kTile));
+  const WarpRows<K> k(shared), v(shared + tile_bytes<K>(kTile));
   for (int tile = 0; tile < tiles; ++tile) {
     lf::cuda::wait_for_copies<0>();
     __syncthreads();

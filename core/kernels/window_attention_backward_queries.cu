@@ -90,7 +90,8 @@ __device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& wa
   if (Edge) walk.visible_rows(tile, seen, visible);
   if (Drops) {
     kept_rows<N>(
-        call.shape, static_cast<int>(blockIdx.z), walk.sequence(tile), [&](int) { return walk.first(tile); }, token, kept);
+        call.shape, static_cast<int>(blockIdx.z), walk.sequence(tile), [&](int) { return walk.first(tile); },
+        token, kept);
   }
   LF_NO_UNROLL  // one pair gives enough to overlap; more would only hold registers
       for (int pair = 0; pair < N / 16; ++pair) {

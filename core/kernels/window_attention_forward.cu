@@ -68,7 +68,8 @@ __device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& wa
   exponentiate<K, N>(call.scale_log2, s, running);
   if (Drops) {
     kept_rows<N>(
-        call.shape, static_cast<int>(blockIdx.z), walk.sequence(tile), [&](int) { return walk.first(tile); }, token, bits);
+        call.shape, static_cast<int>(blockIdx.z), walk.sequence(tile), [&](int) { return walk.first(tile); },
+        token, bits);
     LF_UNROLL
     for (int pair = 0; pair < N / 16; ++pair) replace_unset(s[pair], pair, bits, 0.0f);
   }
@@ -81,34 +82,10 @@ __device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& wa
   }
 }
 
-// Where the rows of a block's queries are and where their results go.
-struct ForwardOutput {
-  TokenView<bf16> context;
-  float* lse;
-};
-
-template <int K, bool Relative, bool Drops>
-__global__ __launch_bounds__(kTileThreads) void forward_kernel(const __grid_constant__ TileCall call,
-                                                               const __grid_constant__ ForwardOutput out) {
-  constexpr int N = kKeys<K>;
-  Block block;
-  if (!find_block(call.shape, block)) return;
-  const int last = min(block.start + kTile, block.tokens.length) - 1;
-  KeyWalk<K, N, Relative> walk(call, global_sequence(call.shape, block.b), block.tokens, block.start,
-                               max(0, block.start - call.shape.left),
-                               min(block.tokens.length, last + call.shape.right + 1), true);
+template <bool Drops, int K, int N, bool Relative, class Token>
+__device__ void add_tiles(const TileCall& call, KeyWalk<K, N, Relative>& walk, const LeftRows<K>& queries,
+                          Token&& token, RunningContext<K>& running) {
   const int tiles = walk.tiles();
-  walk.load(0);
-  const int row = block.start + 16 * tile_warp() + lane_row();
-  LeftRows<K> queries;
-  const bf16* const q = call.q.row(block.b, 0, int64_t{block.h} * K);
-  const auto query_row = [&](int position) {
-    return block.tokens.has(position) ? q + block.tokens.token(position) * call.q.token_stride : nullptr;
-  };
-  read_left<K>(queries, query_row(row), query_row(row + 8));
-  walk.publish(0);
-  RunningContext<K> running;
-  const auto token = [&](int n) { return block.tokens.token(block.start + 16 * tile_warp() + n); };
   for (int tile = 0; tile < tiles; ++tile) {
     lf::cuda::wait_for_copies<0>();
     __syncthreads();
@@ -123,10 +100,22 @@ __global__ __launch_bounds__(kTileThreads) void forward_kernel(const __grid_cons
     }
     if (tile + 1 < tiles) walk.publish(tile + 1);
   }
+}
+
+struct ForwardOutput {
+  TokenView<bf16> context;
+  float* lse;
+};
+
+// Writes the lane's two rows.
+template <int K>
+__device__ void store(const TileCall& call, const ForwardOutput& out, const RunningContext<K>& running) {
+  Block block;
+  find_block(call.shape, block);  // again: kept through the walk, it would take registers
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     const float sum = quad_sum(running.sum[i]);
-    const int position = row + 8 * i;
+    const int position = block.start + kWarpRows * tile_warp() + lane_row() + 8 * i;
     if (!block.tokens.has(position)) continue;
     const int t = block.tokens.token(position);
     const bool live = sum > 0 && call.shape.is_query(block.b, t);
@@ -143,6 +132,30 @@ __global__ __launch_bounds__(kTileThreads) void forward_kernel(const __grid_cons
           live ? running.maximum[i] * call.scale + logf(sum) : -kInfinite;
     }
   }
+}
+
+template <int K, bool Relative, bool Drops>
+__global__ __launch_bounds__(kTileThreads) void forward_kernel(const __grid_constant__ TileCall call,
+                                                               const __grid_constant__ ForwardOutput out) {
+  Block block;
+  if (!find_block(call.shape, block)) return;
+  const int last = min(block.start + kTile, block.tokens.length) - 1;
+  KeyWalk<K, kKeys<K>, Relative> walk(call, global_sequence(call.shape, block.b), block.tokens, block.start,
+                                      max(0, block.start - call.shape.left),
+                                      min(block.tokens.length, last + call.shape.right + 1), true);
+  walk.load(0);
+  const int first = block.start + kWarpRows * tile_warp();
+  const bf16* const q = call.q.row(block.b, 0, int64_t{block.h} * K);
+  const auto query_row = [&](int position) {
+    return block.tokens.has(position) ? q + block.tokens.token(position) * call.q.token_stride : nullptr;
+  };
+  LeftRows<K> queries;
+  read_left<K>(queries, query_row(first + lane_row()), query_row(first + lane_row() + 8));
+  walk.publish(0);
+  RunningContext<K> running;
+  const auto token = [&](int n) { return block.tokens.token(first + n); };
+  add_tiles<Drops>(call, walk, queries, token, running);
+  store<K>(call, out, running);
 }
 
 template <int K>

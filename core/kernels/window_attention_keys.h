@@ -84,7 +84,6 @@ class KeyWalk {
   __device__ KeyWalk(const TileCall& call, const Sequence& listed, const Sequence& keys, int start, int begin,
                      int end, bool banded)
       : call_(call),
-        memory_(lf::cuda::shared_memory()),
         list_(listed.list),
         listed_(listed.length),
         first_(keys.first),
@@ -105,12 +104,15 @@ class KeyWalk {
   __device__ int first(int tile) const {
     return is_listed(tile) ? tile * N : begin_ + (tile - listed_tiles()) * N;
   }
-  __device__ const std::byte* k_tile(int tile) const { return memory_ + tile % 2 * Memory::kStage; }
+  __device__ const std::byte* k_tile(int tile) const {
+    return lf::cuda::shared_memory() + tile % 2 * Memory::kStage;
+  }
   __device__ const std::byte* v_tile(int tile) const { return k_tile(tile) + tile_bytes<K>(N); }
-  __device__ const std::byte* ring() const { return memory_ + Memory::kRing; }
+  __device__ const std::byte* ring() const { return lf::cuda::shared_memory() + Memory::kRing; }
   // This warp's 16 rows of N + 16 products.
   __device__ float* diagonals() const {
-    return reinterpret_cast<float*>(memory_ + Memory::kDiagonals) + tile_warp() * 16 * kDiagonalStride<N>;
+    return reinterpret_cast<float*>(lf::cuda::shared_memory() + Memory::kDiagonals) +
+           tile_warp() * 16 * kDiagonalStride<N>;
   }
 
   // Starts to copy a tile. publish() must follow, before the barrier behind which the tile is used and after
@@ -120,7 +122,7 @@ class KeyWalk {
     const int position = first(tile);
     const bf16* const k = call_.k.row(b(), 0, int64_t{h()} * K);
     const bf16* const v = call_.v.row(b(), 0, int64_t{h()} * K);
-    std::byte* const stage = memory_ + tile % 2 * Memory::kStage;
+    std::byte* const stage = lf::cuda::shared_memory() + tile % 2 * Memory::kStage;
     copy_rows<K, N>([&](int n, int chunk) {
       const bool valid = position + n < from.length;
       const int64_t token = valid ? from.token(position + n) : 0;
@@ -235,12 +237,14 @@ class KeyWalk {
   static __device__ int h() { return static_cast<int>(blockIdx.y); }
   __device__ int listed_tiles() const { return (listed_ + N - 1) / N; }
   __device__ uint32_t* seen_words(int tile) const {
-    return reinterpret_cast<uint32_t*>(memory_ + Memory::kSeen) + tile % 2 * 2;
+    return reinterpret_cast<uint32_t*>(lf::cuda::shared_memory() + Memory::kSeen) + tile % 2 * 2;
   }
   __device__ float* column_bias(int tile) const {
-    return reinterpret_cast<float*>(memory_ + Memory::kColumnBias) + tile % 2 * N;
+    return reinterpret_cast<float*>(lf::cuda::shared_memory() + Memory::kColumnBias) + tile % 2 * N;
   }
-  __device__ float* ring_bias() const { return reinterpret_cast<float*>(memory_ + Memory::kRingBias); }
+  __device__ float* ring_bias() const {
+    return reinterpret_cast<float*>(lf::cuda::shared_memory() + Memory::kRingBias);
+  }
   __device__ Distances<true> distances() const { return {call_, h(), step_, start_ + kTile - 1 - begin_}; }
   // Distances that the tile needs and the one before did not load.
   __device__ int first_distance(int tile) const {
@@ -251,7 +255,7 @@ class KeyWalk {
   __device__ void load_distances(int tile) {
     const Distances<true> from = distances();
     const int x = first_distance(tile);
-    std::byte* const ring = memory_ + Memory::kRing;
+    std::byte* const ring = lf::cuda::shared_memory() + Memory::kRing;
     for (int n = 0; n < distances_of(tile); n += N) {
       const int at = (x + n) % kRingRows<N>;
       copy_rows<K, N>([&](int row, int chunk) {
@@ -282,7 +286,6 @@ class KeyWalk {
   }
 
   const TileCall& call_;
-  std::byte* memory_;
   const int32_t* list_;
   int listed_, first_, step_, start_, begin_, end_;
   bool banded_;

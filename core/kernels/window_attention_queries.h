@@ -86,14 +86,12 @@ class QueryWalk {
     if (!Relative) return;
     constexpr int kGroups = N / 16;
     const int group = tile_warp() % kGroups, row = lane_row(), column = lane_column();
-    LeftRows<K> queries;
-    LF_UNROLL
-    for (int step = 0; step < K / 16; ++step) load_left<K>(queries[step], q_tile(tile), 16 * group, step);
+    const WarpRows<K> queries(q_tile(tile), 16 * group);
     LF_NO_UNROLL
     for (int pair = tile_warp() / kGroups; pair < kTile / 16 + 1; pair += kTileWarps / kGroups) {
       float sums[2][4] = {};
       const int at = (tile * N + 16 * group + 16 * pair) % kRingRows<N>;
-      multiply_pair<K>(sums[0], sums[1], queries, memory_ + Memory::kRing, at);
+      queries.multiply(sums, memory_ + Memory::kRing, at);
       LF_UNROLL
       for (int i = 0; i < 8; ++i) {
         const int n = i / 4 * 8 + column + i % 2;
@@ -115,11 +113,11 @@ class QueryWalk {
     }
   }
 
-  // The queries of the tile, as bits, in whose window the key of this block is.
-  __device__ uint64_t visible(int tile, int key) const {
-    if (Kind != KeyBlock::band) return ~uint64_t{0};
-    const int offset = start_ + key - first(tile);
-    return columns_between(offset - call_.shape.right, offset + call_.shape.left);
+  // The queries 16 pair and on of the tile, as bits, in whose window the warp's row `row` is.
+  __device__ uint32_t visible(int tile, int pair, int row) const {
+    if (Kind != KeyBlock::band) return 0xffffu;
+    const int offset = start_ + kWarpRows * tile_warp() + row - first(tile) - 16 * pair;
+    return static_cast<uint32_t>(columns_between(offset - call_.shape.right, offset + call_.shape.left));
   }
   // Whether this warp's keys are seen by the whole tile; and groups of 16 queries that may see some.
   __device__ bool is_whole(int tile) const {

@@ -11,9 +11,12 @@
 #ifdef __CUDACC__
 #define LF_UNROLL _Pragma("unroll")
 #define LF_NO_UNROLL _Pragma("unroll 1")
+#define LF_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define LF_UNROLL_BY(count) LF_PRAGMA(unroll(count))
 #else
 #define LF_UNROLL
 #define LF_NO_UNROLL
+#define LF_UNROLL_BY(count)
 #endif
 
 namespace lf::kernels::cuda {
@@ -49,9 +52,9 @@ constexpr int tile_bytes(int rows) {
 template <int K, int Rows, class Copy>
 __device__ void copy_rows(Copy&& copy) {
   constexpr int kChunks = K / 8;
-  LF_UNROLL
-  for (int i = 0; i < Rows * kChunks; i += kTileThreads)
-    copy((i + tile_thread()) / kChunks, (i + tile_thread()) % kChunks);
+  LF_NO_UNROLL  // copies go on by themselves; addresses would take registers
+      for (int i = 0; i < Rows * kChunks; i += kTileThreads)
+          copy((i + tile_thread()) / kChunks, (i + tile_thread()) % kChunks);
 }
 
 // Rows [row, row + 16) and columns [16 step, 16 step + 16) of a tile as the left factor.
@@ -102,6 +105,43 @@ __device__ void multiply_pair(float (&low)[4], float (&high)[4], const LeftRows<
     lf::cuda::multiply_bf16(high, rows[step], b[1]);
   }
 }
+
+// The 16 rows of a tile that belong to this warp, as left factors: in registers where there is room, else
+// read from shared memory for every product.
+template <int K>
+class WarpRows {
+ public:
+  // Rows [first, first + 16); without it, the warp's share of 64.
+  __device__ explicit WarpRows(const std::byte* tile) : WarpRows(tile, kWarpRows * tile_warp()) {}
+  __device__ WarpRows(const std::byte* tile, int first) : tile_(tile), first_(first) {
+    if constexpr (kInRegisters) {
+      LF_UNROLL
+      for (int step = 0; step < K / 16; ++step) load_left<K>(rows_[step], tile, first, step);
+    }
+  }
+
+  // sums (16 x 16) += these rows times rows [row, row + 16) of another tile, transposed.
+  __device__ void multiply(float (&sums)[2][4], const std::byte* other, int row) const {
+    if constexpr (kInRegisters) {
+      multiply_pair<K>(sums[0], sums[1], rows_, other, row);
+    } else {
+      LF_NO_UNROLL  // or its addresses take the registers that the rows left free
+          for (int step = 0; step < K / 16; ++step) {
+        uint32_t a[4], b[2][2];
+        load_left<K>(a, tile_, first_, step);
+        load_right<K>(b, other, row, step);
+        lf::cuda::multiply_bf16(sums[0], a, b[0]);
+        lf::cuda::multiply_bf16(sums[1], a, b[1]);
+      }
+    }
+  }
+
+ private:
+  static constexpr bool kInRegisters = K <= 64;
+  LeftRows<kInRegisters ? K : 16> rows_;
+  const std::byte* tile_;
+  int first_;
+};
 
 // sums (16 x K) += the left factor (16 x 16) times the tile's rows [row, row + 16).
 template <int K>
@@ -221,12 +261,11 @@ __device__ inline uint32_t kept_keys(const DeviceAttention& shape, uint64_t row,
 // The bit masks of kept columns for this lane's two rows, of a warp whose 16 rows are queries; query(row) is
 // the token of a row, first(row) the position of its first key. All lanes take part.
 template <int Columns, class Query, class First>
-__device__ void kept_rows(const DeviceAttention& shape, int b, const Sequence& keys, First&& first, Query&& query,
-                          uint64_t (&kept)[2]) {
+__device__ void kept_rows(const DeviceAttention& shape, int b, const Sequence& keys, First&& first,
+                          Query&& query, uint64_t (&kept)[2]) {
   constexpr int kWords = Columns / 32;
   const int lane = tile_lane(), row = lane / kWords % 16, word = lane % kWords;
-  const uint64_t elements =
-      shape.dropout_row(b, static_cast<int>(blockIdx.y), query(row));
+  const uint64_t elements = shape.dropout_row(b, static_cast<int>(blockIdx.y), query(row));
   const uint32_t mine = kept_keys(shape, elements, keys, first(row) + 32 * word, 32);
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
@@ -239,9 +278,12 @@ __device__ void kept_rows(const DeviceAttention& shape, int b, const Sequence& k
 // Replaces sums of two rows, columns 16 pair and on, where their bits are not set.
 __device__ inline void replace_unset(float (&sums)[2][4], int pair, const uint64_t (&bits)[2], float value) {
   LF_UNROLL
-  for (int i = 0; i < 8; ++i) {
-    const int column = 16 * pair + i / 4 * 8 + lane_column() + i % 2;
-    if ((bits[i % 4 / 2] >> column & 1) == 0) sums[i / 4][i % 4] = value;
+  for (int row = 0; row < 2; ++row) {
+    const auto mine = static_cast<uint32_t>(bits[row] >> (16 * pair)) >> lane_column();
+    LF_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      if ((mine >> (i / 2 * 8 + i % 2) & 1) == 0) sums[i / 2][2 * row + i % 2] = value;
+    }
   }
 }
 

@@ -60,27 +60,23 @@ void expect_within(const char* what, const std::vector<double>& received, const 
 
 class DeviceWindowAttention : public ::testing::TestWithParam<AttentionCase> {};
 
-TEST_P(DeviceWindowAttention, Forward) {
-  const AttentionProblem problem(GetParam());
-  const AttentionResults exact = oracle_window(problem, false), rounded = rounded_window(problem);
-  for (const uint64_t seed : {1, 2}) {
-    simt::seed_scheduler(seed);
-    const AttentionResults received = run_window(problem, false);
-    expect_within("context", received.context, rounded.context, exact.context);
-    EXPECT_LT(relative_error(received.lse, exact.lse), 1e-5);
-  }
-}
-
-TEST_P(DeviceWindowAttention, Backward) {
+TEST_P(DeviceWindowAttention, EqualsOracle) {
   const AttentionProblem problem(GetParam());
   const AttentionResults exact = oracle_window(problem, true), rounded = rounded_window(problem);
+  simt::seed_scheduler(1);
   const AttentionResults received = run_window(problem, true);
+  expect_within("context", received.context, rounded.context, exact.context);
+  EXPECT_LT(relative_error(received.lse, exact.lse), 1e-5);
   expect_within("dq", received.dq, rounded.dq, exact.dq);
   expect_within("dk", received.dk, rounded.dk, exact.dk);
   expect_within("dv", received.dv, rounded.dv, exact.dv);
   expect_within("du", received.du, rounded.du, exact.du);
   expect_within("dv_bias", received.dv_bias, rounded.dv_bias, exact.dv_bias);
   expect_within("dr", received.dr, rounded.dr, exact.dr);
+  for (const uint64_t seed : {2, 3}) {  // another order of warps: the same bits
+    simt::seed_scheduler(seed);
+    EXPECT_TRUE(run_window(problem, true) == received) << seed;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, DeviceWindowAttention, ::testing::ValuesIn(cases()),
