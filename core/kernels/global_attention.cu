@@ -3,6 +3,7 @@
 
 #include "core/cuda/launch.h"
 #include "core/kernels/window_attention_plain.h"
+#include "core/kernels/window_attention_tensor_cores.h"
 
 namespace lf::kernels::cuda {
 namespace {
@@ -36,7 +37,13 @@ void global_attention_forward(const WindowAttentionShape& shape, const Element* 
                               TokenView<const Element> v, TokenView<Element> context,
                               Accumulator<Element>* lse) {
   const AttentionOnDevice lists(shape);
-  plain_forward(plain_call(lists.view(), shape.global_offsets[shape.B], q, k, v), context, lse);
+  const int64_t queries = shape.global_offsets[shape.B];
+  if constexpr (std::is_same_v<Element, bf16>) {
+    const TokenView<const bf16> rows{q, 0, shape.H * shape.K};
+    if (has_tensor_cores<Element>(shape, rows, k, v, context))
+      return tensor_core_dense_forward(tile_call(lists.view(), rows, k, v), queries, context, lse);
+  }
+  plain_forward(plain_call(lists.view(), queries, q, k, v), context, lse);
 }
 
 template <class Element>
@@ -48,9 +55,19 @@ void global_attention_backward(const WindowAttentionShape& shape, const Element*
   using A = Accumulator<Element>;
   const AttentionOnDevice lists(shape);
   const int64_t queries = shape.global_offsets[shape.B];
+  const Tensor delta = Tensor::empty({queries, shape.H}, DTypeOf<A>::value, Device::cuda);
+  if constexpr (std::is_same_v<Element, bf16>) {
+    const TokenView<const bf16> rows{q, 0, shape.H * shape.K};
+    if (has_tensor_cores<Element>(shape, rows, k, v, context, dcontext, dk, dv)) {
+      TileCall tiles = tile_call(lists.view(), rows, k, v);
+      tiles.context = context, tiles.dcontext = dcontext, tiles.lse = lse,
+      tiles.delta = delta.device_data<A>();
+      tensor_core_dense_backward_queries(tiles, queries, dq);
+      return tensor_core_dense_backward_keys(tiles, dk, dv);
+    }
+  }
   PlainAttention<Element> call = plain_call(lists.view(), queries, q, k, v);
   call.context = context, call.dcontext = dcontext, call.lse = lse;
-  const Tensor delta = Tensor::empty({queries, shape.H}, DTypeOf<A>::value, Device::cuda);
   call.delta = delta.device_data<A>();
   plain_backward_queries(call, TokenView<Element>{dq, 0, shape.H * shape.K});
   plain_backward_keys(call, dk, dv);

@@ -25,19 +25,6 @@ PlainAttention<T> plain_call(const DeviceAttention& shape, TokenView<const T> q,
   return call;
 }
 
-// Whether tensor cores serve the call: bf16 whose rows are copied 16 bytes at a time.
-template <class... Views>
-bool has_aligned_rows(const Views&... views) {
-  const auto aligned = [](const auto& view) {
-    return reinterpret_cast<uintptr_t>(view.data) % 16 == 0 && view.batch_stride % 8 == 0 &&
-           view.token_stride % 8 == 0;
-  };
-  return (aligned(views) && ...);
-}
-bool has_tensor_cores(const WindowAttentionShape& shape) {
-  return has_tensor_core_width(shape.K) && shape.scale > 0;
-}
-
 int64_t most_tiles(const WindowAttentionShape& shape) {
   int64_t most = tiles_of_head(shape.T, 1);
   for (const int32_t D : shape.dilation)
@@ -49,11 +36,8 @@ int64_t most_tiles(const WindowAttentionShape& shape) {
 class TensorCoreCall {
  public:
   TensorCoreCall(const DeviceAttention& shape, TokenView<const bf16> q, TokenView<const bf16> k,
-                 TokenView<const bf16> v, const RelativePositions<bf16>* relative) {
-    call_.shape = shape;
-    call_.q = q, call_.k = k, call_.v = v;
-    call_.scale = static_cast<float>(shape.scale);
-    call_.scale_log2 = call_.scale * kLog2OfE;
+                 TokenView<const bf16> v, const RelativePositions<bf16>* relative)
+      : call_(tile_call(shape, q, k, v)) {
     if (!relative) return;
     call_.r = relative->r;
     call_.rows = static_cast<int>(relative->rows), call_.zero_row = static_cast<int>(relative->zero_row);
@@ -83,7 +67,7 @@ void window_attention_forward(const WindowAttentionShape& shape, TokenView<const
                               Accumulator<Element>* lse) {
   const AttentionOnDevice lists(shape);
   if constexpr (std::is_same_v<Element, bf16>) {
-    if (has_tensor_cores(shape) && has_aligned_rows(q, k, v, context)) {
+    if (has_tensor_cores<Element>(shape, q, k, v, context)) {
       return tensor_core_forward(*TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape), context,
                                  lse);
     }
@@ -127,7 +111,7 @@ void window_attention_backward(const WindowAttentionShape& shape, TokenView<cons
   using A = Accumulator<Element>;
   const AttentionOnDevice lists(shape);
   if constexpr (std::is_same_v<Element, bf16>) {
-    if (has_tensor_cores(shape) && has_aligned_rows(q, k, v, context, dcontext, dq, dk, dv)) {
+    if (has_tensor_cores<Element>(shape, q, k, v, context, dcontext, dq, dk, dv)) {
       return tensor_core_backward(TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape),
                                   relative, context, lse, dcontext, dq, dk, dv, relative_gradients);
     }

@@ -153,6 +153,25 @@ __device__ void store_rows(bf16* dk, bf16* dv, const TileCall& call, int h, int 
   }
 }
 
+// Stores the block's keys, global ones only where they have no kernel of their own.
+template <int K>
+__device__ void store(const TileCall& call, const Block& block, bool global_too, const KeyOutput& out,
+                      const KeySums<K>& sums) {
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const float score = quad_sum(sums.score[i]);
+    const int position = block.start + kWarpRows * tile_warp() + lane_row() + 8 * i;
+    if (!block.tokens.has(position)) continue;
+    const int t = block.tokens.token(position);
+    if (!global_too && call.shape.kind(block.b, t) == TokenKind::global) continue;
+    const int64_t head = int64_t{block.h} * K;
+    store_rows<K>(out.dk.row(block.b, t, head), out.dv.row(block.b, t, head), call, block.h, i, out, score,
+                  sums);
+    if (out.key_sums && tile_lane() % 4 == 0)
+      out.key_sums[(int64_t{block.b} * call.shape.H + block.h) * call.shape.T + t] = score * call.scale;
+  }
+}
+
 // Grid (tiles, H, B): the keys that are not global.
 template <int K, bool Relative, bool Drops>
 __global__ __launch_bounds__(kTileThreads) void key_gradient_kernel(const __grid_constant__ TileCall call,
@@ -164,19 +183,21 @@ __global__ __launch_bounds__(kTileThreads) void key_gradient_kernel(const __grid
   add_queries<K, Relative, Drops, KeyBlock::band>(call, block, block.tokens,
                                                   max(0, block.start - call.shape.right),
                                                   min(block.tokens.length, last + call.shape.left + 1), sums);
-  LF_UNROLL
-  for (int i = 0; i < 2; ++i) {
-    const float score = quad_sum(sums.score[i]);
-    const int position = block.start + 16 * tile_warp() + lane_row() + 8 * i;
-    if (!block.tokens.has(position)) continue;
-    const int t = block.tokens.token(position);
-    if (call.shape.kind(block.b, t) == TokenKind::global) continue;
-    const int64_t head = int64_t{block.h} * K;
-    store_rows<K>(out.dk.row(block.b, t, head), out.dv.row(block.b, t, head), call, block.h, i, out, score,
-                  sums);
-    if (out.key_sums && tile_lane() % 4 == 0)
-      out.key_sums[(int64_t{block.b} * call.shape.H + block.h) * call.shape.T + t] = score * call.scale;
-  }
+  store<K>(call, block, false, out, sums);
+}
+
+// Global attention, grid (tiles of tokens, H, B): every key, and the listed queries.
+template <int K, bool Drops>
+__global__ __launch_bounds__(kTileThreads) void dense_key_gradient_kernel(
+    const __grid_constant__ TileCall call, const __grid_constant__ KeyOutput out) {
+  const Block block{static_cast<int>(blockIdx.z),
+                    static_cast<int>(blockIdx.y),
+                    {nullptr, 0, 1, call.shape.T},
+                    static_cast<int>(blockIdx.x) * kTile};
+  const Sequence queries = global_sequence(call.shape, block.b);
+  KeySums<K> sums;
+  add_queries<K, false, Drops, KeyBlock::dense>(call, block, queries, 0, queries.length, sums);
+  store<K>(call, block, true, out, sums);
 }
 
 // Partial sums of global keys: for (split, b, h, listed key, padded to whole tiles) dk and dv (K each) and
@@ -269,6 +290,17 @@ void tensor_core_backward_keys(const TileCall& call, int64_t tiles, const float*
       lf::cuda::launch(key_gradient_kernel<K, Relative, Drops>, {tiles, call.shape.H, call.shape.B},
                        kTileThreads, KeyBlockMemory<K, Relative>::kBytes, call, out);
       if (call.shape.most_globals > 0) launch_columns<K, Drops>(call, out);
+    });
+  });
+}
+
+void tensor_core_dense_backward_keys(const TileCall& call, TokenView<bf16> dk, TokenView<bf16> dv) {
+  const KeyOutput out{dk, dv, nullptr, nullptr};
+  with_head_width(call.shape.K, [&]<int K>() {
+    with_flags(call, [&]<bool, bool Drops>() {
+      lf::cuda::launch(dense_key_gradient_kernel<K, Drops>,
+                       {tiles_of_head(call.shape.T, 1), call.shape.H, call.shape.B}, kTileThreads,
+                       KeyBlockMemory<K, false>::kBytes, call, out);
     });
   });
 }

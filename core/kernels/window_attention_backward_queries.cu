@@ -116,43 +116,33 @@ __device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& wa
   }
 }
 
-template <int K, bool Relative, bool Drops>
-__global__ __launch_bounds__(kTileThreads) void query_gradient_kernel(const __grid_constant__ TileCall call,
-                                                                      TokenView<bf16> out) {
-  constexpr int N = kKeys<K>;
-  Block block;
-  if (!find_block(call.shape, block)) return;
-  const int last = min(block.start + kTile, block.tokens.length) - 1;
-  KeyWalk<K, N, Relative> walk(call, global_sequence(call.shape, block.b), block.tokens, block.start,
-                               max(0, block.start - call.shape.left),
-                               min(block.tokens.length, last + call.shape.right + 1), true);
-  const int tiles = walk.tiles(), first_row = block.start + 16 * tile_warp() + lane_row();
-  walk.load(0);
-  const auto slot = [&](int t) { return (int64_t{block.b} * call.shape.H + block.h) * call.shape.T + t; };
-  QueryRows<K> rows;
-  {
-    const bf16 *q[2], *context[2], *dcontext[2];
-    LF_UNROLL
-    for (int i = 0; i < 2; ++i) {
-      const int position = first_row + 8 * i;
-      const bool has = block.tokens.has(position);
-      const int t = has ? block.tokens.token(position) : 0;
-      const float lse = has ? call.lse[slot(t)] : -kInfinite;
-      const bool live = has && call.shape.is_query(block.b, t) && lse > -kInfinite;
-      q[i] = has ? call.q.row(block.b, t, int64_t{block.h} * K) : nullptr;
-      context[i] = live ? call.context.row(block.b, t, int64_t{block.h} * K) : nullptr;
-      dcontext[i] = live ? call.dcontext.row(block.b, t, int64_t{block.h} * K) : nullptr;
-      if (live) rows.lse[i] = lse * kLog2OfE;
-    }
-    read_left<K>(rows.queries, q[0], q[1]);
-    read_left<K>(rows.dcontext, dcontext[0], dcontext[1]);
-    LeftRows<K> values;
-    read_left<K>(values, context[0], context[1]);
-    dot_rows<K>(rows.dcontext, values, rows.delta);
+// Reads a lane's two rows: `has` tells which exist, `live` which have a gradient.
+template <int K>
+__device__ void read_rows(const TileCall& call, const Block& block, const int64_t (&q_rows)[2], int q_batch,
+                          const int (&tokens)[2], const int64_t (&slots)[2], const bool (&has)[2],
+                          const bool (&live)[2], QueryRows<K>& rows) {
+  const bf16 *q[2], *context[2], *dcontext[2];
+  const int64_t head = int64_t{block.h} * K;
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const float lse = live[i] ? call.lse[slots[i]] : -kInfinite;
+    const bool seen = lse > -kInfinite;
+    q[i] = has[i] ? call.q.row(q_batch, q_rows[i], head) : nullptr;
+    context[i] = seen ? call.context.row(block.b, tokens[i], head) : nullptr;
+    dcontext[i] = seen ? call.dcontext.row(block.b, tokens[i], head) : nullptr;
+    if (seen) rows.lse[i] = lse * kLog2OfE;
   }
-  walk.publish(0);
-  float dq[K / 8][4] = {};
-  const auto token = [&](int n) { return block.tokens.token(block.start + 16 * tile_warp() + n); };
+  read_left<K>(rows.queries, q[0], q[1]);
+  read_left<K>(rows.dcontext, dcontext[0], dcontext[1]);
+  LeftRows<K> values;
+  read_left<K>(values, context[0], context[1]);
+  dot_rows<K>(rows.dcontext, values, rows.delta);
+}
+
+template <bool Drops, int K, int N, bool Relative, class Token>
+__device__ void add_tiles(const TileCall& call, KeyWalk<K, N, Relative>& walk, const QueryRows<K>& rows,
+                          Token&& token, float (&dq)[K / 8][4]) {
+  const int tiles = walk.tiles();
   for (int tile = 0; tile < tiles; ++tile) {
     lf::cuda::wait_for_copies<0>();
     __syncthreads();
@@ -167,20 +157,104 @@ __global__ __launch_bounds__(kTileThreads) void query_gradient_kernel(const __gr
     }
     if (tile + 1 < tiles) walk.publish(tile + 1);
   }
+}
+
+template <int K, bool Relative, bool Drops>
+__global__ __launch_bounds__(kTileThreads) void query_gradient_kernel(const __grid_constant__ TileCall call,
+                                                                      TokenView<bf16> out) {
+  Block block;
+  if (!find_block(call.shape, block)) return;
+  const int last = min(block.start + kTile, block.tokens.length) - 1;
+  KeyWalk<K, kKeys<K>, Relative> walk(call, global_sequence(call.shape, block.b), block.tokens, block.start,
+                                      max(0, block.start - call.shape.left),
+                                      min(block.tokens.length, last + call.shape.right + 1), true);
+  walk.load(0);
+  const int first = block.start + kWarpRows * tile_warp();
+  int tokens[2];
+  int64_t q_rows[2], slots[2];
+  bool has[2], live[2];
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
-    const int position = first_row + 8 * i;
+    const int position = first + lane_row() + 8 * i;
+    has[i] = block.tokens.has(position);
+    q_rows[i] = tokens[i] = has[i] ? block.tokens.token(position) : 0;
+    slots[i] = (int64_t{block.b} * call.shape.H + block.h) * call.shape.T + tokens[i];
+    live[i] = has[i] && call.shape.is_query(block.b, tokens[i]);
+  }
+  QueryRows<K> rows;
+  read_rows<K>(call, block, q_rows, block.b, tokens, slots, has, live, rows);
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    if (has[i] && tile_lane() % 4 == 0) call.delta[slots[i]] = rows.delta[i];
+  }
+  walk.publish(0);
+  float dq[K / 8][4] = {};
+  add_tiles<Drops>(
+      call, walk, rows, [&](int n) { return block.tokens.token(first + n); }, dq);
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const int position = first + lane_row() + 8 * i;
     if (!block.tokens.has(position)) continue;
-    const int t = block.tokens.token(position);
-    bf16* const to = out.row(block.b, t, int64_t{block.h} * K) + lane_column();
+    bf16* const to = out.row(block.b, block.tokens.token(position), int64_t{block.h} * K) + lane_column();
     LF_UNROLL
     for (int column = 0; column < K / 8; ++column) {
       const float* const from = dq[column] + 2 * i;
       *reinterpret_cast<uint32_t*>(to + 8 * column) =
           lf::cuda::pack_bf16(from[0] * call.scale, from[1] * call.scale);
     }
-    if (tile_lane() % 4 == 0) call.delta[slot(t)] = rows.delta[i];
   }
+}
+
+// Global attention: listed queries, a split of the keys; partial sums of dq (split, query, H, K).
+template <int K, bool Drops>
+__global__ __launch_bounds__(kTileThreads) void dense_query_gradient_kernel(
+    const __grid_constant__ TileCall call, int64_t queries, float* partials) {
+  DenseBlock dense;
+  if (!find_dense_block(call, dense)) return;
+  const Block& block = dense.block;
+  const Sequence all{nullptr, 0, 1, call.shape.T};
+  KeyWalk<K, kKeys<K>, false> walk(call, Sequence{}, all, 0, dense.begin, dense.end, false);
+  walk.load(0);
+  const int first = block.start + kWarpRows * tile_warp();
+  int tokens[2];
+  int64_t q_rows[2], slots[2];
+  bool has[2], live[2];
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const int position = first + lane_row() + 8 * i;
+    has[i] = block.tokens.has(position);
+    tokens[i] = has[i] ? block.tokens.token(position) : 0;
+    q_rows[i] = call.shape.first_global(block.b) + position;
+    slots[i] = q_rows[i] * call.shape.H + block.h;
+    live[i] = has[i] && call.shape.kind(block.b, tokens[i]) == TokenKind::global;
+  }
+  QueryRows<K> rows;
+  read_rows<K>(call, block, q_rows, 0, tokens, slots, has, live, rows);
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    if (has[i] && dense.split == 0 && tile_lane() % 4 == 0) call.delta[slots[i]] = rows.delta[i];
+  }
+  walk.publish(0);
+  float dq[K / 8][4] = {};
+  const auto token = [&](int n) { return block.tokens.has(first + n) ? block.tokens.token(first + n) : 0; };
+  add_tiles<Drops>(call, walk, rows, token, dq);
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const int position = first + lane_row() + 8 * i;
+    if (!block.tokens.has(position)) continue;
+    float* const to = partials + dense.partial(call.shape, queries, position) * K + lane_column();
+    LF_UNROLL
+    for (int column = 0; column < K / 8; ++column)
+      to[8 * column] = dq[column][2 * i], to[8 * column + 1] = dq[column][2 * i + 1];
+  }
+}
+
+__global__ void add_splits_kernel(int64_t count, int splits, float scale, const float* partials, bf16* sums) {
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= count) return;
+  float sum = 0;
+  for (int split = 0; split < splits; ++split) sum += partials[split * count + i];
+  sums[i] = bf16(sum * scale);
 }
 
 }  // namespace
@@ -192,6 +266,23 @@ void tensor_core_backward_queries(const TileCall& call, int64_t tiles, TokenView
                        kTileThreads, KeyWalkMemory<K, kKeys<K>, Relative>::kBytes, call, dq);
     });
   });
+}
+
+void tensor_core_dense_backward_queries(TileCall call, int64_t queries, bf16* dq) {
+  if (queries == 0) return;
+  const DenseGrid grid(call);
+  const DeviceAttention& shape = call.shape;
+  const int64_t count = queries * shape.H * shape.K;
+  const Tensor partials = Tensor::empty({grid.splits, count}, DType::f32, Device::cuda);
+  with_head_width(shape.K, [&]<int K>() {
+    with_flags(call, [&]<bool, bool Drops>() {
+      lf::cuda::launch(dense_query_gradient_kernel<K, Drops>, {grid.blocks, shape.H, shape.B}, kTileThreads,
+                       KeyWalkMemory<K, kKeys<K>, false>::kBytes, call, queries,
+                       partials.device_data<float>());
+    });
+  });
+  lf::cuda::launch(add_splits_kernel, {(count + kTileThreads - 1) / kTileThreads}, kTileThreads, 0, count,
+                   grid.splits, call.scale, partials.device_data<float>(), dq);
 }
 
 }  // namespace lf::kernels::cuda

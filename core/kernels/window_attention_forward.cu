@@ -158,6 +158,85 @@ __global__ __launch_bounds__(kTileThreads) void forward_kernel(const __grid_cons
   store<K>(call, out, running);
 }
 
+// --- global attention: queries are the listed tokens; each split of the keys gives a partial result ---
+
+// Of one query and head: the sums over a split's keys, the largest score and the sum of exponentials.
+template <int K>
+constexpr int kPartialWidth = K + 2;
+
+template <int K, bool Drops>
+__global__ __launch_bounds__(kTileThreads) void dense_forward_kernel(const __grid_constant__ TileCall call,
+                                                                     int64_t queries, float* partials) {
+  DenseBlock dense;
+  if (!find_dense_block(call, dense)) return;
+  const Block& block = dense.block;
+  const Sequence all{nullptr, 0, 1, call.shape.T};
+  KeyWalk<K, kKeys<K>, false> walk(call, Sequence{}, all, 0, dense.begin, dense.end, false);
+  walk.load(0);
+  const int first = block.start + kWarpRows * tile_warp();
+  const auto query_row = [&](int position) {
+    const int64_t row = call.shape.first_global(block.b) + position;
+    return block.tokens.has(position) ? call.q.row(0, row, int64_t{block.h} * K) : nullptr;
+  };
+  LeftRows<K> rows;
+  read_left<K>(rows, query_row(first + lane_row()), query_row(first + lane_row() + 8));
+  walk.publish(0);
+  RunningContext<K> running;
+  const auto token = [&](int n) { return block.tokens.has(first + n) ? block.tokens.token(first + n) : 0; };
+  add_tiles<Drops>(call, walk, rows, token, running);
+  LF_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const float sum = quad_sum(running.sum[i]);
+    const int position = first + lane_row() + 8 * i;
+    if (!block.tokens.has(position)) continue;
+    float* const to = partials + dense.partial(call.shape, queries, position) * kPartialWidth<K>;
+    LF_UNROLL
+    for (int column = 0; column < K / 8; ++column) {
+      to[8 * column + lane_column()] = running.context[column][2 * i];
+      to[8 * column + lane_column() + 1] = running.context[column][2 * i + 1];
+    }
+    if (tile_lane() % 4 == 0) to[K] = running.maximum[i], to[K + 1] = sum;
+  }
+}
+
+// Grid (listed tokens of a batch row, H, B): the splits of one query, in their order.
+template <int K>
+__global__ void combine_kernel(const __grid_constant__ TileCall call, int splits, int64_t queries,
+                               const float* partials, ForwardOutput out) {
+  const int b = static_cast<int>(blockIdx.z), h = static_cast<int>(blockIdx.y), i = tile_thread();
+  const int position = static_cast<int>(blockIdx.x);
+  if (position >= call.shape.globals(b)) return;
+  const int64_t row = call.shape.first_global(b) + position;
+  const auto partial = [&](int split) {
+    return partials + ((split * queries + row) * call.shape.H + h) * kPartialWidth<K>;
+  };
+  float maximum = -kInfinite, sum = 0, context = 0;
+  for (int split = 0; split < splits; ++split) maximum = fmaxf(maximum, partial(split)[K]);
+  for (int split = 0; split < splits && maximum > -kInfinite; ++split) {
+    const float* const from = partial(split);
+    const float weight = exp2_fast((from[K] - maximum) * call.scale_log2);
+    sum += weight * from[K + 1];
+    if (i < K) context += weight * from[i];
+  }
+  const int t = call.shape.global_positions[row];
+  const bool live = sum > 0 && call.shape.kind(b, t) == TokenKind::global;
+  const float factor = live ? static_cast<float>(call.shape.kept) / sum : 0.0f;
+  if (i < K) out.context.row(b, t, int64_t{h} * K)[i] = bf16(live ? context * factor : 0.0f);
+  if (i == 0) out.lse[row * call.shape.H + h] = live ? maximum * call.scale + logf(sum) : -kInfinite;
+}
+
+template <int K, bool Drops>
+void launch_dense_forward(const TileCall& call, const DenseGrid& grid, int64_t queries,
+                          const ForwardOutput& out) {
+  const DeviceAttention& shape = call.shape;
+  const Tensor partials =
+      Tensor::empty({grid.splits, queries, shape.H, kPartialWidth<K>}, DType::f32, Device::cuda);
+  lf::cuda::launch(dense_forward_kernel<K, Drops>, {grid.blocks, shape.H, shape.B}, kTileThreads,
+                   KeyWalkMemory<K, kKeys<K>, false>::kBytes, call, queries, partials.device_data<float>());
+  lf::cuda::launch(combine_kernel<K>, {shape.most_globals, shape.H, shape.B}, kTileThreads, 0, call,
+                   grid.splits, queries, partials.device_data<float>(), out);
+}
+
 template <int K>
 void launch_forward(const TileCall& call, const lf::cuda::Grid& grid, const ForwardOutput& out) {
   with_flags(call, [&]<bool Relative, bool Drops>() {
@@ -171,6 +250,16 @@ void launch_forward(const TileCall& call, const lf::cuda::Grid& grid, const Forw
 void tensor_core_forward(const TileCall& call, int64_t tiles, TokenView<bf16> context, float* lse) {
   with_head_width(call.shape.K, [&]<int K>() {
     launch_forward<K>(call, {tiles, call.shape.H, call.shape.B}, {context, lse});
+  });
+}
+
+void tensor_core_dense_forward(TileCall call, int64_t queries, TokenView<bf16> context, float* lse) {
+  if (queries == 0) return;
+  const DenseGrid grid(call);
+  with_head_width(call.shape.K, [&]<int K>() {
+    with_flags(call, [&]<bool, bool Drops>() {
+      launch_dense_forward<K, Drops>(call, grid, queries, {context, lse});
+    });
   });
 }
 

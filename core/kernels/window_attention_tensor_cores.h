@@ -1,6 +1,8 @@
 // Attention in bf16 on tensor cores (sm_80 and later): the kernels' entries, and which calls they serve.
 #pragma once
 
+#include <type_traits>
+
 #include "core/kernels/window_attention_keys.h"
 
 namespace lf::kernels::cuda {
@@ -22,6 +24,28 @@ void with_head_width(int K, F&& f) {
   }
 }
 inline bool has_tensor_core_width(int64_t K) { return K == 32 || K == 64 || K == 96 || K == 128; }
+
+// Whether tensor cores serve a call on tensors of T: bf16 whose rows are copied 16 bytes at a time.
+template <class T, class... Views>
+bool has_tensor_cores(const WindowAttentionShape& shape, const Views&... views) {
+  const auto aligned = [](const auto& view) {
+    return reinterpret_cast<uintptr_t>(view.data) % 16 == 0 && view.batch_stride % 8 == 0 &&
+           view.token_stride % 8 == 0;
+  };
+  return std::is_same_v<T, bf16> && has_tensor_core_width(shape.K) && shape.scale > 0 &&
+         (aligned(views) && ...);
+}
+
+// The description of a call without relative positions.
+inline TileCall tile_call(const DeviceAttention& shape, TokenView<const bf16> q, TokenView<const bf16> k,
+                          TokenView<const bf16> v) {
+  TileCall call;
+  call.shape = shape;
+  call.q = q, call.k = k, call.v = v;
+  call.scale = static_cast<float>(shape.scale);
+  call.scale_log2 = call.scale * kLog2OfE;
+  return call;
+}
 
 // Calls f.operator()<Relative, Drops>().
 template <class F>
@@ -48,6 +72,12 @@ void tensor_core_backward_keys(const TileCall& call, int64_t tiles, const float*
 void tensor_core_backward_distances(const TileCall& call, int64_t tiles, const float* v, bf16* dr,
                                     float* distance_sums);
 
+// Global attention: q, dq and lse go by the order of the `queries` listed tokens (q's batch stride is 0).
+void tensor_core_dense_forward(TileCall call, int64_t queries, TokenView<bf16> context, float* lse);
+// Writes dq and call.delta.
+void tensor_core_dense_backward_queries(TileCall call, int64_t queries, bf16* dq);
+void tensor_core_dense_backward_keys(const TileCall& call, TokenView<bf16> dk, TokenView<bf16> dv);
+
 // Positions of a sequence that one block walks where all of it would be too much: by the length alone, so
 // that sums do not depend on the device, and at most 32 of them.
 inline int split_length(int length) {
@@ -55,5 +85,36 @@ inline int split_length(int length) {
   const int even = (length + kMostSplits - 1) / kMostSplits;
   return even < kLeast ? kLeast : (even + kTile - 1) / kTile * kTile;
 }
+
+// A block of global attention: a tile of listed queries, and its split of the keys.
+struct DenseBlock {
+  Block block;
+  int split, begin, end;  // keys
+
+  // The place of query `position` among `queries` listed tokens' partial results of every split and head.
+  __device__ int64_t partial(const DeviceAttention& shape, int64_t queries, int position) const {
+    return (split * queries + shape.first_global(block.b) + position) * shape.H + block.h;
+  }
+};
+// Grid (tiles x splits, H, B); false where the batch row has no such tile.
+__device__ inline bool find_dense_block(const TileCall& call, DenseBlock& dense) {
+  const int b = static_cast<int>(blockIdx.z), x = static_cast<int>(blockIdx.x);
+  const int splits = (call.shape.T + call.split - 1) / call.split;
+  dense.block = {b, static_cast<int>(blockIdx.y), global_sequence(call.shape, b), x / splits * kTile};
+  dense.split = x % splits;
+  dense.begin = dense.split * call.split, dense.end = min(call.shape.T, dense.begin + call.split);
+  return dense.block.start < dense.block.tokens.length;
+}
+// The grid of find_dense_block, and what it splits.
+struct DenseGrid {
+  int splits;
+  int64_t blocks;
+
+  explicit DenseGrid(TileCall& call) {
+    call.split = split_length(call.shape.T);
+    splits = (call.shape.T + call.split - 1) / call.split;
+    blocks = int64_t{splits} * ((call.shape.most_globals + kTile - 1) / kTile);
+  }
+};
 
 }  // namespace lf::kernels::cuda

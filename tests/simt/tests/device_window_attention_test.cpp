@@ -46,6 +46,7 @@ const std::vector<AttentionCase>& cases() {
       {"dropout_dilated", 1, 150, 3, 32, 9, 9, {1, 2, 9}, Padding::none, {3}, false, 0.5},
       {"dropout_head_width_96", 1, 83, 1, 96, 20, 20, {}, Padding::none, {}, false, 0.25},
       {"queries_in_the_middle", 1, 150, 1, 32, 9, 4, {}, Padding::ragged, {3}, true, 0.1, 20, 101},
+      {"several_splits", 1, 1100, 1, 32, 10, 10, {}, Padding::none, {3}, true},
       {"everything", 2, 140, 2, 32, 12, 9, {1, 2}, Padding::holes, {7, 3}, true, 0.3},
   };
   return all;
@@ -78,6 +79,35 @@ TEST_P(DeviceWindowAttention, EqualsOracle) {
     EXPECT_TRUE(run_window(problem, true) == received) << seed;
   }
 }
+
+class DeviceGlobalAttention : public ::testing::TestWithParam<AttentionCase> {};
+
+TEST_P(DeviceGlobalAttention, EqualsOracle) {
+  const AttentionProblem problem(GetParam());
+  const AttentionResults exact = oracle_global(problem, true), rounded = rounded_global(problem);
+  simt::seed_scheduler(1);
+  const AttentionResults received = run_global(problem, true);
+  expect_within("context", received.context, rounded.context, exact.context);
+  EXPECT_LT(relative_error(received.lse, exact.lse), 1e-5);
+  expect_within("dq", received.dq, rounded.dq, exact.dq);
+  expect_within("dk", received.dk, rounded.dk, exact.dk);
+  expect_within("dv", received.dv, rounded.dv, exact.dv);
+  for (const uint64_t seed : {2, 3}) {
+    simt::seed_scheduler(seed);
+    EXPECT_TRUE(run_global(problem, true) == received) << seed;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, DeviceGlobalAttention,
+    ::testing::Values(AttentionCase{"one", 2, 70, 2, 32, 0, 0, {}, Padding::none, {1, 1}},
+                      AttentionCase{"65_and_none", 2, 80, 1, 64, 0, 0, {}, Padding::none, {65, 0}},
+                      AttentionCase{"holes", 2, 150, 1, 32, 0, 0, {}, Padding::holes, {20, 9}},
+                      AttentionCase{"a_whole_row_padded", 2, 40, 1, 32, 0, 0, {}, Padding::whole_row, {3, 3}},
+                      AttentionCase{"several_splits", 1, 1100, 1, 32, 0, 0, {}, Padding::ragged, {5}},
+                      AttentionCase{"head_width_128", 1, 70, 1, 128, 0, 0, {}, Padding::none, {4}},
+                      AttentionCase{"dropout", 2, 90, 2, 64, 0, 0, {}, Padding::none, {7, 3}, false, 0.3}),
+    [](const auto& c) { return c.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Shapes, DeviceWindowAttention, ::testing::ValuesIn(cases()),
                          [](const auto& c) { return c.param.name; });
