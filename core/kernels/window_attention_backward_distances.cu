@@ -205,8 +205,8 @@ __device__ Block query_tile(const DeviceAttention& shape, int h, int tiles, int 
 
 // Grid (tiles of distances x splits, H); partials (split, H, distance) of K + 1: the sums of dS Q and of dS.
 template <int K, bool Drops>
-__global__ __launch_bounds__(kTileThreads) void distance_kernel(const __grid_constant__ TileCall call,
-                                                                int slots, int splits, float* partials) {
+__global__ __launch_bounds__(kTileThreads, 1) void distance_kernel(const __grid_constant__ TileCall call,
+                                                                   int slots, int splits, float* partials) {
   const DeviceAttention& shape = call.shape;
   const int h = static_cast<int>(blockIdx.y), slot_tiles = slots / kTile;
   const int split = static_cast<int>(blockIdx.x) / slot_tiles;

@@ -174,8 +174,9 @@ __device__ void store(const TileCall& call, const Block& block, bool global_too,
 
 // Grid (tiles, H, B): the keys that are not global.
 template <int K, bool Relative, bool Drops>
-__global__ __launch_bounds__(kTileThreads) void key_gradient_kernel(const __grid_constant__ TileCall call,
-                                                                    const __grid_constant__ KeyOutput out) {
+__global__ __launch_bounds__(kTileThreads,
+                             1) void key_gradient_kernel(const __grid_constant__ TileCall call,
+                                                         const __grid_constant__ KeyOutput out) {
   Block block;
   if (!find_block(call.shape, block)) return;
   const int last = min(block.start + kTile, block.tokens.length) - 1;
@@ -188,8 +189,9 @@ __global__ __launch_bounds__(kTileThreads) void key_gradient_kernel(const __grid
 
 // Global attention, grid (tiles of tokens, H, B): every key, and the listed queries.
 template <int K, bool Drops>
-__global__ __launch_bounds__(kTileThreads) void dense_key_gradient_kernel(
-    const __grid_constant__ TileCall call, const __grid_constant__ KeyOutput out) {
+__global__ __launch_bounds__(kTileThreads,
+                             1) void dense_key_gradient_kernel(const __grid_constant__ TileCall call,
+                                                               const __grid_constant__ KeyOutput out) {
   const Block block{static_cast<int>(blockIdx.z),
                     static_cast<int>(blockIdx.y),
                     {nullptr, 0, 1, call.shape.T},
@@ -210,8 +212,8 @@ __device__ int64_t partial_row(const DeviceAttention& shape, int split, int b, i
 
 // Grid (key tiles x splits, H, B).
 template <int K, bool Drops>
-__global__ __launch_bounds__(kTileThreads) void column_kernel(const __grid_constant__ TileCall call, int rows,
-                                                              float* partials) {
+__global__ __launch_bounds__(kTileThreads, 1) void column_kernel(const __grid_constant__ TileCall call,
+                                                                 int rows, float* partials) {
   const int tiles = rows / kTile, split = static_cast<int>(blockIdx.x) / tiles;
   const Block block{static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y),
                     global_sequence(call.shape, static_cast<int>(blockIdx.z)),

@@ -84,7 +84,7 @@ template <bool Edge, int K, int N, bool Relative, bool Drops, class Token>
 __device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& walk, int tile, uint64_t seen,
                          const QueryRows<K>& rows, Token&& token, float (&dq)[K / 8][4]) {
   const auto wanted = walk.pairs(tile);
-  const bool has_distances = Relative && !walk.is_listed(tile);
+  [[maybe_unused]] const bool has_distances = Relative && !walk.is_listed(tile);
   walk.template multiply_distances<Edge>(tile, wanted, rows.queries);
   uint64_t visible[2], kept[2] = {};
   if (Edge) walk.visible_rows(tile, seen, visible);
@@ -104,11 +104,13 @@ __device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& wa
       pack_left(left, s[0], s[1]);
       multiply_into<K>(dq, left, walk.k_tile(tile), 16 * pair);
     }
-    if (!has_distances) continue;
-    LF_UNROLL
-    for (int i = 0; i < 8; ++i) {  // in the place of the product that this lane has just read
-      const int n = 16 * pair + i / 4 * 8 + lane_column() + i % 2;
-      walk.diagonals()[walk.diagonal(lane_row() + i % 4 / 2 * 8, n)] = s[i / 4][i % 4];
+    if constexpr (Relative) {
+      if (!has_distances) continue;
+      LF_UNROLL
+      for (int i = 0; i < 8; ++i) {  // in the place of the product that this lane has just read
+        const int n = 16 * pair + i / 4 * 8 + lane_column() + i % 2;
+        walk.diagonals()[walk.diagonal(lane_row() + i % 4 / 2 * 8, n)] = s[i / 4][i % 4];
+      }
     }
   }
   if constexpr (Relative) {

@@ -165,8 +165,8 @@ template <int K>
 constexpr int kPartialWidth = K + 2;
 
 template <int K, bool Drops>
-__global__ __launch_bounds__(kTileThreads) void dense_forward_kernel(const __grid_constant__ TileCall call,
-                                                                     int64_t queries, float* partials) {
+__global__ __launch_bounds__(kTileThreads, 1) void dense_forward_kernel(const __grid_constant__ TileCall call,
+                                                                        int64_t queries, float* partials) {
   DenseBlock dense;
   if (!find_dense_block(call, dense)) return;
   const Block& block = dense.block;

@@ -207,15 +207,16 @@ class KeyWalk {
     LF_UNROLL
     for (int i = 0; i < 4; ++i) s[0][i] = s[1][i] = 0;
     multiply_pair<K>(s[0], s[1], queries, k_tile(tile), 16 * pair);
-    if (!Relative) return;
-    LF_UNROLL
-    for (int half = 0; half < 2; ++half) {
-      const int n = 16 * pair + 8 * half + lane_column();
-      const float* const bias = column_bias(tile) + n;
+    if constexpr (Relative) {
       LF_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        s[half][i] += bias[i % 2];
-        if (!is_listed(tile)) s[half][i] += diagonals()[diagonal(lane_row() + i / 2 * 8, n + i % 2)];
+      for (int half = 0; half < 2; ++half) {
+        const int n = 16 * pair + 8 * half + lane_column();
+        const float* const bias = column_bias(tile) + n;
+        LF_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          s[half][i] += bias[i % 2];
+          if (!is_listed(tile)) s[half][i] += diagonals()[diagonal(lane_row() + i / 2 * 8, n + i % 2)];
+        }
       }
     }
   }

@@ -83,33 +83,35 @@ class QueryWalk {
 
   // The relative part of the tile's scores, for score_pair. The whole block takes part.
   __device__ void multiply_distances(int tile) const {
-    if (!Relative) return;
-    constexpr int kGroups = N / 16;
-    const int group = tile_warp() % kGroups, row = lane_row(), column = lane_column();
-    const WarpRows<K> queries(q_tile(tile), 16 * group);
-    LF_NO_UNROLL
-    for (int pair = tile_warp() / kGroups; pair < kTile / 16 + 1; pair += kTileWarps / kGroups) {
-      float sums[2][4] = {};
-      const int at = (tile * N + 16 * group + 16 * pair) % kRingRows<N>;
-      queries.multiply(sums, memory_ + Memory::kRing, at);
-      LF_UNROLL
-      for (int i = 0; i < 8; ++i) {
-        const int n = i / 4 * 8 + column + i % 2;
-        products()[(16 * group + row + i % 4 / 2 * 8) * Memory::kStride + 16 * pair + n] =
-            sums[i / 4][i % 4] + ring_bias()[at + n];
+    if constexpr (Relative) {
+      constexpr int kGroups = N / 16;
+      const int group = tile_warp() % kGroups, row = lane_row(), column = lane_column();
+      const WarpRows<K> queries(q_tile(tile), 16 * group);
+      LF_NO_UNROLL
+      for (int pair = tile_warp() / kGroups; pair < kTile / 16 + 1; pair += kTileWarps / kGroups) {
+        float sums[2][4] = {};
+        const int at = (tile * N + 16 * group + 16 * pair) % kRingRows<N>;
+        queries.multiply(sums, memory_ + Memory::kRing, at);
+        LF_UNROLL
+        for (int i = 0; i < 8; ++i) {
+          const int n = i / 4 * 8 + column + i % 2;
+          products()[(16 * group + row + i % 4 / 2 * 8) * Memory::kStride + 16 * pair + n] =
+              sums[i / 4][i % 4] + ring_bias()[at + n];
+        }
       }
+      __syncthreads();
     }
-    __syncthreads();
   }
 
   // Adds the relative part to the transposed scores of this warp's keys with queries 16 pair and on.
   __device__ void add_distances(int pair, float (&s)[2][4]) const {
-    if (!Relative) return;
-    LF_UNROLL
-    for (int i = 0; i < 8; ++i) {
-      const int query = i / 4 * 8 + lane_column() + i % 2,
-                key = 16 * tile_warp() + lane_row() + i % 4 / 2 * 8;
-      s[i / 4][i % 4] += products()[(16 * pair + query) * Memory::kStride + query + kTile - 1 - key];
+    if constexpr (Relative) {
+      LF_UNROLL
+      for (int i = 0; i < 8; ++i) {
+        const int query = i / 4 * 8 + lane_column() + i % 2,
+                  key = 16 * tile_warp() + lane_row() + i % 4 / 2 * 8;
+        s[i / 4][i % 4] += products()[(16 * pair + query) * Memory::kStride + query + kTile - 1 - key];
+      }
     }
   }
 
