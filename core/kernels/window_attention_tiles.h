@@ -21,8 +21,8 @@
 
 namespace lf::kernels::cuda {
 
-// Kernels that say __launch_bounds__(kTileThreads, 1) would spill a few registers if the assembler were left to
-// fit one more block on a multiprocessor.
+// Kernels that say __launch_bounds__(kTileThreads, 1) would spill a few registers if the assembler were left
+// to fit one more block on a multiprocessor.
 inline constexpr int kTileThreads = 128, kTileWarps = kTileThreads / lf::cuda::kWarp;
 inline constexpr int kTile = 64;                      // rows of the operand that a block keeps
 inline constexpr int kWarpRows = kTile / kTileWarps;  // of which a warp has 16
