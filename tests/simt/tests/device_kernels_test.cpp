@@ -252,6 +252,10 @@ TEST(DeviceProducts, OfAnyAddressAndIntoSingle) {
   kernels::linear_backward_weight(shifted(x), shifted(dy), narrow);
   kernels::linear_backward_weight(straight(x), straight(dy), wide);
   EXPECT_SAME_BITS(cast(wide, DType::bf16).to(Device::cpu), narrow.to(Device::cpu));
+  Tensor elsewhere = shifted(narrow);
+  elsewhere.fill_zero();
+  kernels::linear_backward_weight(straight(x), straight(dy), elsewhere);
+  EXPECT_SAME_BITS(elsewhere.to(Device::cpu), narrow.to(Device::cpu));
 }
 
 }  // namespace
