@@ -13,7 +13,8 @@ const char* remedy(cudaError_t status) {
     case cudaErrorNoDevice:
       return "; nvidia-smi must list a device, and CUDA_VISIBLE_DEVICES must not hide it";
     case cudaErrorInsufficientDriver:
-      return "; install a driver at least as new as the CUDA toolkit of this build (see longform env)";
+      return "; there is no NVIDIA driver here, or one older than the CUDA toolkit of this build: see "
+             "nvidia-smi";
     case cudaErrorNoKernelImageForDevice:
       return "; rebuild with CMAKE_CUDA_ARCHITECTURES set to the device's compute capability";
     case cudaErrorMemoryAllocation:
