@@ -37,9 +37,9 @@ struct Distances {
 
   __device__ int row(int x) const {  // -1: outside the window
     const int step = Descending ? start - x : start + x;
-    const int row = call.zero_row + step * D;
+    const int64_t row = call.zero_row + int64_t{step} * D;
     const bool reached = step <= call.shape.left && step >= -call.shape.right;
-    return reached && row >= 0 && row < call.rows ? row : -1;
+    return reached && row >= 0 && row < call.rows ? static_cast<int>(row) : -1;
   }
   template <int K>
   __device__ const bf16* address(int x) const {

@@ -7,7 +7,7 @@
 #include "core/kernels/kernels.h"
 #include "tests/attention_cases.h"
 #include "tests/op_cases.h"
-#include "tests/simt/executor.h"
+#include "tests/simt/schedule.h"
 #include "tests/testing.h"
 
 namespace lf {
@@ -89,7 +89,7 @@ std::vector<OpCase> long_rows() {
 }
 
 OpResult run_on_device(const OpCase& row, DType dtype, uint64_t seed) {
-  simt::seed_scheduler(seed);
+  seed_schedule(seed);
   return run_forward_and_backward(row, dtype, Device::cuda);
 }
 

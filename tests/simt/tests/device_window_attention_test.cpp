@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "tests/simt/executor.h"
+#include "tests/simt/schedule.h"
 #include "tests/simt/tests/attention_problem.h"
 
 namespace lf {
@@ -64,7 +64,7 @@ class DeviceWindowAttention : public ::testing::TestWithParam<AttentionCase> {};
 TEST_P(DeviceWindowAttention, EqualsOracle) {
   const AttentionProblem problem(GetParam());
   const AttentionResults exact = oracle_window(problem, true), rounded = rounded_window(problem);
-  simt::seed_scheduler(1);
+  seed_schedule(1);
   const AttentionResults received = run_window(problem, true);
   expect_within("context", received.context, rounded.context, exact.context);
   EXPECT_LT(relative_error(received.lse, exact.lse), 1e-5);
@@ -75,7 +75,7 @@ TEST_P(DeviceWindowAttention, EqualsOracle) {
   expect_within("dv_bias", received.dv_bias, rounded.dv_bias, exact.dv_bias);
   expect_within("dr", received.dr, rounded.dr, exact.dr);
   for (const uint64_t seed : {2, 3}) {  // another order of warps: the same bits
-    simt::seed_scheduler(seed);
+    seed_schedule(seed);
     EXPECT_TRUE(run_window(problem, true) == received) << seed;
   }
 }
@@ -85,7 +85,7 @@ class DeviceGlobalAttention : public ::testing::TestWithParam<AttentionCase> {};
 TEST_P(DeviceGlobalAttention, EqualsOracle) {
   const AttentionProblem problem(GetParam());
   const AttentionResults exact = oracle_global(problem, true), rounded = rounded_global(problem);
-  simt::seed_scheduler(1);
+  seed_schedule(1);
   const AttentionResults received = run_global(problem, true);
   expect_within("context", received.context, rounded.context, exact.context);
   EXPECT_LT(relative_error(received.lse, exact.lse), 1e-5);
@@ -93,7 +93,7 @@ TEST_P(DeviceGlobalAttention, EqualsOracle) {
   expect_within("dk", received.dk, rounded.dk, exact.dk);
   expect_within("dv", received.dv, rounded.dv, exact.dv);
   for (const uint64_t seed : {2, 3}) {
-    simt::seed_scheduler(seed);
+    seed_schedule(seed);
     EXPECT_TRUE(run_global(problem, true) == received) << seed;
   }
 }
