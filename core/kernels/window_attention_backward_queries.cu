@@ -2,6 +2,7 @@
 //   delta = rowsum(dcontext * context),  dS = P * (dcontext V^T * keep - delta),  dQ = scale (dS K + sheared
 //   dS R).
 #include "core/cuda/launch.h"
+#include "core/kernels/window_attention_key_tiles.h"
 #include "core/kernels/window_attention_keys.h"
 #include "core/kernels/window_attention_tensor_cores.h"
 
@@ -144,21 +145,9 @@ __device__ void read_rows(const TileCall& call, const Block& block, const int64_
 template <bool Drops, int K, int N, bool Relative, class Token>
 __device__ void add_tiles(const TileCall& call, KeyWalk<K, N, Relative>& walk, const QueryRows<K>& rows,
                           Token&& token, float (&dq)[K / 8][4]) {
-  const int tiles = walk.tiles();
-  for (int tile = 0; tile < tiles; ++tile) {
-    lf::cuda::wait_for_copies<0>();
-    __syncthreads();
-    if (tile + 1 < tiles) walk.load(tile + 1);
-    const uint64_t seen = walk.seen(tile);
-    if (seen != 0) {
-      if (walk.is_whole(tile, seen)) {
-        add_tile<false, K, N, Relative, Drops>(call, walk, tile, seen, rows, token, dq);
-      } else {
-        add_tile<true, K, N, Relative, Drops>(call, walk, tile, seen, rows, token, dq);
-      }
-    }
-    if (tile + 1 < tiles) walk.publish(tile + 1);
-  }
+  for_each_seen_tile(walk, [&]<bool Edge>(int tile, uint64_t seen) {
+    add_tile<Edge, K, N, Relative, Drops>(call, walk, tile, seen, rows, token, dq);
+  });
 }
 
 template <int K, bool Relative, bool Drops>

@@ -2,6 +2,7 @@
 // class of the head's dilation, one pass over its keys with the softmax rescaled as the largest score grows
 // (Milakov & Gimelshein 2018; Dao et al. 2022), in powers of two.
 #include "core/cuda/launch.h"
+#include "core/kernels/window_attention_key_tiles.h"
 #include "core/kernels/window_attention_keys.h"
 #include "core/kernels/window_attention_tensor_cores.h"
 
@@ -85,21 +86,9 @@ __device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& wa
 template <bool Drops, int K, int N, bool Relative, class Token>
 __device__ void add_tiles(const TileCall& call, KeyWalk<K, N, Relative>& walk, const LeftRows<K>& queries,
                           Token&& token, RunningContext<K>& running) {
-  const int tiles = walk.tiles();
-  for (int tile = 0; tile < tiles; ++tile) {
-    lf::cuda::wait_for_copies<0>();
-    __syncthreads();
-    if (tile + 1 < tiles) walk.load(tile + 1);
-    const uint64_t seen = walk.seen(tile);
-    if (seen != 0) {
-      if (walk.is_whole(tile, seen)) {
-        add_tile<false, K, N, Relative, Drops>(call, walk, tile, seen, queries, token, running);
-      } else {
-        add_tile<true, K, N, Relative, Drops>(call, walk, tile, seen, queries, token, running);
-      }
-    }
-    if (tile + 1 < tiles) walk.publish(tile + 1);
-  }
+  for_each_seen_tile(walk, [&]<bool Edge>(int tile, uint64_t seen) {
+    add_tile<Edge, K, N, Relative, Drops>(call, walk, tile, seen, queries, token, running);
+  });
 }
 
 struct ForwardOutput {
