@@ -167,14 +167,6 @@ cudaError_t cudaMalloc(void** block, size_t bytes) {
 cudaError_t cudaFree(void* block) {
   return !block || arena().release(block) ? cudaSuccess : cudaErrorInvalidValue;
 }
-cudaError_t cudaMallocHost(void** block, size_t bytes) {
-  *block = std::malloc(bytes);
-  return *block ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-cudaError_t cudaFreeHost(void* block) {
-  std::free(block);
-  return cudaSuccess;
-}
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   *total = arena().limit();
   *free = arena().limit() - std::min(arena().limit(), arena().used());

@@ -24,20 +24,11 @@
 #define gridDim (::lf::simt::grid_size())
 
 using dim3 = ::lf::simt::Index3;
-struct float2 {
-  float x, y;
-};
-struct alignas(16) float4 {
-  float x, y, z, w;
-};
 struct alignas(8) uint2 {
   uint32_t x, y;
 };
 struct alignas(16) uint4 {
   uint32_t x, y, z, w;
-};
-struct alignas(16) int4 {
-  int32_t x, y, z, w;
 };
 
 inline void __syncthreads() { ::lf::simt::block_barrier(); }
@@ -57,13 +48,6 @@ T __shfl_up_sync(unsigned lanes, T value, unsigned by) {
   return ::lf::simt::shuffle(
       lanes, value,
       [by](int lane) { return lane < static_cast<int>(by) ? lane : lane - static_cast<int>(by); }, "shfl_up");
-}
-template <class T>
-T __shfl_down_sync(unsigned lanes, T value, unsigned by) {
-  return ::lf::simt::shuffle(
-      lanes, value,
-      [by](int lane) { return lane + static_cast<int>(by) > 31 ? lane : lane + static_cast<int>(by); },
-      "shfl_down");
 }
 
 template <class T>
@@ -88,15 +72,9 @@ inline unsigned __ballot_sync(unsigned lanes, int predicate) {
 }
 
 inline float __uint_as_float(uint32_t bits) { return std::bit_cast<float>(bits); }
-inline uint32_t __float_as_uint(float value) { return std::bit_cast<uint32_t>(value); }
-inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 inline float __expf(float x) { return std::exp(x); }
 inline float __fdividef(float x, float y) { return x / y; }
-template <class T>
-T __ldg(const T* address) {
-  return *address;
-}
 
 using std::max;
 using std::min;
@@ -135,8 +113,6 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop);
 cudaError_t cudaMalloc(void** block, size_t bytes);
 cudaError_t cudaFree(void* block);
-cudaError_t cudaMallocHost(void** block, size_t bytes);
-cudaError_t cudaFreeHost(void* block);
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream);
