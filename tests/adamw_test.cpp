@@ -60,23 +60,23 @@ TEST(SumOfSquares, IsInDoubleAndInAFixedOrder) {
   const Tensor x = random_tensor({200003}, DType::f32, 3);
   double expected = 0;
   for (const double value : x.to_doubles()) expected += value * value;
-  const double received = kernels::sum_of_squares(x);
+  const double received = sum_of_squares(x);
   EXPECT_NEAR(received, expected, 1e-11 * expected);
   const int threads = omp_get_max_threads();
   for (const int count : {1, 2, 3}) {
     omp_set_num_threads(count);
-    EXPECT_EQ(kernels::sum_of_squares(x), received);
+    EXPECT_EQ(sum_of_squares(x), received);
   }
   omp_set_num_threads(threads);
   const Tensor huge = Tensor::full({3}, DType::f32, 1e30);  // its square exceeds a float
-  EXPECT_NEAR(kernels::sum_of_squares(huge), 3e60, 1e54);
+  EXPECT_NEAR(sum_of_squares(huge), 3e60, 1e54);
 }
 
 TEST(SumOfSquares, ShowsWhatIsNotFinite) {
   for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
     const Tensor x = Tensor::full({1001}, DType::f32, 1.0);
     x.data<float>()[1000] = static_cast<float>(bad);
-    EXPECT_FALSE(std::isfinite(kernels::sum_of_squares(x)));
+    EXPECT_FALSE(std::isfinite(sum_of_squares(x)));
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/kernels.h"
 #include "core/random.h"
 #include "core/tensor.h"
 
@@ -117,6 +118,13 @@ inline Tensor random_tensor(const Shape& shape, DType dtype, uint32_t stream, do
     values[i] = static_cast<float>(bf16(static_cast<float>(factor * normal(key, i))));
   }
   return cast(Tensor::from(shape, values), dtype);
+}
+
+// The sum of all elements' squares.
+inline double sum_of_squares(const Tensor& x) {
+  Tensor y = Tensor::empty({1}, DType::f64, x.device());
+  kernels::sum_of_squares(x, y);
+  return y.item();
 }
 
 // A file or folder below the shared data: $LF_SHARED, else ../shared beside the source folder; "" if absent.

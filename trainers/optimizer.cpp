@@ -12,13 +12,19 @@ Optimizer::Optimizer(const ParameterBlock& block, const OptimizerSection& settin
       first_(Tensor::zeros_like(block.values)),
       second_(Tensor::zeros_like(block.values)) {}
 
-double Optimizer::gradient_norm() const {
-  double squares = 0;
-  for (const auto& [begin, end, decays] : block_.trained) {
-    squares += kernels::sum_of_squares(block_.gradients.slice(begin, end));
+Tensor Optimizer::squared_gradient_norm() const {
+  Tensor parts = Tensor::zeros({std::ssize(block_.trained)}, DType::f64, block_.gradients.device());
+  for (int64_t i = 0; i < parts.elements(); ++i) {
+    const auto& [begin, end, decays] = block_.trained[static_cast<size_t>(i)];
+    Tensor part = parts.slice(i, i + 1);
+    kernels::sum_of_squares(block_.gradients.slice(begin, end), part);
   }
-  return std::sqrt(squares);
+  Tensor whole = Tensor::empty({1}, DType::f64, parts.device());
+  kernels::total(parts, whole);
+  return whole;
 }
+
+double Optimizer::gradient_norm() const { return std::sqrt(squared_gradient_norm().item()); }
 
 void Optimizer::step(double learning_rate, double gradient_norm) {
   ++updates_;

@@ -10,7 +10,10 @@ class Optimizer {
  public:
   Optimizer(const ParameterBlock& block, const OptimizerSection& settings);
 
-  // The Euclidean norm of all gradients; not finite if any gradient is not.
+  // The sum of all gradients' squares, (1) f64, which a device may still be computing; not finite if any
+  // gradient is not.
+  Tensor squared_gradient_norm() const;
+  // Its root, the Euclidean norm, which waits for the device.
   double gradient_norm() const;
   // One update with the gradients scaled so that their norm is at most settings.clip; then zeroes the
   // gradients.

@@ -122,23 +122,25 @@ StepResult Trainer::train_step() {
   result.tokens = static_cast<int64_t>(totals[1]);
   result.learning_rate = learning_rate(config_.schedule, stage_, state_.stage_step);
   const int64_t ranks = communicator_->size();
-  std::vector<Tensor> losses;
+  std::vector<Tensor> scalars;  // the micro-batches' losses and the gradients' squares
   for (int64_t i = 0; i < task_->micro_batches(); ++i) {
     const auto step = static_cast<uint64_t>(state_.micro_step + i * ranks + communicator_->rank());
-    losses.push_back(task_->forward_backward(i, 1.0 / static_cast<double>(result.targets), step));
+    scalars.push_back(task_->forward_backward(i, 1.0 / static_cast<double>(result.targets), step));
   }
   communicator_->sum(task_->parameters().gradients);
-  // Read only now: until here a device works without being waited for.
+  scalars.push_back(optimizer_.squared_gradient_norm());
+  // Read only now, and at once: a step waits for a device here and nowhere else.
+  const std::vector<double> values = read_together(scalars);
+  result.norm = std::sqrt(values.back());
   std::vector<double> nats{0.0};
-  for (size_t i = 0; i < losses.size(); ++i) {
-    const double loss = losses[i].item();
-    if (!std::isfinite(loss)) result.bad_micro_batches.push_back(static_cast<int64_t>(i));
+  for (int64_t i = 0; i < task_->micro_batches(); ++i) {
+    const double loss = values[static_cast<size_t>(i)];
+    if (!std::isfinite(loss)) result.bad_micro_batches.push_back(i);
     nats[0] += loss;
   }
   communicator_->sum(nats);
   // The failpoint stands for what bad data or hardware would do.
   result.nats = failpoint("trainer.loss") ? std::numeric_limits<double>::quiet_NaN() : nats[0];
-  result.norm = optimizer_.gradient_norm();
   return result;
 }
 

@@ -22,7 +22,7 @@ struct DeviceMemory {
 };
 DeviceMemory device_memory();
 
-void copy_to_device(void* to, const void* from, int64_t bytes);  // returns once `from` may change
+void copy_to_device(void* to, const void* from, int64_t bytes);  // waits for no work; `from` may then change
 void copy_to_host(void* to, const void* from, int64_t bytes);    // waits for all work before it
 void copy_on_device(void* to, const void* from, int64_t bytes);
 void fill_bytes(void* to, int byte, int64_t bytes);

@@ -1,6 +1,7 @@
 #include "core/cuda/runtime.h"
 
 #include "core/cuda/memory.h"
+#include "core/cuda/staging.h"
 
 namespace lf::cuda {
 namespace {
@@ -95,9 +96,8 @@ DeviceMemory device_memory() {
 }
 
 void copy_to_device(void* to, const void* from, int64_t bytes) {
-  if (bytes == 0) return;
-  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream()),
-        "copying to the device");
+  static auto& staging = *new Staging;  // never destroyed: tensors in other statics may outlive it
+  staging.copy(to, from, bytes);
 }
 
 void copy_to_host(void* to, const void* from, int64_t bytes) {

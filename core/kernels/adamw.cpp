@@ -60,9 +60,9 @@ void adamw(const AdamW& s, const Tensor& gradient, Tensor& parameter, Tensor& fi
   });
 }
 
-double sum_of_squares(const Tensor& x) {
+void sum_of_squares(const Tensor& x, Tensor& y) {
   const float* p = x.data<float>();
-  return ordered_sum(x.elements(), [p](int64_t i) { return static_cast<double>(p[i]) * p[i]; });
+  *y.data<double>() = ordered_sum(x.elements(), [p](int64_t i) { return static_cast<double>(p[i]) * p[i]; });
 }
 
 void total(const Tensor& x, Tensor& y) {
@@ -84,7 +84,7 @@ double sum(const Tensor& x) {
 void adamw(const AdamW& settings, const Tensor& gradient, Tensor& parameter, Tensor& first, Tensor& second) {
   LF_DISPATCH(parameter.device(), adamw, settings, gradient, parameter, first, second);
 }
-double sum_of_squares(const Tensor& x) { LF_DISPATCH(x.device(), sum_of_squares, x); }
+void sum_of_squares(const Tensor& x, Tensor& y) { LF_DISPATCH(x.device(), sum_of_squares, x, y); }
 double sum(const Tensor& x) { LF_DISPATCH(x.device(), sum, x); }
 void total(const Tensor& x, Tensor& y) { LF_DISPATCH(x.device(), total, x, y); }
 

@@ -107,7 +107,7 @@ void adamw(const AdamW& s, const Tensor& gradient, Tensor& parameter, Tensor& fi
          second.device_data<float>(), count, aligned);
 }
 
-double sum_of_squares(const Tensor& x) { return ordered_sum<true, float>(x).item(); }
+void sum_of_squares(const Tensor& x, Tensor& y) { convert(ordered_sum<true, float>(x), y); }
 
 double sum(const Tensor& x) {
   return visit_float(x.dtype(), [&]<class T>() { return ordered_sum<false, T>(x).item(); });

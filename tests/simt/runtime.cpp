@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <vector>
 
 #include "core/cuda/device_code.h"
 #include "tests/simt/device_memory.h"
@@ -94,9 +95,46 @@ Arena& arena() {
   return *the_arena;
 }
 
+// Page-locked memory, and the copies from it that are put off until something follows them on the stream: a
+// caller that changes the memory too early copies the wrong bytes.
+struct PutOffCopy {
+  void* to;
+  const void* from;
+  size_t bytes;
+};
+struct HostMemory {
+  std::map<const std::byte*, size_t> blocks;
+  std::vector<PutOffCopy> copies;
+  size_t finished = 0;  // copies that were made, ever
+
+  bool holds(const void* data) const {
+    const auto* at = static_cast<const std::byte*>(data);
+    const auto after = blocks.upper_bound(at);
+    return after != blocks.begin() && at < std::prev(after)->first + std::prev(after)->second;
+  }
+  void finish(size_t count) {
+    count = std::min(count, copies.size());
+    arena().open();
+    for (size_t i = 0; i < count; ++i) std::memcpy(copies[i].to, copies[i].from, copies[i].bytes);
+    arena().close();
+    copies.erase(copies.begin(), copies.begin() + static_cast<std::ptrdiff_t>(count));
+    finished += count;
+  }
+};
+
+HostMemory& host_memory() {
+  static auto* the_memory = new HostMemory;
+  return *the_memory;
+}
+
+void finish_copies() { host_memory().finish(host_memory().copies.size()); }
+
 }  // namespace
 
-DeviceAccess::DeviceAccess() { arena().open(); }
+DeviceAccess::DeviceAccess() {
+  finish_copies();  // those before whatever follows them on the stream
+  arena().open();
+}
 DeviceAccess::~DeviceAccess() { arena().close(); }
 
 bool on_device(const void* data, size_t bytes) { return arena().holds(data, bytes); }
@@ -111,6 +149,8 @@ void limit_device_memory(int64_t bytes) {
 
 using lf::simt::arena;
 using lf::simt::DeviceAccess;
+using lf::simt::finish_copies;
+using lf::simt::host_memory;
 
 struct SimulatedStream {};
 
@@ -136,25 +176,35 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = &the_stream;
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  finish_copies();
+  return cudaSuccess;
+}
 
-// Everything is finished when it has been started, so an event is the time at which it was recorded.
+// All but copies from page-locked memory is finished when it has been started, so an event is the time at
+// which it was recorded and the copies before it.
 struct SimulatedEvent {
   std::chrono::steady_clock::time_point at;
+  size_t copies = 0;
 };
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   *event = new SimulatedEvent;
   return cudaSuccess;
 }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return cudaEventCreate(event); }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
   event->at = std::chrono::steady_clock::now();
+  event->copies = host_memory().finished + host_memory().copies.size();
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (event->copies > host_memory().finished) host_memory().finish(event->copies - host_memory().finished);
+  return cudaSuccess;
+}
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop) {
   *milliseconds = std::chrono::duration<float, std::milli>(stop->at - start->at).count();
   return cudaSuccess;
@@ -165,7 +215,13 @@ cudaError_t cudaMalloc(void** block, size_t bytes) {
   return *block ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFree(void* block) {
+  finish_copies();
   return !block || arena().release(block) ? cudaSuccess : cudaErrorInvalidValue;
+}
+cudaError_t cudaMallocHost(void** block, size_t bytes) {
+  *block = std::malloc(bytes);
+  host_memory().blocks[static_cast<const std::byte*>(*block)] = bytes;
+  return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   *total = arena().limit();
@@ -176,6 +232,10 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   const bool to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
   if (arena().holds(to, bytes) != to_device || arena().holds(from, bytes) != from_device)
     return cudaErrorInvalidValue;
+  if (kind == cudaMemcpyHostToDevice && host_memory().holds(from)) {
+    host_memory().copies.push_back({to, from, bytes});
+    return cudaSuccess;
+  }
   const DeviceAccess access;
   std::memmove(to, from, bytes);
   return cudaSuccess;
