@@ -23,30 +23,33 @@ Tensor column_sums(const Tensor& dy) {
 Var linear(const Var& x, const Var& weight, const Var& bias) {
   CHECK(weight.shape().rank() == 2 && x.shape().rank() >= 1 && x.dim(-1) == weight.dim(1), "linear: x is ",
         x.shape(), ", weight is ", weight.shape(), "; the last axes must agree");
-  CHECK(x.dtype() == weight.dtype(), "linear: x is ", name(x.dtype()), ", weight is ", name(weight.dtype()));
+  CHECK(weight.dtype() == x.dtype() || weight.dtype() == parameter_dtype(x), "linear: x is ", name(x.dtype()),
+        ", weight is ", name(weight.dtype()), ", needed the same or ", name(parameter_dtype(x)));
   CHECK(!bias.defined() || (bias.shape() == Shape{weight.dim(0)} && bias.dtype() == parameter_dtype(x)),
         "linear: weight is ", weight.shape(), ", so bias must be ", Shape{weight.dim(0)}, ' ',
         name(parameter_dtype(x)), "; got ", bias.shape(), ' ', name(bias.dtype()));
   Tensor y = Tensor::empty(x.shape().with_last(weight.dim(0)), x.dtype(), x.value().device());
   Tensor y_rows = rows_of(y);
-  kernels::linear(rows_of(x.value()), weight.value(), bias.value(), y_rows);
+  const Tensor factor = cast(weight.value(), x.dtype());
+  kernels::linear(rows_of(x.value()), factor, bias.value(), y_rows);
   std::vector<Var> inputs{x, weight};
   if (bias.defined()) inputs.push_back(bias);
   const bool wants_dx = x.needs_gradient();
   return tape().record(
       "linear", y, inputs,
-      [x = x.value(), weight = weight.value(), has_bias = bias.defined(), wants_dx](const Tensor& dy) {
+      [x = x.value(), factor, dtype = weight.dtype(), bias_shape = bias.shape(), has_bias = bias.defined(),
+       bias_dtype = parameter_dtype(x), wants_dx](const Tensor& dy) {
         const Tensor dy_rows = rows_of(dy);
-        Tensor dx, dweight = Tensor::like(weight);
+        // The gradient of f32 weights is not rounded to a narrower dtype on its way.
+        Tensor dx, dweight = Tensor::empty(factor.shape(), dtype, dy.device()), dbias;
         if (wants_dx) {
           dx = Tensor::like(x);
           Tensor dx_rows = rows_of(dx);
-          kernels::linear_backward_input(weight, dy_rows, dx_rows);
+          kernels::linear_backward_input(factor, dy_rows, dx_rows);
         }
-        kernels::linear_backward_weight(rows_of(x), dy_rows, dweight);
-        std::vector<Tensor> gradients{dx, dweight};
-        if (has_bias) gradients.push_back(column_sums(dy));
-        return gradients;
+        if (has_bias) dbias = Tensor::empty(bias_shape, bias_dtype, dy.device());
+        kernels::linear_backward_weight(rows_of(x), dy_rows, dweight, dbias);
+        return has_bias ? std::vector{dx, dweight, dbias} : std::vector{dx, dweight};
       });
 }
 

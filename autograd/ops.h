@@ -23,8 +23,8 @@ Var add_dropout(const Var& residual, const Var& x, const Dropout& drop);  // res
 Var gelu_dropout(const Var& x, const Dropout& drop);                      // dropout(x Phi(x)), exact GELU
 
 // --- linear ---
-Var linear(const Var& x, const Var& weight,
-           const Var& bias = {});             // x (..., I) weight (O, I)^T + bias (O) -> (..., O)
+// x (..., I) weight (O, I)^T + bias (O) -> (..., O); weight of x's dtype, or an f32 parameter
+Var linear(const Var& x, const Var& weight, const Var& bias = {});
 Var add_bias(const Var& x, const Var& bias);  // x (..., D) + bias (D)
 // a (G,M,K) or, transposed, (G,K,M) times b (G,K,N) or (G,N,K) -> (G,M,N)
 Var matmul(const Var& a, bool transpose_a, const Var& b, bool transpose_b);
@@ -40,7 +40,7 @@ Var select_rows(const Var& x, const Tensor& rows);  // x (M, D)[rows (N) i32] ->
 // --- softmax ---
 Var softmax(const Var& x);  // over the last axis; a row of -inf only gives zeros
 // -log softmax(logits)[target] per position, in nats; logits (..., V), targets (...) i32, -1 gives 0 -> (...)
-// f32
+// f32. Its gradient is written over logits that nobody else holds.
 Var cross_entropy(const Var& logits, const Tensor& targets);
 
 // --- shape: views and moves ---

@@ -32,7 +32,8 @@ Var cross_entropy(const Var& logits, const Tensor& wanted) {
   kernels::cross_entropy(rows, targets, flat, lse);
   return tape().record("cross_entropy", losses, {logits},
                        [rows, targets, lse, shape = logits.shape()](const Tensor& dlosses) {
-                         Tensor dlogits = Tensor::like(rows);
+                         // Where the vocabulary is large nothing else takes as much memory.
+                         Tensor dlogits = rows.is_sole_owner() ? rows : Tensor::like(rows);
                          kernels::cross_entropy_backward(rows, targets, lse, dlosses, dlogits);
                          return std::vector{dlogits.view(shape)};
                        });

@@ -172,13 +172,14 @@ void add_train_bench(CLI::App& bench) {
 
 struct GenerateOptions {
   std::string run;
+  std::vector<std::string> overrides;
   int64_t tokens = 200;
   bool json = false;
 };
 
 void bench_generate(const GenerateOptions& options) {
   std::vector<std::string> warnings;
-  const OpenedRun run = open_run(options.run, "latest", {}, warnings);
+  const OpenedRun run = open_run(options.run, "latest", options.overrides, warnings);
   const auto& task = as_char_lm(*run.task, "bench generate");
   CharLMDecoder decoder(task.model(), task.pattern());
   SamplingSettings settings;
@@ -199,6 +200,8 @@ void add_generate_bench(CLI::App& bench) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* verb = bench.add_subcommand("generate", "Time text generation of a run's model.");
   verb->add_option("run", options->run, "Run folder")->required();
+  verb->add_option("--set", options->overrides, "Override a key of the run: --set device=cpu")
+      ->allow_extra_args(false);
   verb->add_option("--tokens", options->tokens, "Tokens to write (200)")->check(CLI::PositiveNumber);
   verb->add_flag("--json", options->json, "One JSON object on standard output");
   verb->callback([options] { bench_generate(*options); });

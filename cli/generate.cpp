@@ -18,6 +18,7 @@ namespace {
 
 struct Options {
   std::string run, prompt, input, settings_file, checkpoint = "latest";
+  std::vector<std::string> overrides;
   std::optional<int64_t> length, top_k;
   std::optional<double> temperature, top_p;
   std::optional<uint64_t> seed;
@@ -91,7 +92,7 @@ void generate_all(const Options& options) {
   const SamplingSettings sampling = sampling_of(options);
   Console console;
   std::vector<std::string> warnings;
-  const OpenedRun run = open_run(options.run, options.checkpoint, {}, warnings);
+  const OpenedRun run = open_run(options.run, options.checkpoint, options.overrides, warnings);
   for (const std::string& warning : warnings) console.message("warning: " + warning);
   const auto& task = as_char_lm(*run.task, "generate");
   const TokenFile& corpus = *task.corpus().train;
@@ -134,6 +135,8 @@ void add_generate(CLI::App& app, Outcome&) {
   verb->add_option("--generation", options->settings_file,
                    "JSON of generation settings, named as in Hugging Face's; flags win over it");
   verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");
+  verb->add_option("--set", options->overrides, "Override a key of the run: --set device=cpu")
+      ->allow_extra_args(false);
   verb->add_flag("--json", options->json, "JSONL records with id, output_ids, score and text");
   verb->callback([options] { generate_all(*options); });
 }

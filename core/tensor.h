@@ -55,6 +55,8 @@ class Tensor {
   }
 
   bool defined() const { return storage_ != nullptr; }
+  // Whether no other tensor shares this one's memory: what it holds may then be overwritten.
+  bool is_sole_owner() const { return storage_.use_count() == 1; }
   const Shape& shape() const { return shape_; }
   int64_t dim(int64_t axis) const { return shape_[axis]; }
   int64_t elements() const { return elements_; }

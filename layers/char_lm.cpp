@@ -38,6 +38,15 @@ Tensor sinusoids(int64_t distances, int64_t width, DType dtype) {
   return cast(table, dtype);
 }
 
+Tensor SinusoidTable::rows(int64_t distances, int64_t width, DType dtype, Device device) {
+  const auto fits = [&] {
+    return rows_.defined() && rows_.dim(0) >= distances && rows_.dim(1) == width && rows_.dtype() == dtype &&
+           rows_.device() == device;
+  };
+  if (!fits()) rows_ = sinusoids(distances, width, dtype).to(device);
+  return rows_.slice(0, distances);
+}
+
 RelativeAttention::RelativeAttention(const CharLMShape& shape_)
     : qkv(shape_.width, 3 * shape_.heads * shape_.head_width, false),
       position(shape_.width, shape_.heads * shape_.head_width, false),
@@ -104,7 +113,7 @@ Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& 
   const int64_t distances = std::min(reach, ids.dim(1) - 1) + 1;
   Var table;
   if (shape.relative_positions) {
-    table = dropout(sinusoids(distances, shape.width, pass.compute).to(embedding.value.device()),
+    table = dropout(sinusoids_.rows(distances, shape.width, pass.compute, embedding.value.device()),
                     pass.dropout(shape.dropout, kPositionSite));
   }
   Var x = lf::embedding(embedding, ids, std::sqrt(static_cast<double>(shape.width)), pass.compute);
@@ -116,7 +125,7 @@ Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& 
   }
   if (shape.final_layer_norm) x = final_norm(x);
   x = dropout(x, pass.dropout(shape.dropout, kFinalSite));
-  return linear(x, cast(embedding, x.dtype()), output_bias);
+  return linear(x, embedding, output_bias);
 }
 
 Var CharLM::losses(const Tensor& ids, const Tensor& targets, const CharLMPattern& pattern,

@@ -66,6 +66,19 @@ struct CharLMBlock {
   }
 };
 
+// Transformer-XL's sinusoids: row d is [sin(d f_0) ... sin(d f_n), cos(d f_0) ... cos(d f_n)] with
+// f_i = 10000^(-2i/width); (distances, width).
+Tensor sinusoids(int64_t distances, int64_t width, DType dtype);
+
+// The same, kept from pass to pass: computing them takes the CPU longer than a GPU takes for a layer.
+class SinusoidTable {
+ public:
+  Tensor rows(int64_t distances, int64_t width, DType dtype, Device device);
+
+ private:
+  Tensor rows_;  // of the most distances so far
+};
+
 struct CharLM {
   CharLMShape shape;
   Parameter embedding;               // (V,D), also the output layer
@@ -95,10 +108,8 @@ struct CharLM {
  private:
   Var block(const CharLMBlock& layer, int64_t index, const Var& x, const Var& table,
             const CharLMPattern& pattern, const Pass& pass) const;
-};
 
-// Transformer-XL's sinusoids: row d is [sin(d f_0) ... sin(d f_n), cos(d f_0) ... cos(d f_n)] with
-// f_i = 10000^(-2i/width); (distances, width).
-Tensor sinusoids(int64_t distances, int64_t width, DType dtype);
+  mutable SinusoidTable sinusoids_;
+};
 
 }  // namespace lf

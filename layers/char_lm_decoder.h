@@ -1,5 +1,5 @@
 // One token at a time: CharLM with a cache of the keys and values that its windows still reach. Cost per
-// token is O(layers x window), whatever the text's length.
+// token is O(layers x window), whatever the text's length. Runs where the model is.
 #pragma once
 
 #include <vector>
@@ -13,19 +13,18 @@ class CharLMDecoder {
   // The model must outlive the decoder. Computes in f32.
   CharLMDecoder(const CharLM& model, const CharLMPattern& pattern);
 
-  // Appends one token; returns the logits (V) of the one after it.
-  std::vector<float> next(int32_t id);
+  // Appends one token, id (1) i32; returns the logits (1,V) f32 of the one after it, which a device may still
+  // be computing.
+  Tensor next(const Tensor& id);
   int64_t tokens() const { return tokens_; }
 
  private:
-  // The keys and values of a layer's last `slots` tokens; token t is in slot t mod slots.
+  // What a layer keeps of its last `slots` tokens; token t is in slot t mod slots.
   struct Cache {
-    int64_t slots = 0;
-    std::vector<float> keys, values;  // (slots, H, K)
-    Tensor distances;                 // (distances, H, K): the projected sinusoids
+    Tensor keys, values;  // (slots,H,K)
+    Tensor dilation;      // (H) i32
+    Tensor distances;     // (slots,H,K): the projected sinusoids; undefined without relative positions
   };
-
-  void attend(const Cache& cache, const LayerPattern& pattern, const float* query, float* context) const;
 
   const CharLM& model_;
   CharLMPattern pattern_;

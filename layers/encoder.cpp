@@ -165,7 +165,7 @@ MaskedLM::MaskedLM(const EncoderShape& shape)
 
 Var MaskedLM::logits(const Var& hidden) const {
   const Var x = norm(gelu_dropout(dense(hidden), Dropout()));
-  return linear(x, cast(encoder.words, x.dtype()), output_bias);
+  return linear(x, encoder.words, output_bias);
 }
 
 Var MaskedLM::losses(const EncoderInput& input, const Tensor& targets, const Pass& pass,

@@ -61,11 +61,11 @@ TEST_P(DecoderVariants, LogitsEqualTheWholeSequenceAtEveryPosition) {
   const Tensor whole = m.model.logits(ids, m.pattern, {}).value();
   CharLMDecoder decoder(m.model, m.pattern);
   for (int64_t t = 0; t < kTokens; ++t) {
-    const std::vector<float> logits = decoder.next(ids.data<int32_t>()[t]);
-    ASSERT_EQ(static_cast<int64_t>(logits.size()), kVocabulary);
+    const Tensor logits = decoder.next(Tensor::from({1}, std::vector{ids.data<int32_t>()[t]}));
+    ASSERT_EQ(logits.shape(), (Shape{1, kVocabulary}));
     EXPECT_EQ(decoder.tokens(), t + 1);
     for (int64_t v = 0; v < kVocabulary; ++v) {
-      ASSERT_NEAR(logits[static_cast<size_t>(v)], whole.data<float>()[t * kVocabulary + v], 1e-4)
+      ASSERT_NEAR(logits.data<float>()[v], whole.data<float>()[t * kVocabulary + v], 1e-4)
           << "position " << t << ", symbol " << v;
     }
   }
@@ -83,8 +83,15 @@ INSTANTIATE_TEST_SUITE_P(
 
 const std::vector<float> kLogits = {0.0f, std::log(4.0f), std::log(2.0f), std::log(3.0f), -30.0f};
 
+int32_t choose_token(const std::vector<float>& logits, const kernels::Sampling& settings, double uniform) {
+  Tensor id = Tensor::empty({1}, DType::i32), log_probability = Tensor::empty({1}, DType::f32);
+  const auto V = static_cast<int64_t>(logits.size());
+  kernels::sample(settings, uniform, Tensor::from({V}, logits), id, log_probability);
+  return *id.data<int32_t>();
+}
+
 // Frequencies of the choices for uniform numbers spread evenly over (0, 1).
-std::vector<double> frequencies(const SamplingSettings& settings,
+std::vector<double> frequencies(const kernels::Sampling& settings,
                                 const std::vector<float>& logits = kLogits) {
   constexpr int kDraws = 100000;
   std::vector<double> counts(logits.size());
@@ -182,6 +189,13 @@ TEST(Generate, GreedyIsTheLargestLogitOfTheWholeModel) {
     EXPECT_EQ(id, best - (logits.end() - kVocabulary));
     all.push_back(id);
   }
+}
+
+TEST(Generate, RefusesAModelWhoseProbabilitiesAreNotFinite) {
+  Model m(kSmall);
+  m.block.values.data<float>()[3] = std::nanf("");
+  CharLMDecoder decoder(m.model, m.pattern);
+  EXPECT_ERROR(generate(decoder, {1}, {.max_new_tokens = 2}), "probabilities are not finite");
 }
 
 TEST(Generate, NamesTheSettingThatIsWrong) {

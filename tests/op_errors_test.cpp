@@ -30,7 +30,8 @@ TEST(OpErrors, Dropout) {
 TEST(OpErrors, Linear) {
   EXPECT_ERROR_TEXT(linear(zeros({4, 7}), zeros({16, 8})),
                     "linear: x is (4, 7), weight is (16, 8); the last axes must agree");
-  EXPECT_ERROR_TEXT(linear(zeros({4, 8}), zeros({16, 8}, DType::bf16)), "linear: x is f32, weight is bf16");
+  EXPECT_ERROR_TEXT(linear(zeros({4, 8}), zeros({16, 8}, DType::bf16)),
+                    "linear: x is f32, weight is bf16, needed the same or f32");
   EXPECT_ERROR_TEXT(linear(zeros({4, 8}), zeros({16, 8}), zeros({8})),
                     "linear: weight is (16, 8), so bias must be (16) f32; got (8) f32");
   EXPECT_ERROR_TEXT(linear(zeros({4, 8}, DType::bf16), zeros({2, 8}, DType::bf16), zeros({2}, DType::bf16)),

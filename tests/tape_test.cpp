@@ -235,5 +235,22 @@ TEST(Tape, BackwardFreesAsItGoes) {
   EXPECT_LT(memory_use(Device::cpu).peak - before, 3 * 500'000);
 }
 
+TEST(CrossEntropy, WritesItsGradientOverLogitsThatNobodyElseHolds) {
+  const Var x = Var::leaf(random({1000, 50}, 1, DType::f32));
+  const Tensor targets = Tensor::from({1000}, std::vector<int32_t>(1000, 7));
+  const int64_t matrix = x.value().bytes();
+  const Var first_loss = sum(cross_entropy(scale(x, 2), targets));
+  reset_peak_memory(Device::cpu);
+  const int64_t before = memory_use(Device::cpu).live;
+  backward(first_loss);
+  EXPECT_LT(memory_use(Device::cpu).peak - before, matrix * 3 / 2);  // that of x
+  const Tensor in_place = std::exchange(x.gradient()->sum, {});
+  const Var logits = scale(x, 2);
+  const Tensor copy = logits.value().clone();
+  backward(sum(cross_entropy(logits, targets)));
+  EXPECT_SAME_BITS(logits.value(), copy);
+  EXPECT_SAME_BITS(x.gradient()->sum, in_place);
+}
+
 }  // namespace
 }  // namespace lf

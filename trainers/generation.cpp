@@ -1,23 +1,11 @@
 #include "trainers/generation.h"
 
-#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "core/random.h"
 
 namespace lf {
-namespace {
-
-double log_sum_exp(const std::vector<float>& logits) {
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float x : logits) sum += std::exp(x - largest);
-  return largest + std::log(sum);
-}
-
-}  // namespace
 
 void SamplingSettings::validate() const {
   if (max_new_tokens < 1) throw UsageError(text("max_new_tokens is ", max_new_tokens, "; needed at least 1"));
@@ -58,49 +46,28 @@ SamplingSettings sampling_from_json(const std::string& json, const SamplingSetti
   return s;
 }
 
-int32_t choose_token(const std::vector<float>& logits, const SamplingSettings& settings, double uniform) {
-  const auto best = std::max_element(logits.begin(), logits.end());
-  if (!settings.do_sample) return static_cast<int32_t>(best - logits.begin());
-  std::vector<int32_t> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
-  // Ties keep the order of ids, so that the choice does not depend on the sort.
-  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
-    return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
-  });
-  if (settings.top_k > 0) order.resize(std::min(order.size(), static_cast<size_t>(settings.top_k)));
-  std::vector<double> weights;
-  double total = 0;
-  for (const int32_t id : order) {
-    weights.push_back(std::exp((logits[static_cast<size_t>(id)] - *best) / settings.temperature));
-    total += weights.back();
-  }
-  double kept = 0;
-  size_t count = 0;
-  while (count < weights.size() && (count == 0 || kept < settings.top_p * total)) kept += weights[count++];
-  double left = uniform * kept;
-  for (size_t i = 0; i < count; ++i) {
-    left -= weights[i];
-    if (left <= 0) return order[i];
-  }
-  return order[count - 1];
-}
-
 Generated generate(CharLMDecoder& decoder, const std::vector<int32_t>& prompt,
                    const SamplingSettings& settings, uint64_t record) {
   CHECK(!prompt.empty(), "generate: the prompt is empty; at least one token is needed");
   settings.validate();
-  std::vector<float> logits;
-  for (const int32_t id : prompt) logits = decoder.next(id);
+  Tensor logits;
+  for (const int32_t id : prompt) logits = decoder.next(Tensor::from({1}, std::vector{id}));
   const RandomKey key{settings.seed, kSamplingUse, record};
-  Generated result;
-  double log_probability = 0;
-  for (int64_t i = 0; i < settings.max_new_tokens; ++i) {
-    const int32_t id = choose_token(logits, settings, uniform(key, static_cast<uint64_t>(i)));
-    log_probability += logits[static_cast<size_t>(id)] - log_sum_exp(logits);
-    result.ids.push_back(id);
-    if (i + 1 < settings.max_new_tokens) logits = decoder.next(id);
+  const int64_t count = settings.max_new_tokens;
+  const Tensor ids = Tensor::empty({count}, DType::i32, logits.device()),
+               log_probabilities = Tensor::empty({count}, DType::f32, logits.device());
+  for (int64_t i = 0; i < count; ++i) {
+    Tensor id = ids.slice(i, i + 1), log_probability = log_probabilities.slice(i, i + 1);
+    kernels::sample(settings.choice(), uniform(key, static_cast<uint64_t>(i)), logits, id, log_probability);
+    if (i + 1 < count) logits = decoder.next(id);
   }
-  result.score = log_probability / static_cast<double>(result.ids.size());
+  const Tensor written = ids.to(Device::cpu);
+  Generated result;
+  result.ids.assign(written.data<int32_t>(), written.data<int32_t>() + count);
+  for (const double value : log_probabilities.to_doubles())
+    result.score += value / static_cast<double>(count);
+  CHECK(std::isfinite(result.score),
+        "generate: the model's probabilities are not finite: its weights are of no use");
   return result;
 }
 

@@ -68,7 +68,7 @@ struct Plan {
 struct Request {
   Product product;
   DType operands, result;
-  bool bias;
+  cublasLtEpilogue_t epilogue;
   int align_a, align_b, align_c, align_bias;  // bytes
 
   auto key() const {
@@ -81,7 +81,7 @@ struct Request {
                                    p.batches,
                                    static_cast<int64_t>(operands),
                                    static_cast<int64_t>(result),
-                                   bias,
+                                   epilogue,
                                    align_a,
                                    align_b,
                                    align_c,
@@ -147,8 +147,8 @@ Description make_description(const Request& request, const void* bias) {
   const auto operation = [](bool transpose) { return transpose ? CUBLAS_OP_T : CUBLAS_OP_N; };
   set(description, CUBLASLT_MATMUL_DESC_TRANSA, operation(request.product.transpose_b));
   set(description, CUBLASLT_MATMUL_DESC_TRANSB, operation(request.product.transpose_a));
-  if (request.bias) {
-    set(description, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+  if (bias) {
+    set(description, CUBLASLT_MATMUL_DESC_EPILOGUE, request.epilogue);
     set(description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);  // its alignment counts for the choice
   }
   return description;
@@ -203,34 +203,43 @@ void run(const Plan& plan, const Request& request, const Tensor& a, const Tensor
              "multiplying");
 }
 
-}  // namespace
-
-bool multiply(const Product& product, const Tensor& a, const Tensor& b, const Tensor& bias, Tensor& c) {
+// `bias` is what the epilogue adds or writes, or null. False where the library has no such product.
+bool multiply(const Product& product, cublasLtEpilogue_t epilogue, const Tensor& a, const Tensor& b,
+              const void* bias, int bias_alignment, Tensor& c) {
   CHECK(a.dtype() == b.dtype(), "product of ", name(a.dtype()), " and ", name(b.dtype()),
         "; needed one dtype");
   if (c.elements() == 0) return true;
-  if (product.K == 0) {  // the library takes no matrix without elements
-    c.fill_zero();
-    return !bias.defined();
-  }
-  const Request request{
-      product,         a.dtype(),       c.dtype(),       bias.defined(),
-      alignment_of(a), alignment_of(b), alignment_of(c), bias.defined() ? alignment_of(bias) : 0};
-  const void* bias_address = bias.defined() ? bias.raw() : nullptr;
+  const Request request{product,         a.dtype(),       c.dtype(),       epilogue,
+                        alignment_of(a), alignment_of(b), alignment_of(c), bias_alignment};
   static std::mutex mutex;
   static auto& plans = *new std::map<decltype(request.key()), std::optional<Plan>>;  // outlives the library
   const std::lock_guard lock(mutex);
   auto found = plans.find(request.key());
-  if (found == plans.end()) {
-    found = plans.emplace(request.key(), make_plan(request, bias_address)).first;
-  }
+  if (found == plans.end()) found = plans.emplace(request.key(), make_plan(request, bias)).first;
   const std::optional<Plan>& plan = found->second;
-  if (!plan && request.bias) return false;
-  CHECK(plan, "device cuda: cuBLASLt has no product of ", product.M, " x ", product.K, " and ", product.K,
-        " x ", product.N, " in ", name(request.operands), " for ", device().name);
-  if (request.bias) set(plan->description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias_address);
+  if (!plan) return false;
+  if (bias) set(plan->description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
   run(*plan, request, a, b, c);
   return true;
+}
+
+}  // namespace
+
+void multiply(const Product& product, const Tensor& a, const Tensor& b, Tensor& c) {
+  if (product.K == 0) return c.fill_zero();  // the library takes no matrix without elements
+  CHECK(multiply(product, CUBLASLT_EPILOGUE_DEFAULT, a, b, nullptr, 0, c),
+        "device cuda: cuBLASLt has no product of ", product.M, " x ", product.K, " and ", product.K, " x ",
+        product.N, " in ", name(a.dtype()), " for ", device().name);
+}
+
+bool multiply_and_add_bias(const Product& product, const Tensor& a, const Tensor& b, const Tensor& bias,
+                           Tensor& c) {
+  return product.K > 0 && multiply(product, CUBLASLT_EPILOGUE_BIAS, a, b, bias.raw(), alignment_of(bias), c);
+}
+
+bool multiply_and_sum(const Product& product, const Tensor& a, const Tensor& b, Tensor& c, Tensor& sums) {
+  return product.K > 0 && product.N > 0 &&
+         multiply(product, CUBLASLT_EPILOGUE_BGRADB, a, b, sums.raw(), alignment_of(sums), c);
 }
 
 }  // namespace lf::cuda

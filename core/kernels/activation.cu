@@ -82,7 +82,7 @@ __global__ void masked_map(const T* a, const T* b, const T* residual, T* y, int6
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t group = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; group < groups; group += stride) {
     const int64_t at = group * kGroup, left = count - at;
-    A x[kGroup], second[kGroup], base[kGroup];
+    A x[kGroup], second[kGroup] = {}, base[kGroup] = {};
     lf::cuda::load_group(a + at, left, aligned, x);
     if (b) lf::cuda::load_group(b + at, left, aligned, second);
     if (residual) lf::cuda::load_group(residual + at, left, aligned, base);

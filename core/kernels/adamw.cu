@@ -2,6 +2,7 @@
 // of elements alone.
 #include <cmath>
 
+#include "core/cuda/join.h"
 #include "core/cuda/launch.h"
 #include "core/cuda/vectors.h"
 #include "core/kernels/kernels.h"
@@ -45,17 +46,6 @@ __global__ void adamw_kernel(Update s, const float* gradient, float* parameter, 
   }
 }
 
-// The block's threads' values, added in a fixed order; the same in every thread of the first warp.
-__device__ double block_sum(double value) {
-  auto* of_warps = reinterpret_cast<double*>(lf::cuda::shared_memory());
-  value = lf::cuda::warp_sum(value);
-  if (threadIdx.x % kWarp == 0) of_warps[threadIdx.x / kWarp] = value;
-  __syncthreads();
-  double total = 0;
-  for (int warp = 0; warp < kThreads / kWarp; ++warp) total += of_warps[warp];
-  return total;
-}
-
 // partial[c] = the sum of f over the elements of chunk c of `chunk` elements, one block each.
 template <bool Squares, class T>
 __global__ void sum_kernel(const T* x, int64_t count, int64_t chunk, double* partial) {
@@ -66,7 +56,7 @@ __global__ void sum_kernel(const T* x, int64_t count, int64_t chunk, double* par
     const auto value = static_cast<double>(static_cast<Accumulator<T>>(x[i]));
     sum += Squares ? value * value : value;
   }
-  sum = block_sum(sum);
+  sum = lf::cuda::join_block<kThreads>(sum, lf::cuda::Sum());
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 

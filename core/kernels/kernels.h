@@ -17,6 +17,20 @@ struct AdamW {
   double gradient_scale = 1.0;  // clipping, applied on the way in
 };
 
+// Where a text that is written token by token stands. Token t's key and value lie in slot t mod slots.
+struct CachedToken {
+  int64_t token = 0;   // the newest, counted from 0
+  int64_t window = 0;  // earlier keys that a head sees, in steps of its dilation
+};
+
+// How the next token is chosen from its logits; named as in Hugging Face's generation settings.
+struct Sampling {
+  bool do_sample = true;     // false: always the most likely token, of equals the first
+  double temperature = 1.0;  // logits are divided by it
+  int64_t top_k = 0;         // only the k most likely; 0: all
+  double top_p = 1.0;        // of these only the most likely ones whose probabilities sum up to p
+};
+
 #include "core/kernels/menu.inc"
 
 namespace cpu {

@@ -64,20 +64,22 @@ dnnl::engine& engine() {
   return cpu;
 }
 
-// A compiled product with the layouts it was compiled for.
+// A compiled product of bf16 with the layouts it was compiled for.
 struct CompiledProduct {
   dnnl::memory::desc a, b, c;
   dnnl::matmul run;
 };
 
-CompiledProduct compile(const Product& p) {
+CompiledProduct compile(const Product& p, dnnl::memory::data_type result_type) {
   using dnnl::memory;
   const auto layout = [](int64_t rows, int64_t columns, bool transposed) {
     return memory::desc({rows, columns}, memory::data_type::bf16,
                         transposed ? memory::dims{1, rows} : memory::dims{columns, 1});
   };
-  CompiledProduct result{
-      layout(p.M, p.K, p.transpose_a), layout(p.K, p.N, p.transpose_b), layout(p.M, p.N, false), {}};
+  CompiledProduct result{layout(p.M, p.K, p.transpose_a),
+                         layout(p.K, p.N, p.transpose_b),
+                         memory::desc({p.M, p.N}, result_type, memory::dims{p.N, 1}),
+                         {}};
 #if DNNL_VERSION_MAJOR >= 3
   result.run = dnnl::matmul(dnnl::matmul::primitive_desc(engine(), result.a, result.b, result.c));
 #else
@@ -91,7 +93,7 @@ CompiledProduct compile(const Product& p) {
 bool multiplies_bf16() {
   static const bool works = [] {
     try {
-      compile({16, 16, 16, false, false});
+      compile({16, 16, 16, false, false}, dnnl::memory::data_type::bf16);
       return true;
     } catch (const dnnl::error&) {
       return false;
@@ -100,8 +102,8 @@ bool multiplies_bf16() {
   return works;
 }
 
-// bf16 through float copies, rounded once at the end.
-void multiply_widened(const Product& p, const bf16* a, const bf16* b, bf16* c) {
+// bf16 through float copies.
+void multiply_widened(const Product& p, const bf16* a, const bf16* b, float* c) {
   const auto widened = [](const bf16* from, int64_t count) {
     std::vector<float> to(static_cast<size_t>(count));
     parallel_for(count, 1 << 15, [&](int64_t begin, int64_t end) {
@@ -109,15 +111,21 @@ void multiply_widened(const Product& p, const bf16* a, const bf16* b, bf16* c) {
     });
     return to;
   };
+  multiply(p, widened(a, p.M * p.K).data(), widened(b, p.K * p.N).data(), c);
+}
+void multiply_widened(const Product& p, const bf16* a, const bf16* b, bf16* c) {
   std::vector<float> wide(static_cast<size_t>(p.M * p.N));
-  multiply(p, widened(a, p.M * p.K).data(), widened(b, p.K * p.N).data(), wide.data());
+  multiply_widened(p, a, b, wide.data());
   parallel_for(p.M * p.N, 1 << 15, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) c[i] = bf16(wide[static_cast<size_t>(i)]);
   });
 }
 
-// Compiling generates code, so the product of each shape is kept.
-void multiply(const Product& p, const bf16* a, const bf16* b, bf16* c) {
+// Result is bf16 or float. Compiling generates code, so the product of each shape is kept.
+template <class Result>
+void multiply(const Product& p, const bf16* a, const bf16* b, Result* c) {
+  constexpr auto kType =
+      std::is_same_v<Result, float> ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
   cap_instructions();
   if (!multiplies_bf16()) return multiply_widened(p, a, b, c);
   static std::mutex mutex;
@@ -125,10 +133,10 @@ void multiply(const Product& p, const bf16* a, const bf16* b, bf16* c) {
   const std::lock_guard lock(mutex);
   const std::array<int64_t, 5> key{p.M, p.N, p.K, p.transpose_a, p.transpose_b};
   auto found = products.find(key);
-  if (found == products.end()) found = products.emplace(key, compile(p)).first;
+  if (found == products.end()) found = products.emplace(key, compile(p, kType)).first;
   const CompiledProduct& product = found->second;
-  const auto wrap = [](const dnnl::memory::desc& desc, const bf16* data) {
-    return dnnl::memory(desc, engine(), const_cast<bf16*>(data));
+  const auto wrap = [](const dnnl::memory::desc& desc, const void* data) {
+    return dnnl::memory(desc, engine(), const_cast<void*>(data));
   };
   dnnl::stream stream(engine());
   product.run.execute(stream, {{DNNL_ARG_SRC, wrap(product.a, a)},
@@ -170,12 +178,6 @@ void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
   });
 }
 
-void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight) {
-  visit_float(dy.dtype(), [&]<class T>() {
-    multiply({dy.dim(1), x.dim(1), x.dim(0), true, false}, dy.data<T>(), x.data<T>(), dweight.data<T>());
-  });
-}
-
 void column_sums(const Tensor& dy, Tensor& sums) {
   visit_float(dy.dtype(), [&]<class T>() {
     using A = Accumulator<T>;
@@ -199,6 +201,18 @@ void column_sums(const Tensor& dy, Tensor& sums) {
   });
 }
 
+void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight, Tensor& dbias) {
+  const Product product{dy.dim(1), x.dim(1), x.dim(0), true, false};
+  visit_float(dy.dtype(), [&]<class T>() {
+    if (dweight.dtype() == dy.dtype()) {
+      multiply(product, dy.data<T>(), x.data<T>(), dweight.data<T>());
+    } else if constexpr (std::is_same_v<T, bf16>) {
+      multiply(product, dy.data<T>(), x.data<T>(), dweight.data<float>());
+    }
+  });
+  if (dbias.defined()) column_sums(dy, dbias);
+}
+
 void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, Tensor& y) {
   const int64_t M = y.dim(1), N = y.dim(2), K = transpose_a ? a.dim(1) : a.dim(2);
   visit_float(y.dtype(), [&]<class T>() {
@@ -218,8 +232,8 @@ void add_bias(const Tensor& bias, Tensor& y) { LF_DISPATCH(y.device(), add_bias,
 void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
   LF_DISPATCH(dx.device(), linear_backward_input, weight, dy, dx);
 }
-void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight) {
-  LF_DISPATCH(dy.device(), linear_backward_weight, x, dy, dweight);
+void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight, Tensor& dbias) {
+  LF_DISPATCH(dy.device(), linear_backward_weight, x, dy, dweight, dbias);
 }
 void column_sums(const Tensor& dy, Tensor& sums) { LF_DISPATCH(dy.device(), column_sums, dy, sums); }
 void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, Tensor& y) {

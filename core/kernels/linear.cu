@@ -30,9 +30,9 @@ void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y
   const Product product{x.dim(0), weight.dim(0), x.dim(1), false, true};
   // Fused, the bias has the dtype of the result. Double serves checks, where nothing need be fused.
   if (bias.defined() && y.dtype() != DType::f64) {
-    if (multiply(product, x, weight, cast(bias, y.dtype()), y)) return;
+    if (lf::cuda::multiply_and_add_bias(product, x, weight, cast(bias, y.dtype()), y)) return;
   }
-  multiply(product, x, weight, {}, y);
+  multiply(product, x, weight, y);
   if (bias.defined()) add_bias(bias, y);
 }
 
@@ -45,11 +45,17 @@ void add_bias(const Tensor& bias, Tensor& y) {
 }
 
 void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
-  multiply({dy.dim(0), weight.dim(1), weight.dim(0), false, false}, dy, weight, {}, dx);
+  multiply({dy.dim(0), weight.dim(1), weight.dim(0), false, false}, dy, weight, dx);
 }
 
-void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight) {
-  multiply({dy.dim(1), x.dim(1), x.dim(0), true, false}, dy, x, {}, dweight);
+void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight, Tensor& dbias) {
+  const Product product{dy.dim(1), x.dim(1), x.dim(0), true, false};
+  // The sums that a product makes on its way have the dtype of its result.
+  if (dbias.defined() && dbias.dtype() == dweight.dtype() && dbias.dtype() != DType::f64) {
+    if (lf::cuda::multiply_and_sum(product, dy, x, dweight, dbias)) return;
+  }
+  multiply(product, dy, x, dweight);
+  if (dbias.defined()) column_sums(dy, dbias);
 }
 
 void column_sums(const Tensor& dy, Tensor& sums) {
@@ -61,7 +67,7 @@ void column_sums(const Tensor& dy, Tensor& sums) {
 
 void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, Tensor& y) {
   const int64_t K = transpose_a ? a.dim(1) : a.dim(2);
-  multiply({y.dim(1), y.dim(2), K, transpose_a, transpose_b, y.dim(0)}, a, b, {}, y);
+  multiply({y.dim(1), y.dim(2), K, transpose_a, transpose_b, y.dim(0)}, a, b, y);
 }
 
 }  // namespace lf::kernels::cuda

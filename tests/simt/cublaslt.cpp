@@ -39,9 +39,8 @@ using lf::bf16;
 struct Choice {
   uint32_t align[4];
   uint32_t m, n, k;
-  uint8_t transpose_a, transpose_b, type, result, epilogue;
-  uint8_t unused[3];
-  int32_t batches;
+  uint8_t transpose_a, transpose_b, type, result;
+  int32_t epilogue, batches;
   uint64_t workspace;
 };
 static_assert(sizeof(Choice) <= sizeof(cublasLtMatmulAlgo_t));
@@ -106,7 +105,7 @@ cublasStatus_t check_types(const SimulatedMatmulDesc& p, const SimulatedLayout& 
     known = known && p.scale == CUDA_R_32F && a.type != CUDA_R_64F &&
             (d.type == a.type || (a.type == CUDA_R_16BF && d.type == CUDA_R_32F));
   }
-  if (p.epilogue == CUBLASLT_EPILOGUE_BIAS) {
+  if (p.epilogue != CUBLASLT_EPILOGUE_DEFAULT) {
     if (!p.bias) return CUBLAS_STATUS_INVALID_VALUE;
     known = known && p.compute == CUBLAS_COMPUTE_32F && d.batches == 1 && !refuses_fused_bias;
   }
@@ -119,7 +118,7 @@ Choice choice_for(const SimulatedMatmulDesc& p, const SimulatedLayout& a, const 
   choice.k = static_cast<uint32_t>(op_columns(a, p.transpose_a));
   choice.transpose_a = p.transpose_a, choice.transpose_b = p.transpose_b;
   choice.type = static_cast<uint8_t>(a.type), choice.result = static_cast<uint8_t>(d.type);
-  choice.epilogue = static_cast<uint8_t>(p.epilogue);
+  choice.epilogue = p.epilogue;
   choice.batches = d.batches;
   choice.workspace = kWorkspace;
   return choice;
@@ -139,11 +138,17 @@ void multiply(const SimulatedMatmulDesc& p, double alpha, double beta, const Sim
               const R* c_data, const SimulatedLayout& d, R* d_data) {
   using A = lf::Accumulator<R>;
   const auto* bias = static_cast<const R*>(p.bias);
+  auto* sums = static_cast<R*>(const_cast<void*>(p.bias));
   const auto K = static_cast<int64_t>(op_columns(a, p.transpose_a));
   for (int64_t batch = 0; batch < d.batches; ++batch) {
     const Operand<T> left{a_data + batch * a.batch_stride, a.stride, p.transpose_a == CUBLAS_OP_T};
     const Operand<T> right{b_data + batch * b.batch_stride, b.stride, p.transpose_b == CUBLAS_OP_T};
     for (int64_t column = 0; column < static_cast<int64_t>(d.columns); ++column) {
+      if (p.epilogue == CUBLASLT_EPILOGUE_BGRADB) {
+        double sum = 0;
+        for (int64_t k = 0; k < K; ++k) sum += right(k, column);
+        sums[column] = static_cast<R>(static_cast<A>(sum));
+      }
       for (int64_t row = 0; row < static_cast<int64_t>(d.rows); ++row) {
         double sum = 0;
         for (int64_t k = 0; k < K; ++k) sum += left(row, k) * right(k, column);
@@ -299,8 +304,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   Choice needed = choice_for(p, *a_layout, *d_layout);
   std::copy_n(chosen.align, 4, needed.align);
   if (std::memcmp(&chosen, &needed, sizeof(chosen)) != 0) return CUBLAS_STATUS_INVALID_VALUE;
-  const SimulatedLayout bias{d_layout->type, d_layout->rows, 1, static_cast<int64_t>(d_layout->rows)};
-  const bool fused = p.epilogue == CUBLASLT_EPILOGUE_BIAS;
+  const uint64_t bias_count = p.epilogue == CUBLASLT_EPILOGUE_BIAS ? d_layout->rows : d_layout->columns;
+  const SimulatedLayout bias{d_layout->type, bias_count, 1, static_cast<int64_t>(bias_count)};
+  const bool fused = p.epilogue != CUBLASLT_EPILOGUE_DEFAULT;
   if (!usable(a, *a_layout, chosen.align[0]) || !usable(b, *b_layout, chosen.align[1]) ||
       !usable(c, *c_layout, chosen.align[2]) || !usable(d, *d_layout, chosen.align[3]) ||
       workspace_bytes < chosen.workspace || !lf::simt::on_device(workspace, workspace_bytes) ||

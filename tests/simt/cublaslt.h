@@ -5,7 +5,8 @@
 
 namespace lf::simt {
 
-// While true, no product with a fused bias exists, as on the real library for some shapes and devices.
+// While true, no product with a fused bias, or with a fused sum for its gradient, exists, as on the real
+// library for some shapes and devices.
 void refuse_fused_bias(bool refuse);
 
 // Products run, and algorithms chosen, since the program began.

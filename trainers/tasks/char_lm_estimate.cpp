@@ -71,29 +71,28 @@ double kept_by_block(const Sizes& s) {
          kept_scores(s);
 }
 
-// Gradients of weights on their way into the parameters' own: as computed and, from bf16, cast to f32.
-double weight_gradient(const Sizes& s, double elements) { return elements * (s.bf16 ? 6 : 4); }
+double sinusoids_bytes(const Sizes& s) { return s.element * s.distances * s.width; }
 
-// Peak of one micro-batch, in bytes: at the loss, or while the top block's feed-forward is undone.
+// Peak of one micro-batch, in bytes: while the output layer is undone, or while the top block's feed-forward
+// is undone.
 double training_bytes(const Sizes& s, bool recompute) {
   const double hidden = s.element * s.tokens * s.width, inner = s.element * s.tokens * s.feed_forward;
   const double block = kept_by_block(s);
   const double kept = (recompute ? s.layers * hidden : s.layers * block) +
                       (s.dropout ? 2 : 1) * hidden +  // the last block's output, again after dropout
-                      output_copy(s) + s.element * s.distances * s.width + 12 * s.tokens;
+                      output_copy(s) + sinusoids_bytes(s) * (s.dropout ? 2 : 1) + 12 * s.tokens;
   const double logits = s.element * s.tokens * s.vocabulary;
-  const double at_loss = kept + 2 * logits;
-  const double at_output = kept + logits + hidden + weight_gradient(s, s.vocabulary * s.width);
+  // The logits' gradient takes their place; an f32 gradient of weights is there until it has been added.
+  const double at_output = kept + logits + hidden + 4 * s.vocabulary * s.width;
   const double again = recompute ? block : 0;  // its input is kept already, its output comes instead
   const double gradients = (s.dropout ? 2 : 1) * hidden + inner;
-  const double at_block =
-      kept - (s.dropout ? hidden : 0) + again + gradients + weight_gradient(s, s.width * s.feed_forward);
-  return std::max({at_loss, at_output, at_block, kept + again + passing_scores(s)});
+  const double at_block = kept - (s.dropout ? hidden : 0) + again + gradients + 4 * s.width * s.feed_forward;
+  return std::max({at_output, at_block, kept + again + passing_scores(s)});
 }
 
 // Peak of scoring sequences: nothing is kept from block to block.
 double evaluation_bytes(const Sizes& s) {
-  const double copies = block_copies(s) + s.element * s.distances * (s.width + s.heads_width);
+  const double copies = block_copies(s) + sinusoids_bytes(s) + s.element * s.distances * s.heads_width;
   const double feed_forward = s.tokens * (5 * s.width + 2 * s.feed_forward);
   const double attention = s.tokens * (3 * s.width + 4 * s.heads_width);
   const double output = s.element * s.tokens * (s.width + s.vocabulary) + output_copy(s);

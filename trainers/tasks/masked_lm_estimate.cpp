@@ -42,16 +42,16 @@ double kept_by_layer(const Sizes& s) {
   return s.tokens * (s.element * (8 * s.width + 2 * s.feed_forward) + 4 * (4 + s.heads)) + layer_copies(s);
 }
 
-// Peak of one micro-batch: at the loss, while the top layer is undone, or while the embeddings' gradients are
-// made.
+// Peak of one micro-batch: while the output layer is undone, whose logits' gradient takes their place, while
+// the top layer is undone, or while the embeddings' gradients are made.
 double training_bytes(const Sizes& s, bool recompute) {
   const double hidden = s.element * s.tokens * s.width, layer = kept_by_layer(s);
   const double embedded = 2 * hidden + 8 * s.tokens;
   const double kept = embedded + s.layers * (recompute ? hidden : layer);
-  const double head = s.targets * s.element * (4 * s.width + 2 * s.vocabulary) + head_copies(s);
+  const double head =
+      s.targets * s.element * (4 * s.width + s.vocabulary) + head_copies(s) + 4 * s.vocabulary * s.width;
   const double again = recompute ? layer : 0;
-  const double gradients =
-      2 * hidden + s.element * s.tokens * s.feed_forward + (s.bf16 ? 6 : 4) * s.width * s.feed_forward;
+  const double gradients = 2 * hidden + s.element * s.tokens * s.feed_forward + 4 * s.width * s.feed_forward;
   const double tables = embedded + hidden + 4 * (s.vocabulary + s.positions) * s.width;
   return std::max({kept + head, kept + again + gradients, tables});
 }

@@ -214,7 +214,10 @@ TEST(DeviceOps, TakeNothing) {
   kernels::select_rows_backward(no_ids, none, gradient);
   EXPECT_EQ(gradient.to_doubles(), std::vector<double>(12, 0.0));
   gradient = Tensor::full({3, 4}, DType::f32, kNaN, Device::cuda);
-  kernels::linear_backward_weight(none, Tensor::empty({0, 3}, DType::f32, Device::cuda), gradient);
+  Tensor bias_gradient = Tensor::full({3}, DType::f32, kNaN, Device::cuda);
+  kernels::linear_backward_weight(none, Tensor::empty({0, 3}, DType::f32, Device::cuda), gradient,
+                                  bias_gradient);
+  EXPECT_EQ(bias_gradient.to_doubles(), std::vector<double>(3, 0.0));
   EXPECT_EQ(gradient.to_doubles(), std::vector<double>(12, 0.0));
   Tensor sums = Tensor::full({4}, DType::f32, kNaN, Device::cuda);
   kernels::column_sums(none, sums);
@@ -256,6 +259,30 @@ TEST_F(FusedBias, IsAddedByItselfWhereTheLibraryRefuses) {
   }
 }
 
+// One product makes a parameter's gradient and its bias's; refused, they are made one after the other.
+TEST_F(FusedBias, IsSummedByItselfWhereTheLibraryRefuses) {
+  for (const DType dtype : kFloats) {
+    const DType parameter = dtype == DType::f64 ? DType::f64 : DType::f32;
+    for (const bool refuse : {false, true}) {
+      const int64_t inputs = refuse ? 6 : 5;  // what was chosen for a shape is kept
+      const Tensor x = random_tensor({9, inputs}, dtype, 1), dy = random_tensor({9, 7}, dtype, 2);
+      const auto gradients = [&](const auto& place) {
+        Tensor dweight = place(Tensor::full({7, inputs}, parameter, kNaN)),
+               dbias = place(Tensor::full({7}, parameter, kNaN));
+        kernels::linear_backward_weight(place(x), place(dy), dweight, dbias);
+        return std::pair(dweight.to(Device::cpu), dbias.to(Device::cpu));
+      };
+      simt::refuse_fused_bias(refuse);
+      const int64_t before = simt::blas_use().fused;
+      const auto [dweight, dbias] = gradients(straight);
+      EXPECT_EQ(simt::blas_use().fused - before, dtype == DType::f64 || refuse ? 0 : 1);
+      const auto [expected, expected_bias] = gradients([](const Tensor& t) { return t; });
+      EXPECT_CLOSE(dweight, expected, tolerance_of(parameter));
+      EXPECT_CLOSE(dbias, expected_bias, tolerance_of(parameter));
+    }
+  }
+}
+
 TEST_F(FusedBias, ChoosesOnceForAShape) {
   const Tensor first = product(DType::bf16, 11);
   const simt::BlasUse before = simt::blas_use();
@@ -276,13 +303,13 @@ TEST(DeviceProducts, ThatDoNotExistAreErrors) {
 TEST(DeviceProducts, OfAnyAddressAndIntoSingle) {
   const Tensor x = random_tensor({9, 6}, DType::bf16, 1), dy = random_tensor({9, 5}, DType::bf16, 2);
   Tensor narrow = Tensor::empty({5, 6}, DType::bf16, Device::cuda),
-         wide = Tensor::empty({5, 6}, DType::f32, Device::cuda);
-  kernels::linear_backward_weight(shifted(x), shifted(dy), narrow);
-  kernels::linear_backward_weight(straight(x), straight(dy), wide);
+         wide = Tensor::empty({5, 6}, DType::f32, Device::cuda), no_bias;
+  kernels::linear_backward_weight(shifted(x), shifted(dy), narrow, no_bias);
+  kernels::linear_backward_weight(straight(x), straight(dy), wide, no_bias);
   EXPECT_SAME_BITS(cast(wide, DType::bf16).to(Device::cpu), narrow.to(Device::cpu));
   Tensor elsewhere = shifted(narrow);
   elsewhere.fill_zero();
-  kernels::linear_backward_weight(straight(x), straight(dy), elsewhere);
+  kernels::linear_backward_weight(straight(x), straight(dy), elsewhere, no_bias);
   EXPECT_SAME_BITS(elsewhere.to(Device::cpu), narrow.to(Device::cpu));
 }
 

@@ -9,7 +9,10 @@
 #include "core/storage.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
+#include "trainers/generation.h"
+#include "trainers/opened_run.h"
 #include "trainers/run_log.h"
+#include "trainers/tasks/char_lm_task.h"
 #include "trainers/trainer.h"
 
 #ifdef LF_SIMULATED_CUDA
@@ -117,6 +120,19 @@ TEST_F(DeviceTraining, MemoryThatDoesNotSufficeIsExplained) {
 }
 
 #endif
+
+TEST_F(DeviceTraining, ItsRunWritesTheSameTextOnEitherDevice) {
+  train(config("device: cuda\n"), "run");
+  const auto written = [&](const std::string& device) {
+    std::vector<std::string> warnings;
+    const OpenedRun run = open_run(folder_ / "run", "latest", {"device=" + device}, warnings);
+    const CharLMTask& task = as_char_lm(*run.task, "test");
+    EXPECT_EQ(device_of(run.config), device == "cuda" ? Device::cuda : Device::cpu);
+    CharLMDecoder decoder(task.model(), task.pattern());
+    return generate(decoder, {1, 2, 3}, {.max_new_tokens = 12}).ids;
+  };
+  EXPECT_EQ(written("cuda"), written("cpu"));
+}
 
 }  // namespace
 }  // namespace lf
