@@ -1,5 +1,6 @@
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 
 namespace lf {
 namespace {
@@ -21,11 +22,13 @@ Tensor dropped(const Tensor& x, const Dropout& drop) {
 Var dropout(const Var& x, const Dropout& drop) {
   check_probability("dropout", drop);
   if (!drop.active()) return x;
+  const Phase phase("dropout");
   return tape().record("dropout", dropped(x.value(), drop), {x},
                        [drop](const Tensor& dy) { return std::vector{dropped(dy, drop)}; });
 }
 
 Var add_dropout(const Var& residual, const Var& x, const Dropout& drop) {
+  const Phase phase("add_dropout");
   check_probability("add_dropout", drop);
   CHECK(residual.shape() == x.shape() && residual.dtype() == x.dtype(), "add_dropout: residual ",
         residual.shape(), ' ', name(residual.dtype()), " and x ", x.shape(), ' ', name(x.dtype()),
@@ -38,6 +41,7 @@ Var add_dropout(const Var& residual, const Var& x, const Dropout& drop) {
 }
 
 Var gelu_dropout(const Var& x, const Dropout& drop) {
+  const Phase phase("gelu_dropout");
   check_probability("gelu_dropout", drop);
   Tensor y = Tensor::like(x.value());
   kernels::gelu_dropout(x.value(), drop, y);

@@ -6,6 +6,7 @@
 #include "autograd/ops.h"
 #include "core/kernels/global_attention.h"
 #include "core/kernels/window_attention.h"
+#include "core/profile.h"
 
 namespace lf {
 namespace {
@@ -161,6 +162,7 @@ std::vector<Tensor> backward_of(const std::vector<Tensor>& inputs, const Sizes& 
 
 Var attend(const std::vector<Var>& inputs, const Sizes& s, const AttentionPattern& pattern,
            const RelativeTerm* relative) {
+  const Phase phase("window_attention");
   const DType dtype = inputs[0].dtype();
   check_pattern("window_attention", s, pattern);
   if (relative) check_relative("window_attention", s, pattern, *relative, dtype);
@@ -235,6 +237,7 @@ Var window_attention(const Var& q, const Var& k, const Var& v, const AttentionPa
 
 Var global_attention(const Var& context, const Var& q, const Var& k, const Var& v,
                      const AttentionPattern& pattern) {
+  const Phase phase("global_attention");
   CHECK(pattern.global_tokens, "global_attention: the pattern has no global tokens");
   const Sizes s{context.dim(0), context.dim(1), context.dim(2), context.dim(3)};
   check_pattern("global_attention", s, pattern);

@@ -1,6 +1,7 @@
 // Banded products, one diagonal at a time: slow, but with no memory beyond inputs and outputs.
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 
 namespace lf {
 namespace {
@@ -40,6 +41,7 @@ Tensor sums(const Tensor& w, const Tensor& x, const Diagonals& offsets, F&& add)
 }  // namespace
 
 Var diagonal_products(const Var& a, const Var& b, const Diagonals& offsets) {
+  const Phase phase("diagonal_products");
   check_operands("diagonal_products", a, b, offsets);
   return tape().record("diagonal_products", products(a.value(), b.value(), offsets), {a, b},
                        [a = a.value(), b = b.value(), offsets](const Tensor& dy) {
@@ -49,6 +51,7 @@ Var diagonal_products(const Var& a, const Var& b, const Diagonals& offsets) {
 }
 
 Var diagonal_sums(const Var& w, const Var& x, const Diagonals& offsets) {
+  const Phase phase("diagonal_sums");
   check_operands("diagonal_sums", x, x, offsets);
   const Shape weights{static_cast<int64_t>(offsets.size()), x.dim(0), x.dim(2)};
   CHECK(w.shape() == weights && w.dtype() == x.dtype(), "diagonal_sums: w is ", w.shape(), ' ',

@@ -1,9 +1,11 @@
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 
 namespace lf {
 
 Var add(const Var& a, const Var& b) {
+  const Phase phase("add");
   CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "add: ", a.shape(), ' ', name(a.dtype()), " and ",
         b.shape(), ' ', name(b.dtype()), " must agree");
   Tensor y = Tensor::like(a.value());
@@ -12,6 +14,7 @@ Var add(const Var& a, const Var& b) {
 }
 
 Var scale(const Var& x, double factor) {
+  const Phase phase("scale");
   Tensor y = Tensor::like(x.value());
   kernels::scale(x.value(), factor, y);
   return tape().record("scale", y, {x}, [factor](const Tensor& dy) {
@@ -23,11 +26,13 @@ Var scale(const Var& x, double factor) {
 
 Var cast(const Var& x, DType dtype) {
   if (x.dtype() == dtype) return x;
+  const Phase phase("cast");
   return tape().record("cast", cast(x.value(), dtype), {x},
                        [from = x.dtype()](const Tensor& dy) { return std::vector{cast(dy, from)}; });
 }
 
 Var sum(const Var& x) {
+  const Phase phase("sum");
   const DType dtype = x.dtype() == DType::f64 ? DType::f64 : DType::f32;
   Tensor y = Tensor::empty({}, dtype, x.value().device());
   kernels::total(x.value(), y);

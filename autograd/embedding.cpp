@@ -2,10 +2,12 @@
 #include "autograd/indices.h"
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 
 namespace lf {
 
 Var embedding(const Var& table, const Tensor& tokens, double factor, DType dtype, int64_t padding) {
+  const Phase phase("embedding");
   CHECK(table.shape().rank() == 2 && tokens.dtype() == DType::i32, "embedding: table is ", table.shape(),
         ", needed (V, D); ids are ", name(tokens.dtype()), ", needed i32");
   const Tensor ids = indices_for(table.value(), tokens, 0, table.dim(0), "embedding");
@@ -25,6 +27,7 @@ Var embedding(const Var& table, const Tensor& tokens, double factor, DType dtype
 }
 
 Var select_rows(const Var& x, const Tensor& chosen) {
+  const Phase phase("select_rows");
   CHECK(x.shape().rank() == 2 && chosen.shape().rank() == 1 && chosen.dtype() == DType::i32,
         "select_rows: x is ", x.shape(), ", needed (M, D); rows are ", chosen.shape(), ' ',
         name(chosen.dtype()), ", needed (N) i32");

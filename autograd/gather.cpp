@@ -1,6 +1,7 @@
 // reshape, slice, gather_columns, swap_axes: moving elements.
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 
 namespace lf {
 namespace {
@@ -31,6 +32,7 @@ Var slice(const Var& x, int64_t begin, int64_t end) {
 }
 
 Var gather_columns(const Var& x, const Tensor& columns, double fill) {
+  const Phase phase("gather_columns");
   const int64_t C = x.dim(-1), rows = x.value().elements() / std::max<int64_t>(C, 1);
   CHECK(columns.shape().rank() == 2 && columns.dtype() == DType::i32 && columns.dim(0) > 0 &&
             rows % columns.dim(0) == 0,
@@ -50,6 +52,7 @@ Var gather_columns(const Var& x, const Tensor& columns, double fill) {
 }
 
 Var swap_axes(const Var& x, int64_t axis) {
+  const Phase phase("swap_axes");
   CHECK(axis >= 0 && axis + 1 < x.shape().rank(), "swap_axes: ", x.shape(), " has no axes ", axis, " and ",
         axis + 1);
   std::vector<int64_t> dims = x.shape().dims();

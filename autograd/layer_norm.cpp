@@ -1,9 +1,11 @@
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 
 namespace lf {
 
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double epsilon) {
+  const Phase phase("layer_norm");
   const int64_t D = x.dim(-1);
   CHECK(D > 0, "layer_norm: x is ", x.shape(), ", needed a last axis of one or more");
   CHECK(gamma.shape() == Shape{D} && beta.shape() == Shape{D}, "layer_norm: x is ", x.shape(),

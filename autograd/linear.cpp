@@ -1,5 +1,6 @@
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 
 namespace lf {
 namespace {
@@ -21,6 +22,7 @@ Tensor column_sums(const Tensor& dy) {
 }  // namespace
 
 Var linear(const Var& x, const Var& weight, const Var& bias) {
+  const Phase phase("linear");
   CHECK(weight.shape().rank() == 2 && x.shape().rank() >= 1 && x.dim(-1) == weight.dim(1), "linear: x is ",
         x.shape(), ", weight is ", weight.shape(), "; the last axes must agree");
   CHECK(weight.dtype() == x.dtype() || weight.dtype() == parameter_dtype(x), "linear: x is ", name(x.dtype()),
@@ -54,6 +56,7 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
 }
 
 Var add_bias(const Var& x, const Var& bias) {
+  const Phase phase("add_bias");
   CHECK(bias.shape() == Shape{x.dim(-1)} && bias.dtype() == parameter_dtype(x), "add_bias: x is ", x.shape(),
         ' ', name(x.dtype()), ", so bias must be ", Shape{x.dim(-1)}, ' ', name(parameter_dtype(x)), "; got ",
         bias.shape(), ' ', name(bias.dtype()));
@@ -66,6 +69,7 @@ Var add_bias(const Var& x, const Var& bias) {
 }
 
 Var matmul(const Var& a, bool transpose_a, const Var& b, bool transpose_b) {
+  const Phase phase("matmul");
   const auto agree = [&] {
     return a.shape().rank() == 3 && b.shape().rank() == 3 && a.dim(0) == b.dim(0) && a.dtype() == b.dtype() &&
            a.dim(transpose_a ? 1 : 2) == b.dim(transpose_b ? 2 : 1);

@@ -1,10 +1,12 @@
 #include "autograd/indices.h"
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 
 namespace lf {
 
 Var softmax(const Var& x) {
+  const Phase phase("softmax");
   const int64_t C = x.dim(-1);
   const Shape rows{C ? x.value().elements() / C : 0, C};
   Tensor y = Tensor::like(x.value());
@@ -19,6 +21,7 @@ Var softmax(const Var& x) {
 }
 
 Var cross_entropy(const Var& logits, const Tensor& wanted) {
+  const Phase phase("cross_entropy");
   const int64_t V = logits.dim(-1), positions = wanted.elements();
   CHECK(logits.value().elements() == positions * V && wanted.dtype() == DType::i32,
         "cross_entropy: logits are ", logits.shape(), ", targets ", wanted.shape(), ' ', name(wanted.dtype()),

@@ -1,11 +1,16 @@
 #include "autograd/tape.h"
 
+#include <optional>
 #include <utility>
 
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 
 namespace lf {
 namespace {
+// Its gradient is made of other operations' steps.
+constexpr const char* kRecompute = "recompute";
+
 thread_local Tape* current_tape = nullptr;
 
 // Makes another tape current for a while.
@@ -60,6 +65,8 @@ Var Tape::record(const char* op, Tensor y, const std::vector<Var>& inputs, Backw
 
 void Tape::run(const Step& step) {
   if (!step.output->sum.defined()) return;  // the loss does not depend on this output
+  std::optional<Phase> phase;
+  if (step.op != kRecompute) phase.emplace(step.op);
   const std::vector<Tensor> gradients = step.backward(std::exchange(step.output->sum, {}));
   CHECK(gradients.size() == step.inputs.size(), step.op, ": backward returned ", gradients.size(),
         " gradients for ", step.inputs.size(), " inputs");
@@ -105,11 +112,13 @@ Var recompute(const std::function<Var(const Var&)>& f, const Var& x) {
   }
   // The output must be recorded even where x is a constant, since f uses parameters.
   const Var anchor = x.needs_gradient() ? x : Var::leaf(x.value());
-  return tape().record("recompute", y, {anchor}, [f, x = x.value()](const Tensor& dy) {
+  return tape().record(kRecompute, y, {anchor}, [f, x = x.value()](const Tensor& dy) {
     Tape inner;
     const TapeScope scope(inner);
     const Var input = Var::leaf(x);
+    Phase phase(kRecompute);
     const Var again = f(input);
+    phase.end();
     inner.backward(again, dy);
     return std::vector{input.gradient()->sum};
   });

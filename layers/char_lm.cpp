@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/profile.h"
+
 namespace lf {
 namespace {
 
@@ -113,6 +115,7 @@ Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& 
   const int64_t distances = std::min(reach, ids.dim(1) - 1) + 1;
   Var table;
   if (shape.relative_positions) {
+    const Phase phase("sinusoids");
     table = dropout(sinusoids_.rows(distances, shape.width, pass.compute, embedding.value.device()),
                     pass.dropout(shape.dropout, kPositionSite));
   }

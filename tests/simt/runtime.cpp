@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "core/cuda/device_code.h"
@@ -182,10 +183,12 @@ cudaError_t cudaStreamSynchronize(cudaStream_t) {
 }
 
 // All but copies from page-locked memory is finished when it has been started, so an event is the time at
-// which it was recorded and the copies before it.
+// which it was recorded and the copies before it. It is told only as a device would: to whom waited for it or
+// heard that it had come, which the first to ask never does.
 struct SimulatedEvent {
   std::chrono::steady_clock::time_point at;
   size_t copies = 0;
+  bool asked = false, known = false;
 };
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   *event = new SimulatedEvent;
@@ -197,15 +200,20 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  event->at = std::chrono::steady_clock::now();
-  event->copies = host_memory().finished + host_memory().copies.size();
+  *event = {std::chrono::steady_clock::now(), host_memory().finished + host_memory().copies.size()};
   return cudaSuccess;
 }
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  event->known |= std::exchange(event->asked, true);
+  return event->known ? cudaSuccess : cudaErrorNotReady;
+}
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  event->known = true;
   if (event->copies > host_memory().finished) host_memory().finish(event->copies - host_memory().finished);
   return cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop) {
+  if (!stop->known) return cudaErrorNotReady;
   *milliseconds = std::chrono::duration<float, std::milli>(stop->at - start->at).count();
   return cudaSuccess;
 }
