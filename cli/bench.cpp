@@ -3,17 +3,20 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <optional>
 
 #include "cli/verbs.h"
 #include "core/format.h"
+#include "core/profile.h"
 #include "trainers/attention_benchmark.h"
+#include "trainers/device_peaks.h"
 #include "trainers/generation.h"
 #include "trainers/opened_run.h"
 #include "trainers/plot/attention_figure.h"
+#include "trainers/profile_table.h"
 #include "trainers/run_report.h"
 #include "trainers/tasks/char_lm_task.h"
 
@@ -110,10 +113,58 @@ struct TrainOptions {
   std::string config;
   std::vector<std::string> overrides;
   int64_t stage = 1, steps = 5;
-  bool json = false;
+  bool json = false, profile = false;
 };
 
-// Whole updates: forward, backward, norm, clipping, AdamW.
+// One update: forward, backward, norm, clipping, AdamW; what it fetched.
+Fetched update(Task& task, Optimizer& optimizer, double learning_rate, int64_t step) {
+  Phase phase("data");
+  const Fetched fetched = task.fetch();
+  phase.end();
+  for (int64_t i = 0; i < task.micro_batches(); ++i) {
+    task.forward_backward(i, 1.0 / static_cast<double>(fetched.targets), static_cast<uint64_t>(step));
+  }
+  phase.next("norm");
+  const double norm = optimizer.gradient_norm();
+  phase.next("update");
+  optimizer.step(learning_rate, norm);
+  task.parameters().values.slice(0, 1).to(Device::cpu);  // a device is done when this is here
+  return fetched;
+}
+
+void print_train(const ordered_json& result) {
+  const auto number = [&](const char* key) { return result[key].get<double>(); };
+  std::string mfu = "n/a";
+  if (!result["mfu"].is_null()) mfu = text(std::round(1000 * number("mfu")) / 10, " %");
+  std::printf("%s: %.3f s an update (median %.3f s), %s tokens/s, %.3g TFLOP/s (MFU %s), %s\n",
+              result["stage"].get<std::string>().c_str(), number("seconds_best"), number("seconds_median"),
+              format_count(number("tokens_per_second")).c_str(), number("tflops"), mfu.c_str(),
+              format_bytes(number("peak_bytes")).c_str());
+}
+
+struct TimedUpdates {
+  std::vector<double> seconds;  // sorted
+  int64_t tokens = 0;           // of one update
+  std::optional<PhaseTime> profile;
+};
+
+TimedUpdates time_updates(Task& task, const RunConfig& config, const Stage& stage,
+                          const TrainOptions& options) {
+  Optimizer optimizer(task.parameters(), config.optimizer);
+  task.begin_stage(stage, options.stage - 1, 0);
+  TimedUpdates result;
+  std::optional<Profile> profile;
+  for (int64_t step = -1; step < options.steps; ++step) {  // the first warms up
+    if (step == 0 && options.profile) profile.emplace(device_of(config));
+    const double start = seconds_now();
+    result.tokens = update(task, optimizer, stage.learning_rate, step + 1).tokens;
+    if (step >= 0) result.seconds.push_back(seconds_now() - start);
+  }
+  if (profile) result.profile = profile->times();
+  std::sort(result.seconds.begin(), result.seconds.end());
+  return result;
+}
+
 void bench_train(const TrainOptions& options) {
   const RunConfig config = load_run_config(options.config, options.overrides);
   if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
@@ -124,38 +175,30 @@ void bench_train(const TrainOptions& options) {
   const Stage& stage = stages[static_cast<size_t>(options.stage - 1)];
   const auto communicator = alone();
   const auto task = make_task(config, *communicator);
-  Optimizer optimizer(task->parameters(), config.optimizer);
-  task->begin_stage(stage, options.stage - 1, 0);
-  std::vector<double> seconds;
-  Fetched fetched;
-  for (int64_t step = -1; step < options.steps; ++step) {  // the first warms up
-    const double start = seconds_now();
-    fetched = task->fetch();
-    for (int64_t i = 0; i < task->micro_batches(); ++i) {
-      task->forward_backward(i, 1.0 / static_cast<double>(fetched.targets), static_cast<uint64_t>(step + 1));
-    }
-    optimizer.step(stage.learning_rate, optimizer.gradient_norm());
-    task->parameters().values.slice(0, 1).to(Device::cpu);  // a device is done when this is here
-    if (step >= 0) seconds.push_back(seconds_now() - start);
+  const auto& [seconds, tokens, profile] = time_updates(*task, config, stage, options);
+  const double flops = task->update_flops(stage) / seconds.front();
+  const std::optional<double> peak = peak_of(device_of(config), compute_dtype(config));
+  ordered_json result = {{"stage", stage.name},
+                         {"sequence_length", stage.sequence_length},
+                         {"windows", stage.windows},
+                         {"batch_size", stage.batch_size},
+                         {"threads", omp_get_max_threads()},
+                         {"seconds_best", seconds.front()},
+                         {"seconds_median", seconds[seconds.size() / 2]},
+                         {"tokens_per_second", static_cast<double>(tokens) / seconds.front()},
+                         {"tflops", flops / 1e12},
+                         {"mfu", peak ? ordered_json(flops / *peak) : ordered_json()},
+                         {"peak_bytes", memory_use(device_of(config)).peak},
+                         {"peak_rss_bytes", peak_resident_bytes()}};
+  if (profile) {
+    result["profile"] = profile_json(*profile);
+    for (const std::string& line : profile_table(*profile))
+      std::fprintf(options.json ? stderr : stdout, "%s\n", line.c_str());
   }
-  std::sort(seconds.begin(), seconds.end());
-  const ordered_json result = {{"stage", stage.name},
-                               {"sequence_length", stage.sequence_length},
-                               {"windows", stage.windows},
-                               {"batch_size", stage.batch_size},
-                               {"threads", omp_get_max_threads()},
-                               {"seconds_best", seconds.front()},
-                               {"seconds_median", seconds[seconds.size() / 2]},
-                               {"tokens_per_second", static_cast<double>(fetched.tokens) / seconds.front()},
-                               {"peak_bytes", memory_use(device_of(config)).peak},
-                               {"peak_rss_bytes", peak_resident_bytes()}};
-  if (options.json) {
+  if (options.json)
     std::printf("%s\n", result.dump().c_str());
-    return;
-  }
-  std::printf("%s: %.3f s an update (median %.3f s), %s tokens/s, %s\n", stage.name.c_str(), seconds.front(),
-              seconds[seconds.size() / 2], format_count(result["tokens_per_second"].get<double>()).c_str(),
-              format_bytes(result["peak_bytes"].get<double>()).c_str());
+  else
+    print_train(result);
 }
 
 void add_train_bench(CLI::App& bench) {
@@ -166,6 +209,7 @@ void add_train_bench(CLI::App& bench) {
   verb->add_option("--stage", options->stage, "Stage, counted from 1 (1)");
   verb->add_option("--steps", options->steps, "Updates to time (5), after one to warm up")
       ->check(CLI::PositiveNumber);
+  verb->add_flag("--profile", options->profile, "Also where the time of these updates goes");
   verb->add_flag("--json", options->json, "One JSON object on standard output");
   verb->callback([options] { bench_train(*options); });
 }

@@ -1,4 +1,4 @@
-// longform train CONFIG --out DIR [--set k=v ...] [--resume]
+// longform train CONFIG --out DIR [--set k=v ...] [--resume] [--profile]
 #include <csignal>
 
 #include "cli/verbs.h"
@@ -11,12 +11,13 @@ namespace {
 struct Options {
   std::string config, out;
   std::vector<std::string> overrides;
-  bool resume = false;
+  bool resume = false, profile = false;
 };
 
 void train(const Options& options, Outcome& outcome) {
   if (options.out.empty()) throw UsageError("--out is empty; name the run's folder");
   Trainer trainer(load_run_config(options.config, options.overrides), options.out, options.resume);
+  if (options.profile) trainer.profile();
   if (trainer.run() == RunEnd::stopped) outcome.exit_code = 128 + trainer.stop_signal();
 }
 
@@ -31,6 +32,8 @@ void add_train(CLI::App& app, Outcome& outcome) {
       ->allow_extra_args(false);
   verb->add_flag("--resume", options->resume,
                  "Continue the run in the folder; start it if there is none yet");
+  verb->add_flag("--profile", options->profile,
+                 "Report where the time goes, per stage; also in the run folder's profile.json");
   verb->callback([options, &outcome] { train(*options, outcome); });
 }
 

@@ -277,8 +277,19 @@ TEST_F(Cli, BenchTrainAndGenerate) {
   const json updates = run_json({"bench", "train", program_ / "config.yaml", "--steps", "2", "--stage", "2"});
   EXPECT_EQ(updates.at("stage"), "b");
   for (const char* key :
-       {"seconds_best", "seconds_median", "tokens_per_second", "peak_bytes", "peak_rss_bytes"})
+       {"seconds_best", "seconds_median", "tokens_per_second", "tflops", "peak_bytes", "peak_rss_bytes"})
     EXPECT_GT(updates.at(key).get<double>(), 0) << key;
+  EXPECT_TRUE(updates.at("mfu").is_null());
+  EXPECT_FALSE(updates.contains("profile"));
+  const json profiled = run_json({"bench", "train", program_ / "config.yaml", "--steps", "3", "--profile"});
+  const json& phases = profiled.at("profile").at("phases");
+  ASSERT_EQ(phases.size(), 5u) << phases;
+  EXPECT_EQ(phases[1].at("phase"), "forward");
+  EXPECT_EQ(phases[1].at("calls"), 6);  // two micro-batches of each of three updates
+  const ProgramResult printed =
+      run_well({"bench", "train", program_ / "config.yaml", "--steps", "1", "--profile"});
+  EXPECT_NE(printed.out.find("TFLOP/s (MFU n/a)"), std::string::npos) << printed.out;
+  EXPECT_NE(printed.out.find("\n  window_attention "), std::string::npos) << printed.out;
   train();
   const json tokens = run_json({"bench", "generate", program_ / "run", "--tokens", "5"});
   EXPECT_GT(tokens.at("tokens_per_second").get<double>(), 0);

@@ -40,6 +40,10 @@ MachineRates measure_rates(DType compute, Device device) {
   return rates;
 }
 
+double training_flops(const Work& work, bool trains_weights) {
+  return (trains_weights ? 3 : 2) * work.products + 3.5 * work.attention;
+}
+
 double seconds_for(const Work& work, double factor_products, double factor_attention,
                    const MachineRates& rates) {
   // Norms, activations and the update pass over memory once or twice: a tenth more, as profiles of training

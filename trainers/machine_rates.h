@@ -20,6 +20,11 @@ struct Work {
   double products = 0, attention = 0;
 };
 
+// Operations of training on what the forward passes have as `work`: backward is twice the products, or once
+// where weights are not trained, and 2.5 times the attention. A recomputed forward is not counted: it is a
+// price of memory, not of the model.
+double training_flops(const Work& work, bool trains_weights = true);
+
 // Seconds for so many times the work's products and attention.
 double seconds_for(const Work& work, double factor_products, double factor_attention,
                    const MachineRates& rates);

@@ -6,10 +6,13 @@
 
 #include "core/files.h"
 #include "core/storage.h"
+#include "trainers/profile_table.h"
 #include "trainers/run_folder.h"
 
 namespace lf {
 namespace {
+
+using nlohmann::ordered_json;
 
 double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -66,11 +69,11 @@ void RunReport::flush_events() {
 }
 
 void RunReport::stage_start(const RunState& state, const Stage& stage) {
-  nlohmann::ordered_json record = {{"event", "stage_start"},
-                                   {"step", state.step},
-                                   {"stage", state.stage + 1},
-                                   {"name", stage.name},
-                                   {"sequence_length", stage.sequence_length}};
+  ordered_json record = {{"event", "stage_start"},
+                         {"step", state.step},
+                         {"stage", state.stage + 1},
+                         {"name", stage.name},
+                         {"sequence_length", stage.sequence_length}};
   if (!stage.windows.empty()) {  // a pretrained model has its own
     record["windows"] = stage.windows;
     record["dilation"] = stage.dilation;
@@ -81,11 +84,11 @@ void RunReport::stage_start(const RunState& state, const Stage& stage) {
 }
 
 void RunReport::stage_end(const RunState& state, const Score& validation, const Score* test) {
-  nlohmann::ordered_json record = {{"event", "stage_end"},
-                                   {"step", state.step},
-                                   {"stage", state.stage + 1},
-                                   {"tokens", state.tokens},
-                                   {"validation_" + bits_key_, validation.bits()}};
+  ordered_json record = {{"event", "stage_end"},
+                         {"step", state.step},
+                         {"stage", state.stage + 1},
+                         {"tokens", state.tokens},
+                         {"validation_" + bits_key_, validation.bits()}};
   if (test) record["test_" + bits_key_] = test->bits();
   log_.write(record);
   flush_events();
@@ -120,15 +123,20 @@ void RunReport::step(const RunState& state, const StepResult& result, double dat
               {"gradient_norm", result.norm}});
   const double seconds = seconds_now() - interval_started_;
   const double rate = static_cast<double>(interval_tokens_) / seconds;
+  const double flops = interval_flops_ / seconds;
   timing_.write({{"step", state.step},
                  {"seconds", seconds},
                  {"tokens_per_second", rate},
+                 {"tflops", flops / 1e12},
+                 {"mfu", peak_flops_ ? ordered_json(flops / *peak_flops_) : ordered_json()},
                  {"data_wait_seconds", data_wait_seconds},
                  {"memory_bytes", memory_use(device_).peak}});
   scalar("train/" + bits_key_, state.step, loss / std::numbers::ln2);
   scalar("train/learning_rate", state.step, result.learning_rate);
   scalar("train/gradient_norm", state.step, result.norm);
   scalar("train/tokens_per_second", state.step, rate);
+  scalar("train/tflops", state.step, flops / 1e12);
+  if (peak_flops_) scalar("train/mfu", state.step, flops / *peak_flops_);
   restart_interval();
 }
 
@@ -161,6 +169,24 @@ void RunReport::live_progress(const std::string& what, int64_t done, int64_t tot
 void RunReport::restart_interval() {
   interval_started_ = seconds_now();
   interval_tokens_ = 0;
+  interval_flops_ = 0;
+}
+
+void RunReport::set_operations(double update_flops, std::optional<double> peak) {
+  update_flops_ = update_flops;
+  peak_flops_ = peak;
+}
+
+void RunReport::profile(int64_t stage_index, const std::string& stage_name, int64_t last_step,
+                        const PhaseTime& all) {
+  message(text("where the time of ", stage_name, " went until step ", last_step, " (", name(device_), "):"));
+  for (const std::string& line : profile_table(all)) message("  " + line);
+  ordered_json record = {{"stage", stage_index + 1}, {"name", stage_name}, {"last_step", last_step}};
+  record.update(profile_json(all));
+  profiled_stages_.push_back(std::move(record));
+  write_file_atomically(
+      folder_ + "/" + kProfileName,
+      ordered_json({{"device", name(device_)}, {"stages", profiled_stages_}}).dump(2) + "\n");
 }
 
 void RunReport::scalar(const std::string& tag, int64_t step, double value) {

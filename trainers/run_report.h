@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "core/profile.h"
 #include "trainers/config/run_config.h"
 #include "trainers/config/stages.h"
 #include "trainers/console.h"
@@ -45,13 +47,21 @@ class RunReport {
 
   // Counts an update for the rate; then, when it is to be logged, writes the mean of the updates since the
   // last log.
-  void count(const StepResult& result) { interval_tokens_ += result.tokens; }
+  void count(const StepResult& result) {
+    interval_tokens_ += result.tokens;
+    interval_flops_ += update_flops_;
+  }
   void step(const RunState& state, const StepResult& result, double data_wait_seconds);
+  // From here on an update has so many operations on this rank's device, which could do `peak` a second.
+  void set_operations(double update_flops, std::optional<double> peak);
   void progress(const std::string& stage_name, const RunState& state, const Stage& stage,
                 const StepResult& result);
   // Progress of something else than training, on a terminal only.
   void live_progress(const std::string& what, int64_t done, int64_t total);
   void message(const std::string& line) { console_.message(line); }
+  // Where the time of a stage's steps in this process went, up to `last_step`: a table for people, and all
+  // stages so far in profile.json.
+  void profile(int64_t stage_index, const std::string& stage_name, int64_t last_step, const PhaseTime& all);
 
   // The logged rate is that of training: it starts afresh, or leaves out seconds spent on something else.
   void restart_interval();
@@ -65,8 +75,11 @@ class RunReport {
   RunLog log_, timing_;
   std::unique_ptr<EventFile> events_;
   Console console_;
+  nlohmann::ordered_json profiled_stages_ = nlohmann::ordered_json::array();
   double interval_started_ = 0;
   int64_t interval_tokens_ = 0;
+  double interval_flops_ = 0, update_flops_ = 0;
+  std::optional<double> peak_flops_;
 };
 
 // Seconds of a clock that only runs forward.

@@ -57,6 +57,10 @@ Device device_of(const RunConfig& config) {
   return config.device == DeviceChoice::cuda ? Device::cuda : Device::cpu;
 }
 
+DType compute_dtype(const RunConfig& config) {
+  return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
+}
+
 void check_device(const RunConfig& config) {
   Storage(0, device_of(config), "a first block");  // which refuses a device that is not there
 }

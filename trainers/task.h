@@ -70,6 +70,8 @@ class Task {
   // micro-batches over the whole run and keys dropout. Returns the summed loss in nats, (), which a device
   // may still be computing.
   virtual Tensor forward_backward(int64_t i, double factor, uint64_t step) = 0;
+  // Operations of one of the stage's updates, over all ranks: what the model needs, not what it costs here.
+  virtual double update_flops(const Stage& stage) const = 0;
   // "examples 12, 13, 14" of micro-batch i, for reports.
   virtual std::string describe(int64_t i) const = 0;
   // Scores a split with the current stage's patterns; every target once. `progress(done, total)` may be
@@ -86,6 +88,9 @@ class Task {
 
 // Where the configuration puts the model.
 Device device_of(const RunConfig& config);
+
+// What activations and products are computed in.
+DType compute_dtype(const RunConfig& config);
 
 // Throws an Error that says how to build it when the configured device is not in this build.
 void check_device(const RunConfig& config);

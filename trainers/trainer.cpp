@@ -7,6 +7,7 @@
 
 #include "core/failpoint.h"
 #include "trainers/checkpoint_folders.h"
+#include "trainers/device_peaks.h"
 #include "trainers/run_folder.h"
 #include "trainers/schedule.h"
 
@@ -46,6 +47,7 @@ RunEnd Trainer::run() {
   while (state_.stage < static_cast<int64_t>(stages_.size())) {
     if (!run_stage()) {
       save();
+      report_profile(state_.stage);
       report_.message(text("stopped by signal ", signals_.stop_signal(), " at step ", state_.step,
                            "; everything is saved: continue with --resume"));
       return RunEnd::stopped;
@@ -56,6 +58,7 @@ RunEnd Trainer::run() {
 
 // Trains the current stage to its end; false when a signal stopped it.
 bool Trainer::run_stage() {
+  if (profiles_) profile_.emplace(device_of(config_));
   begin_stage();
   while (!stage_done()) {
     const double started = seconds_now();
@@ -66,7 +69,16 @@ bool Trainer::run_stage() {
     if (signals_.stop_signal()) return false;
   }
   end_stage();
+  report_profile(state_.stage - 1);
   return signals_.stop_signal() == 0 || state_.stage == static_cast<int64_t>(stages_.size());
+}
+
+// Of the stage that ended or was stopped.
+void Trainer::report_profile(int64_t stage_index) {
+  if (!profile_) return;
+  report_.profile(stage_index, stages_[static_cast<size_t>(stage_index)].name, state_.step,
+                  profile_->times());
+  profile_.reset();
 }
 
 bool Trainer::stage_done() const {
@@ -80,6 +92,8 @@ void Trainer::begin_stage() {
   stage_ = stages_[static_cast<size_t>(state_.stage)];
   task_->begin_stage(stage_, state_.stage, state_.stage_step * stage_.batch_size);
   report_.restart_interval();
+  report_.set_operations(task_->update_flops(stage_) / static_cast<double>(communicator_->size()),
+                         peak_of(device_of(config_), compute_dtype(config_)));
   if (state_.stage_step == 0) report_.stage_start(state_, stage_);
 }
 
@@ -114,9 +128,12 @@ void Trainer::end_stage() {
 
 // One update's gradient: all micro-batches are read first, so that the loss is divided once by all targets.
 StepResult Trainer::train_step() {
+  Phase phase("data");
   const Fetched fetched = task_->fetch();
+  phase.next("communication");
   std::vector<double> totals{static_cast<double>(fetched.targets), static_cast<double>(fetched.tokens)};
   communicator_->sum(totals);
+  phase.end();
   StepResult result;
   result.targets = static_cast<int64_t>(totals[0]);
   result.tokens = static_cast<int64_t>(totals[1]);
@@ -127,7 +144,9 @@ StepResult Trainer::train_step() {
     const auto step = static_cast<uint64_t>(state_.micro_step + i * ranks + communicator_->rank());
     scalars.push_back(task_->forward_backward(i, 1.0 / static_cast<double>(result.targets), step));
   }
+  phase.next("communication");
   communicator_->sum(task_->parameters().gradients);
+  phase.next("norm");
   scalars.push_back(optimizer_.squared_gradient_norm());
   // Read only now, and at once: a step waits for a device here and nowhere else.
   const std::vector<double> values = read_together(scalars);
@@ -147,14 +166,17 @@ StepResult Trainer::train_step() {
 // Applies a finite update; deals with one that is not, whose weights are never touched. False: go on with the
 // next step of a state that was rolled back.
 bool Trainer::accept(StepResult& result) {
+  Phase phase("norm");
   const bool finite = std::isfinite(result.nats) && std::isfinite(result.norm);
   const bool all_finite = communicator_->maximum(finite ? 0 : 1) == 0;
   const bool known =
       std::find(state_.skipped.begin(), state_.skipped.end(), state_.step) != state_.skipped.end();
   if (all_finite && !known) {
+    phase.next("update");
     optimizer_.step(result.learning_rate, result.norm);
     return true;
   }
+  phase.end();
   const std::string where = text("step ", state_.step + 1, " (", stage_name(), "), ", suspects(result),
                                  ": loss ", result.nats / static_cast<double>(result.targets),
                                  ", gradient norm ", result.norm, first_bad_gradient());
@@ -236,6 +258,7 @@ void Trainer::log_step(const StepResult& result) {
 Protocol Trainer::validation_protocol() const { return lf::validation_protocol(config_, stage_); }
 
 Score Trainer::score(Split split, const Protocol& protocol, const char* what) {
+  const Phase phase("evaluate");
   const Score result = task_->evaluate(split, protocol, [&](int64_t done, int64_t total) {
     report_.live_progress(text(stage_name(), ' ', what), done, total);
   });
@@ -267,6 +290,7 @@ void Trainer::save_if_due() {
 }
 
 void Trainer::save(bool best) {
+  const Phase phase("checkpoint");
   report_.store_lengths(state_);
   const double started = seconds_now();
   const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, optimizer_, best);

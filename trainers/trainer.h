@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "core/profile.h"
 #include "trainers/optimizer.h"
 #include "trainers/run_folder.h"
 #include "trainers/run_report.h"
@@ -24,6 +25,9 @@ class Trainer {
   // good checkpoint (from the start if there is none yet).
   Trainer(const RunConfig& config, const std::string& folder, bool resume);
 
+  // From here on counts where the time goes, and reports it at the end of each stage and where run() stops.
+  void profile() { profiles_ = true; }
+
   RunEnd run();
   // The signal that stopped the run: SIGTERM or SIGINT; 0 if none did.
   int stop_signal() const { return signals_.stop_signal(); }
@@ -32,6 +36,7 @@ class Trainer {
   bool stage_done() const;
   bool run_stage();
   void begin_stage();
+  void report_profile(int64_t stage_index);
   void end_stage();
   StepResult train_step();
   bool accept(StepResult& result);
@@ -59,6 +64,8 @@ class Trainer {
 
   RunState state_;
   Stage stage_;
+  bool profiles_ = false;
+  std::optional<Profile> profile_;  // of this stage, in this process
 
   RunLock lock_;
   RunReport report_;

@@ -11,6 +11,8 @@ namespace lf::cuda {
 
 // "NVIDIA H200, compute capability 9.0, 132 multiprocessors, driver 13.0, runtime 13.0".
 std::string describe_device();
+// "NVIDIA H200", as the driver calls it.
+std::string device_name();
 
 // A block of device memory; null where there is too little.
 void* allocate(int64_t bytes);

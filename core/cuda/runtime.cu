@@ -74,6 +74,8 @@ std::string describe_device() {
               " multiprocessors, driver ", version(driver), ", runtime ", version(runtime));
 }
 
+std::string device_name() { return device().name; }
+
 void* allocate(int64_t bytes) {
   device();
   void* block = nullptr;

@@ -187,4 +187,9 @@ StageEstimate estimate_stage(const RunConfig& config, const CharLMShape& shape, 
   return result;
 }
 
+double update_flops(const CharLMShape& shape, const CharLMPattern& pattern, const Stage& stage) {
+  return training_flops(
+      forward_work(shape, pattern, static_cast<double>(stage.batch_size), stage.sequence_length));
+}
+
 }  // namespace lf

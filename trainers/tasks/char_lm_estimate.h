@@ -14,4 +14,7 @@ struct CorpusCounts {
 StageEstimate estimate_stage(const RunConfig& config, const CharLMShape& shape, const Stage& stage,
                              const CorpusCounts& corpus, const MachineRates& rates);
 
+// Operations of one update: every token through every matrix, and the band of every layer's attention.
+double update_flops(const CharLMShape& shape, const CharLMPattern& pattern, const Stage& stage);
+
 }  // namespace lf

@@ -1,7 +1,9 @@
 #include "trainers/tasks/char_lm_task.h"
 
 #include "core/kernels/kernels.h"
+#include "core/profile.h"
 #include "data/evaluation_windows.h"
+#include "trainers/tasks/char_lm_estimate.h"
 
 namespace lf {
 namespace {
@@ -82,10 +84,6 @@ CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage) {
     pattern.layers.push_back(layer);
   }
   return pattern;
-}
-
-DType compute_dtype(const RunConfig& config) {
-  return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
 }
 
 void check_corpus_fits(const CorpusFiles& corpus, const Stage& stage) {
@@ -177,6 +175,7 @@ Fetched CharLMTask::fetch() {
 }
 
 Tensor CharLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
+  Phase phase("forward");
   const Batch& batch = batches_[static_cast<size_t>(i)];
   const Shape shape{batch.rows, batch.length};
   const Pass pass{.training = true,
@@ -185,8 +184,13 @@ Tensor CharLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
                   .step = step};
   const Var loss = sum(
       model_.losses(Tensor::from(shape, batch.inputs), Tensor::from(shape, batch.targets), pattern_, pass));
+  phase.next("backward");
   backward(scale(loss, factor));
   return loss.value();
+}
+
+double CharLMTask::update_flops(const Stage& stage) const {
+  return lf::update_flops(model_.shape, char_lm_pattern(config_, stage), stage);
 }
 
 std::string CharLMTask::describe(int64_t i) const {

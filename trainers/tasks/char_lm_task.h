@@ -13,7 +13,6 @@ namespace lf {
 
 CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary);
 CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage);
-DType compute_dtype(const RunConfig& config);
 
 // Throws an Error when the training split holds no sequence of the stage's length, or another split nothing
 // to score.
@@ -44,6 +43,7 @@ class CharLMTask : public Task {
   Fetched fetch() override;
   int64_t micro_batches() const override { return static_cast<int64_t>(batches_.size()); }
   Tensor forward_backward(int64_t i, double factor, uint64_t step) override;
+  double update_flops(const Stage& stage) const override;
   std::string describe(int64_t i) const override;
   Score evaluate(Split split, const Protocol& protocol,
                  const std::function<void(int64_t, int64_t)>& progress) override;

@@ -112,4 +112,10 @@ StageEstimate estimate_stage(const RunConfig& config, const EncoderShape& shape,
   return result;
 }
 
+double update_flops(const RunConfig& config, const EncoderShape& shape, const Stage& stage) {
+  return training_flops(
+      forward_work(config, shape, static_cast<double>(stage.batch_size), stage.sequence_length),
+      config.masked_lm.trained != TrainedChoice::new_positions);
+}
+
 }  // namespace lf

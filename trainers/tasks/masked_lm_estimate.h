@@ -10,4 +10,7 @@ namespace lf {
 StageEstimate estimate_stage(const RunConfig& config, const EncoderShape& shape, const Stage& stage,
                              int64_t validation_tokens, int64_t test_tokens, const MachineRates& rates);
 
+// Operations of one update, with as many targets as the configured share of tokens.
+double update_flops(const RunConfig& config, const EncoderShape& shape, const Stage& stage);
+
 }  // namespace lf

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/profile.h"
 #include "data/document_tokenizer.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/masked_lm_estimate.h"
 
 namespace lf {
 namespace {
@@ -162,6 +164,7 @@ Fetched MaskedLMTask::fetch() {
 }
 
 Tensor MaskedLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
+  Phase phase("forward");
   const MaskedBatch& batch = batches_[static_cast<size_t>(i)];
   if (count_targets(batch) == 0) return Tensor::zeros({}, DType::f32);
   const Pass pass{.training = true,
@@ -169,8 +172,13 @@ Tensor MaskedLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
                   .seed = static_cast<uint64_t>(config_.seed),
                   .step = step};
   const Var loss = sum(model_.losses(input_of(batch), targets_of(batch), pass, stage_.recompute));
+  phase.next("backward");
   backward(scale(loss, factor));
   return loss.value();
+}
+
+double MaskedLMTask::update_flops(const Stage& stage) const {
+  return lf::update_flops(config_, model_.encoder.shape, stage);
 }
 
 std::string MaskedLMTask::describe(int64_t i) const {

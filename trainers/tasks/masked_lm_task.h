@@ -45,6 +45,7 @@ class MaskedLMTask : public Task {
   Fetched fetch() override;
   int64_t micro_batches() const override { return static_cast<int64_t>(batches_.size()); }
   Tensor forward_backward(int64_t i, double factor, uint64_t step) override;
+  double update_flops(const Stage& stage) const override;
   std::string describe(int64_t i) const override;
   Score evaluate(Split split, const Protocol& protocol,
                  const std::function<void(int64_t, int64_t)>& progress) override;
