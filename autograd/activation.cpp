@@ -5,11 +5,6 @@
 namespace lf {
 namespace {
 
-void check_probability(const char* op, const Dropout& drop) {
-  CHECK(drop.probability >= 0 && drop.probability < 1, op, ": dropout probability ", drop.probability,
-        " is outside [0, 1)");
-}
-
 Tensor dropped(const Tensor& x, const Dropout& drop) {
   if (!drop.active()) return x;
   Tensor y = Tensor::like(x);
@@ -18,6 +13,11 @@ Tensor dropped(const Tensor& x, const Dropout& drop) {
 }
 
 }  // namespace
+
+void check_probability(const char* op, const Dropout& drop) {
+  CHECK(drop.probability >= 0 && drop.probability < 1, op, ": dropout probability ", drop.probability,
+        " is outside [0, 1)");
+}
 
 Var dropout(const Var& x, const Dropout& drop) {
   check_probability("dropout", drop);

@@ -19,6 +19,7 @@ Var sum(const Var& x);                   // () f32 (f64 for f64): the sum of all
 // --- activation: dropout keeps an element with probability 1 - p and scales it by 1 / (1 - p); p = 0:
 // identity ---
 Var dropout(const Var& x, const Dropout& drop);
+void check_probability(const char* op, const Dropout& drop);              // an Error outside [0, 1)
 Var add_dropout(const Var& residual, const Var& x, const Dropout& drop);  // residual + dropout(x)
 Var gelu_dropout(const Var& x, const Dropout& drop);                      // dropout(x Phi(x)), exact GELU
 
@@ -31,6 +32,12 @@ Var matmul(const Var& a, bool transpose_a, const Var& b, bool transpose_b);
 
 // --- layer_norm: over the last axis; gamma, beta (D) ---
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double epsilon);
+// sum = residual + dropout(x), and its layer_norm
+struct SumAndNorm {
+  Var sum, norm;
+};
+SumAndNorm add_dropout_layer_norm(const Var& residual, const Var& x, const Dropout& drop, const Var& gamma,
+                                  const Var& beta, double epsilon);
 
 // --- embedding: table (V, D), ids (...) i32 -> factor table[ids] (..., D) in `dtype`; look-ups of the id
 // `padding` do not train the table (-1: none such) ---

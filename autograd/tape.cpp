@@ -52,22 +52,40 @@ Tape& tape() {
 }
 
 Var Tape::record(const char* op, Tensor y, const std::vector<Var>& inputs, Backward backward) {
+  return record_all(op, {std::move(y)}, inputs,
+                    [backward = std::move(backward)](const std::vector<Tensor>& dys) {
+                      return backward(dys.front());
+                    })
+      .front();
+}
+
+std::vector<Var> Tape::record_all(const char* op, const std::vector<Tensor>& ys,
+                                  const std::vector<Var>& inputs, BackwardOfAll backward) {
   bool wanted = false;
   for (const Var& input : inputs) wanted = wanted || input.needs_gradient();
-  if (!wanted || !recording_) return Var(std::move(y));
-  Step step{
-      op, std::make_shared<Gradient>(Gradient{y.shape(), y.dtype(), {}, false}), {}, std::move(backward)};
+  if (!wanted || !recording_) return {ys.begin(), ys.end()};
+  Step step{op, {}, {}, std::move(backward)};
   for (const Var& input : inputs) step.inputs.push_back(input.gradient());
-  Var result(std::move(y), step.output);
+  std::vector<Var> results;
+  for (const Tensor& y : ys) {
+    step.outputs.push_back(std::make_shared<Gradient>(Gradient{y.shape(), y.dtype(), {}, false}));
+    results.emplace_back(y, step.outputs.back());
+  }
   steps_.push_back(std::move(step));
-  return result;
+  return results;
 }
 
 void Tape::run(const Step& step) {
-  if (!step.output->sum.defined()) return;  // the loss does not depend on this output
+  std::vector<Tensor> arrived;
+  bool any = false;
+  for (const auto& output : step.outputs) {
+    arrived.push_back(std::exchange(output->sum, {}));
+    any = any || arrived.back().defined();
+  }
+  if (!any) return;  // the loss does not depend on this step
   std::optional<Phase> phase;
   if (step.op != kRecompute) phase.emplace(step.op);
-  const std::vector<Tensor> gradients = step.backward(std::exchange(step.output->sum, {}));
+  const std::vector<Tensor> gradients = step.backward(arrived);
   CHECK(gradients.size() == step.inputs.size(), step.op, ": backward returned ", gradients.size(),
         " gradients for ", step.inputs.size(), " inputs");
   for (size_t i = 0; i < gradients.size(); ++i) {

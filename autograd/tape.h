@@ -51,9 +51,13 @@ class Tape {
  public:
   // Given the gradient of the output, returns one gradient per input; undefined where there is none.
   using Backward = std::function<std::vector<Tensor>(const Tensor& dy)>;
+  // The same of an op with several outputs: a gradient is undefined where the loss does not depend on it.
+  using BackwardOfAll = std::function<std::vector<Tensor>(const std::vector<Tensor>& dys)>;
 
   // Makes the Var of an op's output; remembers `backward` if any input needs a gradient and recording is on.
   Var record(const char* op, Tensor y, const std::vector<Var>& inputs, Backward backward);
+  std::vector<Var> record_all(const char* op, const std::vector<Tensor>& ys, const std::vector<Var>& inputs,
+                              BackwardOfAll backward);
 
   // Adds to every leaf the gradient of <seed, y>, then empties the tape, also when a gradient throws.
   void backward(const Var& y, const Tensor& seed);
@@ -66,9 +70,8 @@ class Tape {
 
   struct Step {
     const char* op;
-    std::shared_ptr<Gradient> output;
-    std::vector<std::shared_ptr<Gradient>> inputs;
-    Backward backward;
+    std::vector<std::shared_ptr<Gradient>> outputs, inputs;
+    BackwardOfAll backward;
   };
   void run(const Step& step);
 

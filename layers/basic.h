@@ -46,6 +46,10 @@ struct LayerNorm {
         bias{.shape = {width}, .initial = Initial::zero, .decays = false},
         epsilon(epsilon_) {}
   Var operator()(const Var& x) const { return layer_norm(x, weight, bias, epsilon); }
+  // residual + dropout(x), and its norm.
+  SumAndNorm of_sum(const Var& residual, const Var& x, const Dropout& drop) const {
+    return add_dropout_layer_norm(residual, x, drop, weight, bias, epsilon);
+  }
   void visit(auto&& field) {
     field("weight", weight);
     field("bias", bias);

@@ -101,8 +101,8 @@ Var CharLM::block(const CharLMBlock& layer, int64_t index, const Var& x, const V
   const Var attended = layer.attention(layer.attention_norm(x), table, position_u, position_v,
                                        pattern.layers[static_cast<size_t>(index)], pattern.implementation,
                                        drop(shape.attention_dropout, kProbabilities));
-  const Var h = add_dropout(x, attended, drop(shape.dropout, kAttentionOutput));
-  const Var fed = layer.feed_forward(layer.feed_forward_norm(h), drop(shape.dropout, kInner));
+  const auto [h, normed] = layer.feed_forward_norm.of_sum(x, attended, drop(shape.dropout, kAttentionOutput));
+  const Var fed = layer.feed_forward(normed, drop(shape.dropout, kInner));
   return add_dropout(h, fed, drop(shape.dropout, kFeedForwardOutput));
 }
 

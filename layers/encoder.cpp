@@ -137,10 +137,10 @@ Var Encoder::layer(int64_t index, const Var& x, const EncoderInput& input, const
   const int64_t window = shape.is_longformer() ? shape.windows[static_cast<size_t>(index)] : 2 * x.dim(1);
   const Var context =
       attend(layer.attention, window, x, input, drop(shape.attention_dropout, kProbabilities));
-  const Var attended = add_dropout(x, layer.attention_dense(context), drop(shape.dropout, kAttentionOutput));
-  const Var h = layer.attention_norm(attended);
+  const Var attended = layer.attention_dense(context);
+  const Var h = layer.attention_norm.of_sum(x, attended, drop(shape.dropout, kAttentionOutput)).norm;
   const Var fed = layer.feed_forward(h, Dropout());
-  return layer.output_norm(add_dropout(h, fed, drop(shape.dropout, kFeedForwardOutput)));
+  return layer.output_norm.of_sum(h, fed, drop(shape.dropout, kFeedForwardOutput)).norm;
 }
 
 Var Encoder::operator()(const EncoderInput& input, const Pass& pass, bool recomputes) const {

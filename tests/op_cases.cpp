@@ -104,6 +104,21 @@ OpCase layer_norm_case(const char* name, Shape x, bool large = false) {
           large};
 }
 
+// The sum and its norm together, or one of them alone.
+enum class Used { both, sum, norm };
+
+OpCase sum_and_norm_case(const char* name, Shape x, double p, Used used = Used::both, bool large = false) {
+  const int64_t D = x[-1];
+  const bool constant = used == Used::sum;  // which the parameters are not part of
+  return {name,
+          {{x, {}, 2.0}, {x}, {{D}, kParameter, 1.0, constant}, {{D}, kParameter, 1.0, constant}},
+          [=](In in, DType) {
+            const auto [sum, norm] = add_dropout_layer_norm(in[0], in[1], drop(p), in[2], in[3], 1e-5);
+            return used == Used::sum ? sum : used == Used::norm ? norm : add(scale(sum, 0.7), norm);
+          },
+          large};
+}
+
 std::vector<OpCase> row_cases() {
   const auto loss = [](const char* name, Shape logits, std::vector<int32_t> targets) {
     const Tensor ids = indices({static_cast<int64_t>(targets.size())}, targets);
@@ -115,6 +130,12 @@ std::vector<OpCase> row_cases() {
       layer_norm_case("layer_norm_of_one", {3, 1}),
       layer_norm_case("layer_norm_of_one_row", {19}),
       layer_norm_case("layer_norm_large", {1001, 131}, true),
+      sum_and_norm_case("add_dropout_layer_norm", {3, 5, 8}, 0.3),
+      sum_and_norm_case("add_dropout_layer_norm_odd", {4, 17}, 0.3),
+      sum_and_norm_case("add_dropout_layer_norm_off", {5, 11}, 0.0),
+      sum_and_norm_case("add_dropout_layer_norm_used_as_norm", {5, 9}, 0.3, Used::norm),
+      sum_and_norm_case("add_dropout_layer_norm_used_as_sum", {5, 9}, 0.3, Used::sum),
+      sum_and_norm_case("add_dropout_layer_norm_large", {1001, 131}, 0.3, Used::both, true),
       {"softmax", {{{3, 7}, {}, 2.0}}, [](In x, DType) { return softmax(x[0]); }},
       {"softmax_of_three_axes", {{{2, 3, 19}}}, [](In x, DType) { return softmax(x[0]); }},
       {"softmax_of_hidden_columns",  // the last row hides all of them

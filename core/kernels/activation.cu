@@ -2,6 +2,7 @@
 // block of random bits.
 #include "core/cuda/launch.h"
 #include "core/cuda/vectors.h"
+#include "core/kernels/dropout_keep.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
@@ -9,32 +10,6 @@ namespace {
 
 using lf::cuda::aligned_for_vectors;
 using lf::cuda::launch;
-
-constexpr int kGroup = 8;
-
-// Which of eight elements stay, and what they are multiplied by.
-struct Keep {
-  RandomKey key;
-  uint32_t threshold;
-  double factor;
-  bool active;
-
-  // Multiplies the group's values by 1 / (1 - p) or by zero.
-  template <class A>
-  __device__ void apply(int64_t group, A (&values)[kGroup]) const {
-    if (!active) return;
-    const std::array<uint32_t, 4> block = philox(key, static_cast<uint64_t>(group));
-    for (int i = 0; i < kGroup; ++i) {
-      const bool kept = dropout_bits(block, static_cast<uint64_t>(i)) >= threshold;
-      values[i] = kept ? values[i] * static_cast<A>(factor) : A{0};
-    }
-  }
-};
-
-Keep keep_of(const Dropout& drop) {
-  if (!drop.active()) return {drop.key, 0, 1.0, false};
-  return {drop.key, dropout_threshold(drop.probability), 1.0 / (1.0 - drop.probability), true};
-}
 
 // exp(-x^2 / 2) and the distribution function, which shares it: Abramowitz & Stegun 7.1.26, as on the CPU.
 struct NormalParts {

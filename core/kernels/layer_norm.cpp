@@ -194,6 +194,23 @@ void layer_norm_backward(const Tensor& x, const Tensor& gamma, const Tensor& mea
   HWY_DYNAMIC_DISPATCH(LayerNormBackward)(x, gamma, mean, rstd, dy, dx, dgamma, dbeta);
 }
 
+// One after the other: a row is still in the cache.
+void add_dropout_layer_norm(const Tensor& residual, const Tensor& x, const Dropout& drop, const Tensor& gamma,
+                            const Tensor& beta, double epsilon, Tensor& sum, Tensor& y, Tensor& mean,
+                            Tensor& rstd) {
+  add_dropout(residual, x, drop, sum);
+  layer_norm(sum, gamma, beta, epsilon, y, mean, rstd);
+}
+
+void add_dropout_layer_norm_backward(const Tensor& sum, const Dropout& drop, const Tensor& gamma,
+                                     const Tensor& mean, const Tensor& rstd, const Tensor& dsum,
+                                     const Tensor& dy, Tensor& dresidual, Tensor& dx, Tensor& dgamma,
+                                     Tensor& dbeta) {
+  layer_norm_backward(sum, gamma, mean, rstd, dy, dresidual, dgamma, dbeta);
+  if (dsum.defined()) kernels::accumulate(dsum, dresidual);
+  if (drop.active()) dropout(dresidual, drop, dx);
+}
+
 }  // namespace cpu
 
 void layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double epsilon, Tensor& y,
@@ -204,6 +221,21 @@ void layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double
 void layer_norm_backward(const Tensor& x, const Tensor& gamma, const Tensor& mean, const Tensor& rstd,
                          const Tensor& dy, Tensor& dx, Tensor& dgamma, Tensor& dbeta) {
   LF_DISPATCH(dx.device(), layer_norm_backward, x, gamma, mean, rstd, dy, dx, dgamma, dbeta);
+}
+
+void add_dropout_layer_norm(const Tensor& residual, const Tensor& x, const Dropout& drop, const Tensor& gamma,
+                            const Tensor& beta, double epsilon, Tensor& sum, Tensor& y, Tensor& mean,
+                            Tensor& rstd) {
+  LF_DISPATCH(y.device(), add_dropout_layer_norm, residual, x, drop, gamma, beta, epsilon, sum, y, mean,
+              rstd);
+}
+
+void add_dropout_layer_norm_backward(const Tensor& sum, const Dropout& drop, const Tensor& gamma,
+                                     const Tensor& mean, const Tensor& rstd, const Tensor& dsum,
+                                     const Tensor& dy, Tensor& dresidual, Tensor& dx, Tensor& dgamma,
+                                     Tensor& dbeta) {
+  LF_DISPATCH(dy.device(), add_dropout_layer_norm_backward, sum, drop, gamma, mean, rstd, dsum, dy, dresidual,
+              dx, dgamma, dbeta);
 }
 
 }  // namespace kernels
