@@ -30,7 +30,8 @@ class RunProfile : public ::testing::Test {
             "}\n"
             "model: {layers: 2, width: 64, heads: 2, feed_forward: 256, dropout: 0.1}\n"
             "stages: {list: [{name: a, sequence_length: 512, windows: 64, learning_rate: 0.001, "
-            "batch_size: 4, micro_batch: 2, steps: 12}, {name: b, recompute: true, steps: 4}]}\n"
+            "batch_size: 4, micro_batch: 2, steps: 12}, {name: b, sequence_length: 512, "
+            "windows: 64, learning_rate: 0.001, batch_size: 4, micro_batch: 2, recompute: true, steps: 4}]}\n"
             "validation: {tokens: 512}\n"
             "evaluation: {sequence_length: 512, step: 256, after_each_stage: false}\n"
             "log: {every_steps: 4}\n" +
