@@ -254,11 +254,9 @@ __global__ void add_distances_kernel(const __grid_constant__ TileCall call, int 
 
 template <int K, bool Drops>
 void launch_distances(const TileCall& call, int64_t tiles, const float* v, bf16* dr, float* distance_sums) {
-  constexpr int64_t kTilesOfShare = 16, kMostSplits = 32;
   const DeviceAttention& shape = call.shape;
-  const int slots = (shape.left + shape.right + 1 + kTile - 1) / kTile * kTile;
-  const int64_t shares = (shape.B * tiles + kTilesOfShare - 1) / kTilesOfShare;
-  const int splits = static_cast<int>(shares < kMostSplits ? shares : kMostSplits);
+  const DistanceShares shares = distance_shares(shape.B, tiles, shape.left + shape.right + 1);
+  const auto slots = static_cast<int>(shares.slots), splits = static_cast<int>(shares.splits);
   const Tensor partials = Tensor::empty({splits, shape.H, slots, K + 1}, DType::f32, Device::cuda);
   float* const sums = partials.device_data<float>();
   lf::cuda::launch(distance_kernel<K, Drops>, {slots / kTile * splits, shape.H}, kTileThreads,

@@ -23,7 +23,6 @@ void with_head_width(int K, F&& f) {
       throw Error(text("attention on tensor cores: head width ", K, "; there are 32, 64, 96 and 128"));
   }
 }
-inline bool has_tensor_core_width(int64_t K) { return K == 32 || K == 64 || K == 96 || K == 128; }
 
 // Whether tensor cores serve a call on tensors of T: bf16 whose rows are copied 16 bytes at a time.
 template <class T, class... Views>

@@ -6,6 +6,7 @@
 
 #include "core/cuda/device_code.h"
 #include "core/kernels/window_attention_device.h"
+#include "core/kernels/window_attention_shares.h"
 
 // Sums live in registers only where every loop over them is unrolled.
 #ifdef __CUDACC__
@@ -24,7 +25,6 @@ namespace lf::kernels::cuda {
 // Kernels that say __launch_bounds__(kTileThreads, 1) would spill a few registers if the assembler were left
 // to fit one more block on a multiprocessor.
 inline constexpr int kTileThreads = 128, kTileWarps = kTileThreads / lf::cuda::kWarp;
-inline constexpr int kTile = 64;                      // rows of the operand that a block keeps
 inline constexpr int kWarpRows = kTile / kTileWarps;  // of which a warp has 16
 inline constexpr float kLog2OfE = 1.4426950408889634f, kLnOf2 = 0.6931471805599453f;
 inline constexpr float kInfinite = __builtin_inff();
@@ -195,12 +195,6 @@ struct Block {
   Sequence tokens;
   int start;
 };
-
-// Tiles of all residue classes of a head; the last ones may be empty.
-inline int64_t tiles_of_head(int64_t T, int64_t dilation) {
-  const int64_t longest = (T + dilation - 1) / dilation;
-  return dilation * ((longest + kTile - 1) / kTile);
-}
 
 // Grid (most tiles of a head, H, B); false where the head has no such tile.
 __device__ inline bool find_block(const DeviceAttention& shape, Block& block) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/kernels/kernels.h"
+#include "core/kernels/window_attention_shares.h"
 #include "trainers/tasks/char_lm_task.h"
 
 namespace lf {
@@ -15,8 +16,18 @@ struct Sizes {
   double distances;  // rows of the sinusoids and of each layer's projection of them
   double element;    // bytes of an activation
   bool bf16, dropout, relative;
-  double scores = 0;  // of one layer, where they are made at all: not in the fused kernel
+  double scores = 0;         // of one layer, where they are made at all: not in the fused kernel
+  double distance_sums = 0;  // bytes that the device's kernel for the distances' gradients works in
 };
+
+// Only tensor cores need such sums; they are largest where window and batch are.
+double distance_sums(const CharLMShape& s, const LayerPattern& layer, int64_t rows, int64_t length) {
+  if (!s.relative_positions || !kernels::cuda::has_tensor_core_width(s.head_width)) return 0;
+  const int64_t tiles = kernels::cuda::tiles_of_head(length, std::min(layer.largest_dilation(), length));
+  const int64_t window = std::min(layer.window, length - 1) + 1;
+  return static_cast<double>(
+      kernels::cuda::distance_shares(rows, tiles, window).bytes(s.heads, s.head_width));
+}
 
 Sizes sizes_of(const RunConfig& config, const CharLMShape& s, const CharLMPattern& pattern, int64_t rows,
                int64_t length) {
@@ -42,6 +53,9 @@ Sizes sizes_of(const RunConfig& config, const CharLMShape& s, const CharLMPatter
   if (pattern.implementation != fused) {
     const int64_t columns = pattern.implementation == full ? length : std::min(window, length - 1) + 1;
     result.scores = result.tokens * result.heads * static_cast<double>(columns);
+  } else if (device_of(config) == Device::cuda && bf16) {
+    for (const LayerPattern& layer : pattern.layers)
+      result.distance_sums = std::max(result.distance_sums, distance_sums(s, layer, rows, length));
   }
   return result;
 }
@@ -73,8 +87,8 @@ double kept_by_block(const Sizes& s) {
 
 double sinusoids_bytes(const Sizes& s) { return s.element * s.distances * s.width; }
 
-// Peak of one micro-batch, in bytes: while the output layer is undone, or while the top block's feed-forward
-// is undone.
+// Peak of one micro-batch, in bytes: while the output layer is undone, or the top block's feed-forward, or
+// its attention.
 double training_bytes(const Sizes& s, bool recompute) {
   const double hidden = s.element * s.tokens * s.width, inner = s.element * s.tokens * s.feed_forward;
   const double block = kept_by_block(s);
@@ -87,7 +101,11 @@ double training_bytes(const Sizes& s, bool recompute) {
   const double again = recompute ? block : 0;  // its input is kept already, its output comes instead
   const double gradients = (s.dropout ? 2 : 1) * hidden + inner;
   const double at_block = kept - (s.dropout ? hidden : 0) + again + gradients + 4 * s.width * s.feed_forward;
-  return std::max({at_output, at_block, kept + again + passing_scores(s)});
+  const double undone = s.element * (s.tokens * (2 * s.width + 2 * s.feed_forward) +
+                                     (s.bf16 ? 2 * s.width * s.feed_forward : 0));
+  const double at_attention = kept - (s.dropout ? hidden : 0) + again - undone + hidden +
+                              s.element * (4 * s.tokens + s.distances) * s.heads_width + s.distance_sums;
+  return std::max({at_output, at_block, at_attention, kept + again + passing_scores(s)});
 }
 
 // Peak of scoring sequences: nothing is kept from block to block.

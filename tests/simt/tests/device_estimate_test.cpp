@@ -1,0 +1,81 @@
+// What `check` predicts for a device, against what an update there takes: other memory than on the CPU, whose
+// kernels work in memory of their own.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/files.h"
+#include "core/storage.h"
+#include "tests/temporary_folder.h"
+#include "trainers/corpora.h"
+#include "trainers/optimizer.h"
+#include "trainers/tasks/char_lm_estimate.h"
+#include "trainers/tasks/char_lm_task.h"
+
+namespace lf {
+namespace {
+
+class DeviceEstimate : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ::setenv("XDG_CACHE_HOME", (folder_.path() + "/cache").c_str(), 1);
+    std::ofstream(folder_ / "corpus.txt")
+        << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 50000);
+  }
+
+  // Lengths are such that blocks of memory are hardly larger than what is asked for.
+  void expect_memory(const std::string& model, const std::string& stage, const std::string& more = "") {
+    const RunConfig c = parse_run_config("data: {path: " + (folder_ / "corpus.txt") +
+                                             "}\n"
+                                             "model: {dropout: 0.1, " +
+                                             model +
+                                             "}\n"
+                                             "stages: {list: [{name: a, learning_rate: 0.001, steps: 1, " +
+                                             stage +
+                                             "}]}\n"
+                                             "validation: {tokens: 128}\n"
+                                             "evaluation: {sequence_length: 64, step: 64, batch_size: 1}\n"
+                                             "device: cuda\n" +
+                                             more,
+                                         "test.yaml");
+    const auto measured = static_cast<double>(measured_bytes(c));
+    const CorpusFiles corpus = open_corpus_files(c.data);
+    const StageEstimate e =
+        estimate_stage(c, char_lm_shape(c, corpus.train->vocabulary_size()), resolved_stages(c).front(),
+                       {corpus.validation->count(), corpus.test->count()}, {1e10, 1e10});
+    EXPECT_NEAR(static_cast<double>(e.memory_bytes) / measured, 1, 0.1);
+  }
+
+  // The peak of all of the device's tensors in one update.
+  int64_t measured_bytes(const RunConfig& c) {
+    const int64_t before = memory_use(Device::cuda).live;
+    reset_peak_memory(Device::cuda);
+    const auto communicator = alone();
+    const auto task = make_task(c, *communicator);
+    Optimizer optimizer(task->parameters(), c.optimizer);
+    task->begin_stage(resolved_stages(c).front(), 0, 0);
+    const auto targets = static_cast<double>(task->fetch().targets);
+    for (int64_t i = 0; i < task->micro_batches(); ++i) task->forward_backward(i, 1 / targets, 1);
+    return memory_use(Device::cuda).peak - before;
+  }
+
+  TemporaryFolder folder_;
+};
+
+constexpr const char* kNarrow = "sequence_length: 220, windows: 32, batch_size: 2, micro_batch: 2";
+
+TEST_F(DeviceEstimate, MemoryOfAnUpdate) {
+  expect_memory("layers: 2, width: 64, heads: 2, feed_forward: 256", kNarrow);
+}
+TEST_F(DeviceEstimate, MemoryInBf16) {
+  expect_memory("layers: 2, width: 64, heads: 2, feed_forward: 256", kNarrow, "precision: bf16\n");
+}
+// Where windows are wide, the gradients of distances need a fifth of all memory to be summed in.
+TEST_F(DeviceEstimate, MemoryOfWideWindowsInBf16) {
+  expect_memory("layers: 2, width: 32, heads: 1, feed_forward: 32",
+                "sequence_length: 1790, windows: 1780, batch_size: 1, micro_batch: 1, recompute: true",
+                "precision: bf16\n");
+}
+
+}  // namespace
+}  // namespace lf
