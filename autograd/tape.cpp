@@ -75,7 +75,10 @@ std::vector<Var> Tape::record_all(const char* op, const std::vector<Tensor>& ys,
   return results;
 }
 
-void Tape::run(const Step& step) {
+void Tape::run(Step&& taken) {
+  std::optional<Phase> phase;
+  if (taken.op != kRecompute) phase.emplace(taken.op);
+  const Step step = std::move(taken);  // freed within its phase
   std::vector<Tensor> arrived;
   bool any = false;
   for (const auto& output : step.outputs) {
@@ -83,9 +86,8 @@ void Tape::run(const Step& step) {
     any = any || arrived.back().defined();
   }
   if (!any) return;  // the loss does not depend on this step
-  std::optional<Phase> phase;
-  if (step.op != kRecompute) phase.emplace(step.op);
   const std::vector<Tensor> gradients = step.backward(arrived);
+  arrived.clear();
   CHECK(gradients.size() == step.inputs.size(), step.op, ": backward returned ", gradients.size(),
         " gradients for ", step.inputs.size(), " inputs");
   for (size_t i = 0; i < gradients.size(); ++i) {
@@ -106,9 +108,9 @@ void Tape::backward(const Var& y, const Tensor& seed) {
   try {
     y.gradient()->add(seed);
     while (!steps_.empty()) {
-      const Step step = std::move(steps_.back());
-      steps_.pop_back();  // frees what the step saved as soon as it has run
-      run(step);
+      Step step = std::move(steps_.back());
+      steps_.pop_back();
+      run(std::move(step));  // and frees what it saved at once
     }
   } catch (...) {
     steps_.clear();

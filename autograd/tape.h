@@ -73,7 +73,7 @@ class Tape {
     std::vector<std::shared_ptr<Gradient>> outputs, inputs;
     BackwardOfAll backward;
   };
-  void run(const Step& step);
+  void run(Step&& taken);  // and frees what it saved
 
   std::vector<Step> steps_;
   bool recording_ = true;

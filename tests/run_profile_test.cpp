@@ -81,7 +81,7 @@ TEST_F(RunProfile, StepsAddUpToTheirWallTime) {
   // Nor is much of forward and backward without a name.
   for (const char* name : {"forward", "backward"}) {
     const json& entry = phase(phases, name);
-    EXPECT_LT(entry.at("other_seconds"), 0.1 * entry.at("seconds").get<double>()) << entry;
+    EXPECT_LT(entry.at("other_seconds"), 0.15 * entry.at("seconds").get<double>()) << entry;
   }
   phase(phase(stages[1].at("phases"), "backward").at("phases"), "recompute");
 }
