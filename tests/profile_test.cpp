@@ -54,11 +54,11 @@ TEST(Profile, PhasesNestAndAddUp) {
 
 // The same name in another phase is another entry; from another literal it is the same.
 TEST(Profile, PathsAreKeptApart) {
-  const std::string copy = "linear";
+  const std::string copy = "forward";
   Profile profile(Device::cpu);
-  for (const char* outer : {"forward", "backward", "forward"}) {
+  for (const char* outer : {"forward", "backward", copy.c_str()}) {
     const Phase phase(outer);
-    const Phase a("linear"), b(copy.c_str());
+    const Phase a("linear"), b("linear");
   }
   const PhaseTime times = profile.times();
   EXPECT_EQ(inner(inner(times, "forward"), "linear").calls, 2);
@@ -90,7 +90,8 @@ TEST(Profile, OnesOwnThreadAndScopeOnly) {
     EXPECT_EQ(names(deeper.times()), (std::vector<std::string>{"deeper"}));
   }
   std::thread([] { const Phase uncounted("elsewhere"); }).join();
-  EXPECT_EQ(names(outer.times()), (std::vector<std::string>{"outer"}));
+  { const Phase counted("again"); }
+  EXPECT_EQ(names(outer.times()), (std::vector<std::string>{"outer", "again"}));
 }
 
 // What an open phase has taken is not told, but what was done inside it is.
