@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/format.h"
 #include "core/profile.h"
@@ -39,22 +40,8 @@ struct AttentionOptions {
   bool json = false;
 };
 
-DType parse_dtype(const std::string& text) {
-  for (const DType dtype : {DType::f32, DType::bf16, DType::f64}) {
-    if (text == name(dtype)) return dtype;
-  }
-  throw UsageError("--dtype is " + text + "; needed f32, bf16 or f64");
-}
-
-Device parse_device(const std::string& text) {
-  if (text == "cpu") return Device::cpu;
-  if (text != "cuda") throw UsageError("--device is " + text + "; needed cpu or cuda");
-  Storage(0, Device::cuda, "a first block");  // which refuses a device that is not there
-  return Device::cuda;
-}
-
 void bench_attention(AttentionOptions options) {
-  options.settings.dtype = parse_dtype(options.dtype);
+  options.settings.dtype = parse_dtype("--dtype", options.dtype);
   options.settings.device = parse_device(options.device);
   constexpr double kMostGib = 1e9;  // as bytes still a whole number of 64 bits
   if (!(options.most_gib > 0 && options.most_gib <= kMostGib))
@@ -128,7 +115,7 @@ Fetched update(Task& task, Optimizer& optimizer, double learning_rate, int64_t s
   const double norm = optimizer.gradient_norm();
   phase.next("update");
   optimizer.step(learning_rate, norm);
-  task.parameters().values.slice(0, 1).to(Device::cpu);  // a device is done when this is here
+  synchronize(task.parameters().values.device());
   return fetched;
 }
 

@@ -92,7 +92,7 @@ ordered_json check_char_lm(const RunConfig& config) {
 }
 
 ordered_json check(const RunConfig& config) {
-  check_device(config);
+  require(device_of(config));
   if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
   return config.task == TaskChoice::masked_lm ? check_masked_lm(config) : check_char_lm(config);
 }

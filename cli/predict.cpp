@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
@@ -15,7 +16,7 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Options {
-  std::string model, file, what = "fill-mask", out, checkpoint = "latest";
+  std::string model, file, what = "fill-mask", out, checkpoint = "latest", device;
   int64_t top = 5;
 };
 
@@ -79,7 +80,9 @@ void predict(const Options& options) {
     throw UsageError("--what is " + options.what + "; needed hidden, logits, loss or fill-mask");
   }
   std::vector<Record> records = read_records(options.file);
-  const OpenedMaskedLM opened = open_masked_lm(options.model, options.checkpoint);
+  std::optional<Device> device;
+  if (!options.device.empty()) device = parse_device(options.device);
+  const OpenedMaskedLM opened = open_masked_lm(options.model, options.checkpoint, device);
   bool has_text = false;
   for (const Record& record : records) has_text |= record.text.has_value();
   std::optional<ByteLevelTokenizer> tokenizer;
@@ -107,6 +110,7 @@ void add_predict(CLI::App& app, Outcome&) {
                    "fill-mask (default) writes JSON lines; hidden, logits and loss write safetensors");
   verb->add_option("--out", options->out, "File to write; fill-mask goes to standard output without it");
   verb->add_option("--top", options->top, "Candidates for each mask (5)")->check(CLI::PositiveNumber);
+  verb->add_option("--device", options->device, "cpu or cuda; where a run trained, cpu for a model folder");
   verb->add_option("--checkpoint", options->checkpoint,
                    "Of a run: latest (default), best, or a checkpoint's folder");
   verb->callback([options] { predict(*options); });

@@ -13,6 +13,12 @@ inline constexpr bool kHasCuda = true;
 inline constexpr bool kHasCuda = false;
 #endif
 
+// Throws an Error that names the remedy where the device is not in this build, or not there.
+void require(Device device);
+
+// Returns when the device has done everything that was started on it.
+void synchronize(Device device);
+
 inline const char* name(Device device) { return device == Device::cpu ? "cpu" : "cuda"; }
 
 }  // namespace lf

@@ -106,7 +106,7 @@ void check_guard(Device device, const std::byte* data, int64_t bytes, int64_t ca
   if constexpr (kHasCuda) {
     if (device == Device::cuda) {
       copied.resize(static_cast<size_t>(capacity));
-      cuda::copy_to_host(copied.data() + bytes, data + bytes, capacity - bytes);
+      if (capacity > bytes) cuda::inspect(copied.data() + bytes, data + bytes, capacity - bytes);
       data = copied.data();
     }
   }

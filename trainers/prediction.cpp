@@ -57,14 +57,15 @@ Tensor mean_loss(const MaskedLM& model, const Record& record) {
 
 }  // namespace
 
-OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint) {
+OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint,
+                              std::optional<Device> device) {
   const bool is_run = std::filesystem::exists(path + "/" + kConfigName);
   const RunConfig config = is_run ? run_folder_config(path) : RunConfig();
   CHECK(!is_run || config.task == TaskChoice::masked_lm, path,
         " is a run of task: ", choice_name(config.task), "; predict needs a masked language model");
   const std::string folder = is_run ? *config.masked_lm.model : path;
   OpenedMaskedLM opened{folder, path, MaskedLM(encoder_shape(read_model_config(folder))), {}};
-  opened.block = pack(opened.model);
+  opened.block = pack(opened.model, DType::f32, device.value_or(device_of(config)));
   if (is_run) {
     std::vector<std::string> warnings;
     const LoadedCheckpoint loaded = choose_checkpoint(path, checkpoint, warnings);
@@ -116,7 +117,7 @@ Tensor predict(const MaskedLM& model, const Record& record, Prediction what) {
   if (what == Prediction::loss) return mean_loss(model, record);
   return at_record(record, [&] {
     const Var hidden = model.encoder(encoder_input(record), {});
-    return (what == Prediction::hidden ? hidden : model.logits(hidden)).value();
+    return (what == Prediction::hidden ? hidden : model.logits(hidden)).value().to(Device::cpu);
   });
 }
 
@@ -135,7 +136,8 @@ std::vector<MaskPrediction> fill_masks(const MaskedLM& model, const Record& reco
     const Var hidden = model.encoder(encoder_input(record), {});
     const Var rows = reshape(hidden, {record.rows * record.length, hidden.dim(-1)});
     const auto number = static_cast<int64_t>(places.size());
-    const Tensor logits = model.logits(select_rows(rows, Tensor::from({number}, places))).value();
+    const Tensor logits =
+        model.logits(select_rows(rows, Tensor::from({number}, places))).value().to(Device::cpu);
     for (int64_t i = 0; i < number; ++i) {
       result.push_back(best_tokens(logits.data<float>() + i * logits.dim(1), logits.dim(1), count));
       result.back().row = places[static_cast<size_t>(i)] / record.length;

@@ -1,6 +1,7 @@
 // What a masked language model says about records: hidden states, logits, losses, words for masks.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,9 @@ struct OpenedMaskedLM {
   MaskedLM model;
   ParameterBlock block;
 };
-OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint);
+// On `device`; without one, where the run trained, or on the CPU for a folder.
+OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint,
+                              std::optional<Device> device = {});
 
 // The record's ids as a batch; mask and global tokens where it has them. A padded token is not global.
 EncoderInput encoder_input(const Record& record);
@@ -30,7 +33,7 @@ Tensor target_tensor(const Record& record);
 enum class Prediction { hidden, logits, loss };
 // Its name and shape, known before the model runs.
 TensorSpec prediction_spec(const MaskedLM& model, const Record& record, Prediction what);
-// Its values. An Error for a loss without labels.
+// Its values, in CPU memory. An Error for a loss without labels.
 Tensor predict(const MaskedLM& model, const Record& record, Prediction what);
 
 // The likeliest tokens for one masked place, best first.

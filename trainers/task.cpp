@@ -61,12 +61,8 @@ DType compute_dtype(const RunConfig& config) {
   return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
 }
 
-void check_device(const RunConfig& config) {
-  Storage(0, device_of(config), "a first block");  // which refuses a device that is not there
-}
-
 std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator) {
-  check_device(config);
+  require(device_of(config));
   switch (config.task) {
     case TaskChoice::char_lm:
       return std::make_unique<CharLMTask>(config, communicator);

@@ -92,9 +92,6 @@ Device device_of(const RunConfig& config);
 // What activations and products are computed in.
 DType compute_dtype(const RunConfig& config);
 
-// Throws an Error that says how to build it when the configured device is not in this build.
-void check_device(const RunConfig& config);
-
 // The task that the configuration names, on a device that this build has, with its data opened and its model
 // initialised.
 std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator);

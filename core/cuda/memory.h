@@ -35,4 +35,10 @@ double milliseconds_of(const std::function<void()>& work);
 // Waits for all work; an error of an earlier kernel is thrown here.
 void synchronize();
 
+// How often the program has waited for the device so far: in synchronize() and copy_to_host().
+int64_t waits();
+
+// copy_to_host() for checks of memory itself: it is not counted.
+void inspect(void* to, const void* from, int64_t bytes);
+
 }  // namespace lf::cuda

@@ -1,5 +1,7 @@
 #include "core/cuda/runtime.h"
 
+#include <atomic>
+
 #include "core/cuda/memory.h"
 #include "core/cuda/staging.h"
 
@@ -40,6 +42,10 @@ DeviceProperties choose_device() {
         '.', result.minor, "; needed ", kOldestMajor, ".0 or newer (Ampere, Ada, Hopper)");
   return result;
 }
+
+std::atomic<int64_t> waits_so_far = 0;
+
+void wait() { check(cudaStreamSynchronize(stream()), "waiting for the device"); }
 
 }  // namespace
 
@@ -104,9 +110,8 @@ void copy_to_device(void* to, const void* from, int64_t bytes) {
 
 void copy_to_host(void* to, const void* from, int64_t bytes) {
   if (bytes == 0) return;
-  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream()),
-        "copying from the device");
-  synchronize();
+  ++waits_so_far;
+  inspect(to, from, bytes);
 }
 
 void copy_on_device(void* to, const void* from, int64_t bytes) {
@@ -136,6 +141,17 @@ double milliseconds_of(const std::function<void()>& work) {
   return milliseconds;
 }
 
-void synchronize() { check(cudaStreamSynchronize(stream()), "waiting for the device"); }
+void synchronize() {
+  ++waits_so_far;
+  wait();
+}
+
+int64_t waits() { return waits_so_far; }
+
+void inspect(void* to, const void* from, int64_t bytes) {
+  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream()),
+        "copying from the device");
+  wait();
+}
 
 }  // namespace lf::cuda

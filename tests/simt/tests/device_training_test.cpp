@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "autograd/ops.h"
+#include "core/cuda/memory.h"
 #include "core/failpoint.h"
 #include "core/storage.h"
 #include "tests/temporary_folder.h"
@@ -101,6 +102,16 @@ TEST_F(DeviceTraining, RunsChangeDevices) {
   read_failpoint_environment();
   train(config("device: cuda\n" + every), "run", true);
   expect_same_losses("run", "cpu", 1e-5);
+}
+
+// The device is waited for where a step's losses and norm are read, and nowhere else.
+TEST_F(DeviceTraining, AStepWaitsOnce) {
+  const auto waits_of = [&](const std::string& name, const std::string& steps) {
+    const int64_t before = cuda::waits();
+    train(config("device: cuda\nprecision: bf16\n", steps), name);
+    return cuda::waits() - before;
+  };
+  EXPECT_EQ(waits_of("nine", "steps: 9, recompute: true") - waits_of("four", "steps: 4, recompute: true"), 5);
 }
 
 #ifdef LF_SIMULATED_CUDA  // its memory can be made small

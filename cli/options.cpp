@@ -1,0 +1,19 @@
+#include "cli/options.h"
+
+namespace lf::cli {
+
+Device parse_device(const std::string& text) {
+  if (text != "cpu" && text != "cuda") throw UsageError("--device is " + text + "; needed cpu or cuda");
+  const Device device = text == "cpu" ? Device::cpu : Device::cuda;
+  require(device);
+  return device;
+}
+
+DType parse_dtype(const std::string& option, const std::string& text) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f64}) {
+    if (text == name(dtype)) return dtype;
+  }
+  throw UsageError(option + " is " + text + "; needed f32, bf16 or f64");
+}
+
+}  // namespace lf::cli

@@ -1,0 +1,18 @@
+// What several verbs' options name.
+#pragma once
+
+#include <string>
+
+#include "core/device.h"
+#include "core/dtype.h"
+
+namespace lf::cli {
+
+// "cpu" or "cuda", a device that is there; throws a UsageError for another word, an Error that names the
+// remedy where the device is missing.
+Device parse_device(const std::string& text);
+
+// "f32", "bf16" or "f64"; a UsageError that names `option` otherwise.
+DType parse_dtype(const std::string& option, const std::string& text);
+
+}  // namespace lf::cli
