@@ -8,6 +8,8 @@
 #include "tests/tiny_model.h"
 #include "trainers/prediction.h"
 #include "trainers/run_log.h"
+#include "trainers/tasks/masked_lm_estimate.h"
+#include "trainers/tasks/masked_lm_task.h"
 #include "trainers/trainer.h"
 
 namespace lf {
@@ -26,15 +28,17 @@ class DeviceMaskedLM : public ::testing::Test {
     write_tiny_model(folder_ / "model", "longformer");
   }
 
-  std::vector<double> losses(const std::string& device) {
-    const RunConfig config = parse_run_config(
+  RunConfig config(const std::string& device, const std::string& stage, const std::string& more = "") {
+    return parse_run_config(
         "task: masked_lm\ndevice: " + device + "\ndata: {path: " + (folder_ / "corpus") +
             "}\nmasked_lm: {model: " + (folder_ / "model") +
-            "}\nstages: {list: [{name: a, learning_rate: 0.003, batch_size: 2, micro_batch: 1, "
-            "sequence_length: 40, steps: 3}]}\nlog: {every_steps: 1, tensorboard: false}\n"
-            "validation: {tokens: 200}\n",
+            "}\nstages: {list: [{name: a, learning_rate: 0.003, batch_size: 2, sequence_length: 40, " +
+            stage + "}]}\nlog: {every_steps: 1, tensorboard: false}\nvalidation: {tokens: 200}\n" + more,
         "test.yaml");
-    EXPECT_EQ(Trainer(config, folder_ / device, false).run(), RunEnd::finished);
+  }
+  std::vector<double> losses(const std::string& device) {
+    const RunConfig c = config(device, "micro_batch: 1, steps: 3");
+    EXPECT_EQ(Trainer(c, folder_ / device, false).run(), RunEnd::finished);
     std::vector<double> result;
     for (const LogRecord& record : read_run_log(folder_ / (device + "/log.jsonl"))) {
       if (record.fields.at("event") == "step") result.push_back(log_number(record.fields.at("loss")));
@@ -50,6 +54,26 @@ TEST_F(DeviceMaskedLM, LossesAreTheCpus) {
   ASSERT_EQ(expected.size(), 3u);
   ASSERT_EQ(received.size(), 3u);
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(received[i], expected[i], 1e-5 * expected[i]) << i;
+}
+
+TEST_F(DeviceMaskedLM, MemoryIsPredicted) {
+  for (const char* more : {"", "precision: bf16\n"}) {
+    const RunConfig c = config("cuda", "micro_batch: 2, steps: 1", more);
+    const int64_t before = memory_use(Device::cuda).live;
+    reset_peak_memory(Device::cuda);
+    const auto communicator = alone();
+    MaskedLMTask task(c, *communicator);
+    Optimizer optimizer(task.parameters(), c.optimizer);
+    const Stage stage = resolved_stages(c).front();
+    task.begin_stage(stage, 0, 0);
+    const Fetched fetched = task.fetch();
+    task.forward_backward(0, 1.0 / static_cast<double>(fetched.targets), 0);
+    const auto measured = static_cast<double>(memory_use(Device::cuda).peak - before);
+    const auto predicted = static_cast<double>(estimate_stage(c, masked_lm_shape(c), stage, 1000, 1000,
+                                                              {.product_flops = 1e9, .attention_flops = 1e9})
+                                                   .memory_bytes);
+    EXPECT_NEAR(predicted / measured, 1, 0.25) << more << predicted << " " << measured;
+  }
 }
 
 TEST_F(DeviceMaskedLM, PredictsWhatTheCpuPredicts) {
