@@ -212,9 +212,12 @@ void bench_generate(const GenerateOptions& options) {
   std::vector<std::string> warnings;
   const OpenedRun run = open_run(options.run, "latest", options.overrides, warnings);
   const auto& task = as_char_lm(*run.task, "bench generate");
-  CharLMDecoder decoder(task.model(), task.pattern());
   SamplingSettings settings;
+  settings.max_new_tokens = 2;
+  CharLMDecoder first(task.model(), task.pattern());
+  generate(first, {0}, settings);  // warms up: a device's code is loaded when it first runs
   settings.max_new_tokens = options.tokens;
+  CharLMDecoder decoder(task.model(), task.pattern());
   const double start = seconds_now();
   generate(decoder, {0}, settings);
   const double seconds = seconds_now() - start;

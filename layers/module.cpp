@@ -2,13 +2,20 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+
 #include "core/parallel.h"
 #include "core/random.h"
 
 namespace lf {
 
+namespace {
+
+constexpr int64_t kElementsOf64Bytes = 16;  // between which parameters begin
+
+}  // namespace
+
 int64_t lay_out(std::vector<PackedParameter>& parameters, int64_t& decaying) {
-  constexpr int64_t kElementsOf64Bytes = 16;
   int64_t end = 0;
   for (const bool decays : {true, false}) {
     for (PackedParameter& p : parameters) {
@@ -22,9 +29,20 @@ int64_t lay_out(std::vector<PackedParameter>& parameters, int64_t& decaying) {
 }
 
 void train_only(ParameterBlock& block, const std::function<bool(const std::string&)>& chosen) {
-  block.trained.clear();
+  std::vector<ParameterBlock::Trained> ranges;
   for (const PackedParameter& p : block.parameters) {
-    if (chosen(p.name)) block.trained.push_back({p.offset, p.offset + p.shape.elements(), p.decays});
+    if (chosen(p.name)) ranges.push_back({p.offset, p.offset + p.shape.elements(), p.decays});
+  }
+  std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+  // Neighbours become one: a loop over few long ranges is what the flat block is for.
+  block.trained.clear();
+  for (const ParameterBlock::Trained& range : ranges) {
+    const bool joins = !block.trained.empty() && block.trained.back().decays == range.decays &&
+                       range.begin - block.trained.back().end < kElementsOf64Bytes;
+    if (joins)
+      block.trained.back().end = range.end;
+    else
+      block.trained.push_back(range);
   }
 }
 

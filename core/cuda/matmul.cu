@@ -19,7 +19,10 @@ constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what NVIDIA recommends 
 void check_blas(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   throw Error(text("device cuda: cuBLASLt: ", what, ": ", cublasLtGetStatusString(status), " (",
-                   cublasLtGetStatusName(status), ')'));
+                   cublasLtGetStatusName(status), ')',
+                   status == CUBLAS_STATUS_ALLOC_FAILED
+                       ? "; the device's memory is full: a smaller micro_batch or recompute: true needs less"
+                       : ""));
 }
 
 cublasLtHandle_t handle() {

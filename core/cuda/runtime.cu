@@ -1,6 +1,8 @@
 #include "core/cuda/runtime.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 
 #include "core/cuda/memory.h"
 #include "core/cuda/staging.h"
@@ -29,13 +31,22 @@ const char* remedy(cudaError_t status) {
   }
 }
 
+// Which of a node's processes this is, so that each takes a device of its own; 0 where no launcher says it.
+int local_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}) {
+    if (const char* rank = std::getenv(name)) return std::max(0, std::atoi(rank));
+  }
+  return 0;
+}
+
 DeviceProperties choose_device() {
   int count = 0;
   check(cudaGetDeviceCount(&count), "looking for a device");
   CHECK(count > 0, "device cuda: none found", remedy(cudaErrorNoDevice));
-  check(cudaSetDevice(0), "opening the device");
+  const int chosen = local_rank() % count;
+  check(cudaSetDevice(chosen), "opening the device");
   cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, 0), "reading the device's properties");
+  check(cudaGetDeviceProperties(&properties, chosen), "reading the device's properties");
   DeviceProperties result{properties.name, properties.major, properties.minor, properties.multiProcessorCount,
                           static_cast<int64_t>(properties.sharedMemPerBlockOptin)};
   CHECK(result.major >= kOldestMajor, "device cuda: ", result.name, " has compute capability ", result.major,

@@ -10,8 +10,10 @@ namespace lf::cuda {
 Staging::Staging() {
   device();
   void* memory = nullptr;
-  check(cudaMallocHost(&memory, static_cast<size_t>(kPieces * kPieceBytes)),
-        "reserving page-locked memory for copies");
+  const cudaError_t status = cudaMallocHost(&memory, static_cast<size_t>(kPieces * kPieceBytes));
+  CHECK(status != cudaErrorMemoryAllocation, "device cuda: the CPU has no ", kPieces * kPieceBytes >> 20,
+        " MiB of page-locked memory for copies; free some, or see ulimit -l");
+  check(status, "reserving page-locked memory for copies");
   memory_ = static_cast<std::byte*>(memory);
   for (cudaEvent_t& event : read_) {
     check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");

@@ -22,8 +22,9 @@ class Staging {
   void copy(void* to, const void* from, int64_t bytes);
 
  private:
-  static constexpr int kPieces = 64;
-  static constexpr int64_t kPieceBytes = 256 * 1024;  // with which PCIe is near its best rate
+  // A list or a number takes a whole piece: more pieces than an update has copies.
+  static constexpr int kPieces = 1024;
+  static constexpr int64_t kPieceBytes = 32 * 1024;
 
   std::mutex mutex_;
   std::byte* memory_ = nullptr;

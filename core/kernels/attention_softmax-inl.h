@@ -24,16 +24,18 @@ namespace hn = hwy::HWY_NAMESPACE;
 inline constexpr double kLog2E = 1.4426950408889634074;
 inline constexpr double kLn2 = 0.69314718055994530942;
 
-// 2^x for x below 127, 0 for x below -126 (also for -infinity); relative error 1e-7 (1e-15 for double).
+// 2^x for x below 127, 0 for x below -126 (also for -infinity), NaN for NaN; relative error 1e-7 (1e-15 for
+// double).
 template <class D>
 HWY_INLINE hn::Vec<D> exp2(D d, hn::Vec<D> x) {
   using F = hn::TFromD<D>;
   if constexpr (std::is_same_v<F, double>) {
-    return hn::Exp(d, hn::Mul(x, hn::Set(d, kLn2)));
+    return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, hn::Mul(x, hn::Set(d, kLn2))));
   } else {
     const hn::RebindToSigned<D> di;
-    // Adding 1.5 * 2^23 leaves the nearest integer in the low bits; shifted by 23 they count in the exponent.
-    const auto magic = hn::Set(d, 12582912.0f);
+    // Adding 1.5 * 2^23 leaves the nearest integer in the low bits, with the exponent's bias added too;
+    // shifted by 23 they are a power of two.
+    const auto magic = hn::Set(d, 12582912.0f + 127.0f);
     const auto rounded = hn::Add(x, magic);
     const auto f = hn::Sub(x, hn::Sub(rounded, magic));
     // Minimax polynomial of degree 6 on [-1/2, 1/2].
@@ -44,8 +46,8 @@ HWY_INLINE hn::Vec<D> exp2(D d, hn::Vec<D> x) {
     p = hn::MulAdd(p, f, hn::Set(d, 0.24022646f));
     p = hn::MulAdd(p, f, hn::Set(d, 0.6931472f));
     p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
-    const auto scaled = hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, rounded)));
-    return hn::IfThenElseZero(hn::Gt(x, hn::Set(d, -126.0f)), hn::BitCast(d, scaled));
+    const auto power = hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(di, rounded)));
+    return hn::IfThenZeroElse(hn::Le(x, hn::Set(d, -126.0f)), hn::Mul(p, power));
   }
 }
 

@@ -111,7 +111,7 @@ HWY_INLINE void global_forward(const GlobalForwardCall<Element>& call, int64_t b
                              GemmC<F>{buffers.sums, sizes.width}, sizes.keys, sizes.width / lanes);
     for (int64_t r = 0; r < rows; ++r) {
       Element* const to = call.context.row(b, shape.global_positions[first + r], h * K);
-      if (row_sums[r] > 0) {
+      if (row_sums[r] != 0) {
         store_row(buffers.sums + r * sizes.width, F(1) / row_sums[r], to, K);
       } else {
         std::fill(to, to + K, Element(0.0f));

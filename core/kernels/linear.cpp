@@ -126,6 +126,10 @@ template <class Result>
 void multiply(const Product& p, const bf16* a, const bf16* b, Result* c) {
   constexpr auto kType =
       std::is_same_v<Result, float> ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
+  if (p.M * p.N * p.K == 0) {  // oneDNN takes no matrix without elements
+    std::fill_n(c, p.M * p.N, Result(0.0f));
+    return;
+  }
   cap_instructions();
   if (!multiplies_bf16()) return multiply_widened(p, a, b, c);
   static std::mutex mutex;

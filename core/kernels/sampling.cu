@@ -89,6 +89,7 @@ __global__ void sample_kernel(Sampling settings, double uniform, Tokens tokens, 
     }
     chosen = tokens.bound(uniform * tokens.mass_from(least, weight), weight);
     chosen = Largest()(chosen, least);
+    if (chosen == 0) chosen = best;  // where weights are NaN no bound exists; the probability says so
   }
   if (threadIdx.x != 0) return;
   *id = tokens.id(chosen);

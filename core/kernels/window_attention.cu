@@ -67,7 +67,7 @@ void window_attention_forward(const WindowAttentionShape& shape, TokenView<const
                               Accumulator<Element>* lse) {
   const AttentionOnDevice lists(shape);
   if constexpr (std::is_same_v<Element, bf16>) {
-    if (has_tensor_cores<Element>(shape, q, k, v, context)) {
+    if (has_tensor_cores<Element>(shape, relative, q, k, v, context)) {
       return tensor_core_forward(*TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape), context,
                                  lse);
     }
@@ -111,7 +111,7 @@ void window_attention_backward(const WindowAttentionShape& shape, TokenView<cons
   using A = Accumulator<Element>;
   const AttentionOnDevice lists(shape);
   if constexpr (std::is_same_v<Element, bf16>) {
-    if (has_tensor_cores<Element>(shape, q, k, v, context, dcontext, dq, dk, dv)) {
+    if (has_tensor_cores<Element>(shape, relative, q, k, v, context, dcontext, dq, dk, dv)) {
       return tensor_core_backward(TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape),
                                   relative, context, lse, dcontext, dq, dk, dv, relative_gradients);
     }

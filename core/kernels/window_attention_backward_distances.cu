@@ -267,6 +267,12 @@ void launch_distances(const TileCall& call, int64_t tiles, const float* v, bf16*
 
 }  // namespace
 
+int64_t distances_shared_bytes(int64_t K) {
+  int64_t bytes = 0;
+  with_head_width(static_cast<int>(K), [&]<int Width>() { bytes = DistanceMemory<Width>::kBytes; });
+  return bytes;
+}
+
 void tensor_core_backward_distances(const TileCall& call, int64_t tiles, const float* v, bf16* dr,
                                     float* distance_sums) {
   with_head_width(call.shape.K, [&]<int K>() {

@@ -129,7 +129,7 @@ __device__ void read_rows(const TileCall& call, const Block& block, const int64_
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     const float lse = live[i] ? call.lse[slots[i]] : -kInfinite;
-    const bool seen = lse > -kInfinite;
+    const bool seen = lse != -kInfinite;
     q[i] = has[i] ? call.q.row(q_batch, q_rows[i], head) : nullptr;
     context[i] = seen ? call.context.row(block.b, tokens[i], head) : nullptr;
     dcontext[i] = seen ? call.dcontext.row(block.b, tokens[i], head) : nullptr;

@@ -29,7 +29,7 @@ __global__ void bias_products_kernel(int64_t count, int T, int H, int K, TokenVi
   if (n < count && lane == 0) products[(token / T * H + h) * T + token % T] = sum;
 }
 
-constexpr int64_t kTokensPerPartial = 256;
+constexpr int64_t kTokensPerPartial = 256, kRowsPerPartial = 64;
 
 // partials[chunk][h][i] = sum over the chunk's tokens of key_sums k.
 template <class T>
@@ -59,16 +59,19 @@ __global__ void add_partials_kernel(const A* partials, int64_t count, int width,
   total[column] = sum;
 }
 
+// partials[chunk][h][i] = sum over the chunk's rows of distance_sums r.
 template <class T>
-__global__ void position_bias_kernel(int64_t rows, int H, int K, const Accumulator<T>* distance_sums,
-                                     const T* r, Accumulator<T>* dv) {
+__global__ void position_partial_kernel(int64_t rows, int H, int K, const Accumulator<T>* distance_sums,
+                                        const T* r, Accumulator<T>* partials) {
   using A = Accumulator<T>;
-  const int column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (column >= H * K) return;
+  const int column = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x), width = H * K;
+  if (column >= width) return;
+  const int64_t begin = int64_t{blockIdx.x} * kRowsPerPartial;
+  const int64_t end = begin + kRowsPerPartial < rows ? begin + kRowsPerPartial : rows;
   A sum = 0;
-  for (int64_t row = 0; row < rows; ++row)
-    sum += distance_sums[row * H + column / K] * static_cast<A>(r[row * H * K + column]);
-  dv[column] = sum;
+  for (int64_t row = begin; row < end; ++row)
+    sum += distance_sums[row * H + column / K] * static_cast<A>(r[row * width + column]);
+  partials[int64_t{blockIdx.x} * width + column] = sum;
 }
 
 int64_t blocks_over(int64_t columns) { return (columns + kThreads - 1) / kThreads; }
@@ -97,7 +100,13 @@ void bias_gradient(const DeviceAttention& shape, const Accumulator<T>* key_sums,
 template <class T>
 void position_bias_gradient(int64_t rows, int64_t H, int64_t K, const Accumulator<T>* distance_sums,
                             const T* r, Accumulator<T>* dv) {
-  launch(position_bias_kernel<T>, {blocks_over(H * K)}, kThreads, 0, rows, H, K, distance_sums, r, dv);
+  using A = Accumulator<T>;
+  const int64_t chunks = (rows + kRowsPerPartial - 1) / kRowsPerPartial, width = H * K;
+  const Tensor partials = Tensor::empty({chunks, width}, DTypeOf<A>::value, Device::cuda);
+  launch(position_partial_kernel<T>, {chunks, blocks_over(width)}, kThreads, 0, rows, H, K, distance_sums, r,
+         partials.device_data<A>());
+  launch(add_partials_kernel<A>, {blocks_over(width)}, kThreads, 0, partials.device_data<A>(), chunks, width,
+         dv);
 }
 
 #define LF_BIAS_GRADIENTS(T)                                                                       \

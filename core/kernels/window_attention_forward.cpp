@@ -97,7 +97,7 @@ HWY_INLINE void store_context(const ForwardCall<Element>& call, const AttentionT
   using F = Accumulator<Element>;
   const WindowAttentionShape& shape = call.plan.shape();
   const int64_t token = task.token(query);
-  const bool seen = call.plan.is_query(task.b, token) && sum.sum > 0;
+  const bool seen = call.plan.is_query(task.b, token) && sum.sum != 0;  // NaN is seen
   Element* const to = call.context.row(task.b, token, task.h * shape.K);
   F* const lse = call.lse + (task.b * shape.H + task.h) * shape.T + token;
   if (!seen) {

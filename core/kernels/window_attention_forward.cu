@@ -107,7 +107,7 @@ __device__ void store(const TileCall& call, const ForwardOutput& out, const Runn
     const int position = block.start + kWarpRows * tile_warp() + lane_row() + 8 * i;
     if (!block.tokens.has(position)) continue;
     const int t = block.tokens.token(position);
-    const bool live = sum > 0 && call.shape.is_query(block.b, t);
+    const bool live = sum != 0 && call.shape.is_query(block.b, t);  // NaN lives
     const float factor = live ? static_cast<float>(call.shape.kept) / sum : 0.0f;
     bf16* const to = out.context.row(block.b, t, int64_t{block.h} * K) + lane_column();
     LF_UNROLL
@@ -201,14 +201,15 @@ __global__ void combine_kernel(const __grid_constant__ TileCall call, int splits
   };
   float maximum = -kInfinite, sum = 0, context = 0;
   for (int split = 0; split < splits; ++split) maximum = fmaxf(maximum, partial(split)[K]);
-  for (int split = 0; split < splits && maximum > -kInfinite; ++split) {
+  const float base = maximum == -kInfinite ? 0.0f : maximum;  // of no key, or of NaN, which fmaxf passes over
+  for (int split = 0; split < splits; ++split) {
     const float* const from = partial(split);
-    const float weight = exp2_fast((from[K] - maximum) * call.scale_log2);
+    const float weight = exp2_fast((from[K] - base) * call.scale_log2);
     sum += weight * from[K + 1];
     if (i < K) context += weight * from[i];
   }
   const int t = call.shape.global_positions[row];
-  const bool live = sum > 0 && call.shape.kind(b, t) == TokenKind::global;
+  const bool live = sum != 0 && call.shape.kind(b, t) == TokenKind::global;
   const float factor = live ? static_cast<float>(call.shape.kept) / sum : 0.0f;
   if (i < K) out.context.row(b, t, int64_t{h} * K)[i] = bf16(live ? context * factor : 0.0f);
   if (i == 0) out.lse[row * call.shape.H + h] = live ? maximum * call.scale + logf(sum) : -kInfinite;

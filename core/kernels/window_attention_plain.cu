@@ -187,8 +187,8 @@ __global__ void forward_kernel(PlainAttention<T> c, TokenView<T> context, Accumu
   }
   sum = warp_sum(sum);
   T* const to = context.row(query.b, query.token, int64_t{h} * K);
-  for (int i = lane; i < K; i += kWarp) to[i] = static_cast<T>(sum > 0 ? memory.sums[i] / sum : A(0));
-  if (lane == 0) lse[query.slot] = sum > 0 ? maximum + std::log(sum) : -std::numeric_limits<A>::infinity();
+  for (int i = lane; i < K; i += kWarp) to[i] = static_cast<T>(sum != 0 ? memory.sums[i] / sum : A(0));
+  if (lane == 0) lse[query.slot] = sum != 0 ? maximum + std::log(sum) : -std::numeric_limits<A>::infinity();
 }
 
 template <class T>
@@ -198,7 +198,7 @@ __global__ void query_gradient_kernel(PlainAttention<T> c, TokenView<T> dq) {
   const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of(), K = c.shape.K;
   const Query query = query_at(c, h, warp_index() / c.shape.H);
   const WarpMemory<A> memory = WarpMemory<A>::of_this_warp(K);
-  const bool live = query.live && c.lse[query.slot] > -std::numeric_limits<A>::infinity();
+  const bool live = query.live && c.lse[query.slot] != -std::numeric_limits<A>::infinity();
   A delta = 0;
   for (int i = lane; i < K; i += kWarp) {
     memory.sums[i] = 0;
@@ -264,7 +264,7 @@ __global__ void key_gradient_kernel(PlainAttention<T> c, TokenView<T> dk, TokenV
     if (n < queries.count) {
       const int at = queries.first + n * queries.D;
       const Query query = c.dense ? listed_query(c, h, b, at) : token_query(c, h, b, at);
-      if (query.live && c.lse[query.slot] > -std::numeric_limits<A>::infinity())
+      if (query.live && c.lse[query.slot] != -std::numeric_limits<A>::infinity())
         pair = pair_gradients(c, query, h, j, global);
       memory.partners[lane] = at;
     }

@@ -194,7 +194,7 @@ class QueryWalk {
                                ? int64_t{call_.shape.first_global(b()) + position} * call_.shape.H + h()
                                : (int64_t{b()} * call_.shape.H + h()) * call_.shape.T + token;
       const float lse = call_.lse[slot];
-      if (is_live(token) && lse > -kInfinite)
+      if (is_live(token) && lse != -kInfinite)
         fetched_lse_ = lse * kLog2OfE, fetched_delta_ = call_.delta[slot];
     }
     if (Relative && n < distances_of(tile)) fetched_distance_ = distances().bias(first_distance(tile) + n);

@@ -233,7 +233,8 @@ __device__ inline uint32_t kept_of_block(const DeviceAttention& shape, uint64_t 
 }
 
 // Whether the pairs of a query, whose dropout row begins at `row`, with `count` keys of the sequence from
-// position `first` on are kept (count <= 32).
+// position `first` on are kept (count <= 32). Positions before the sequence's first decide nothing, but those
+// behind them must: numbers of elements wrap around, so blocks are counted from each eight's own.
 __device__ inline uint32_t kept_keys(const DeviceAttention& shape, uint64_t row, const Sequence& keys,
                                      int first, int count) {
   if (!keys.list && keys.step == 1) {
@@ -241,7 +242,7 @@ __device__ inline uint32_t kept_keys(const DeviceAttention& shape, uint64_t row,
     uint64_t kept = 0;
     LF_NO_UNROLL
     for (int i = 0; i < count / 8 + 1; ++i)
-      kept |= uint64_t{kept_of_block(shape, element / 8 + static_cast<uint64_t>(i))} << (8 * i);
+      kept |= uint64_t{kept_of_block(shape, (element + 8 * static_cast<uint64_t>(i)) / 8)} << (8 * i);
     return static_cast<uint32_t>(kept >> element % 8);
   }
   uint32_t kept = 0;

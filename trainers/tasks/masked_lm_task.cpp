@@ -166,7 +166,7 @@ Fetched MaskedLMTask::fetch() {
 Tensor MaskedLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
   Phase phase("forward");
   const MaskedBatch& batch = batches_[static_cast<size_t>(i)];
-  if (count_targets(batch) == 0) return Tensor::zeros({}, DType::f32);
+  if (count_targets(batch) == 0) return Tensor::zeros({}, DType::f32, parameters_.values.device());
   const Pass pass{.training = true,
                   .compute = compute_dtype(config_),
                   .seed = static_cast<uint64_t>(config_.seed),

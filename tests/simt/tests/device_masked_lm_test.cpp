@@ -56,6 +56,13 @@ TEST_F(DeviceMaskedLM, LossesAreTheCpus) {
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(received[i], expected[i], 1e-5 * expected[i]) << i;
 }
 
+// A micro-batch may have no target; its loss is nothing, where the others' are.
+TEST_F(DeviceMaskedLM, TrainsWhereAMicroBatchHasNoTarget) {
+  RunConfig c = config("cuda", "micro_batch: 1, steps: 2");
+  c.masked_lm.probability = 0.02;  // of 40 tokens
+  EXPECT_EQ(Trainer(c, folder_ / "run", false).run(), RunEnd::finished);
+}
+
 TEST_F(DeviceMaskedLM, MemoryIsPredicted) {
   for (const char* more : {"", "precision: bf16\n"}) {
     const RunConfig c = config("cuda", "micro_batch: 2, steps: 1", more);

@@ -45,6 +45,8 @@ const std::vector<AttentionCase>& cases() {
       {"dropout", 2, 90, 1, 64, 20, 20, {}, Padding::none, {}, false, 0.25},
       {"dropout_dilated", 1, 150, 3, 32, 9, 9, {1, 2, 9}, Padding::none, {3}, false, 0.5},
       {"dropout_head_width_96", 1, 83, 1, 96, 20, 20, {}, Padding::none, {}, false, 0.25},
+      {"dropout_relative_causal", 1, 200, 1, 64, 70, 0, {}, Padding::none, {}, true, 0.5},
+      {"dropout_relative_symmetric", 1, 40, 1, 32, 15, 15, {}, Padding::none, {}, true, 0.5},
       {"queries_in_the_middle", 1, 150, 1, 32, 9, 4, {}, Padding::ragged, {3}, true, 0.1, 20, 101},
       {"several_splits", 1, 1100, 1, 32, 10, 10, {}, Padding::none, {3}, true},
       {"everything", 2, 140, 2, 32, 12, 9, {1, 2}, Padding::holes, {7, 3}, true, 0.3},
