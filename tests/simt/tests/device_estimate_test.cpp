@@ -43,7 +43,7 @@ class DeviceEstimate : public ::testing::Test {
     const StageEstimate e =
         estimate_stage(c, char_lm_shape(c, corpus.train->vocabulary_size()), resolved_stages(c).front(),
                        {corpus.validation->count(), corpus.test->count()}, {1e10, 1e10});
-    EXPECT_NEAR(static_cast<double>(e.memory_bytes) / measured, 1, 0.1);
+    EXPECT_NEAR(static_cast<double>(e.memory_bytes) / measured, 1, 0.1) << model << "; " << stage;
   }
 
   // The peak of all of the device's tensors in one update.
@@ -73,7 +73,7 @@ TEST_F(DeviceEstimate, MemoryInBf16) {
 // Where windows are wide, the gradients of distances need a fifth of all memory to be summed in.
 TEST_F(DeviceEstimate, MemoryOfWideWindowsInBf16) {
   expect_memory("layers: 2, width: 32, heads: 1, feed_forward: 32",
-                "sequence_length: 1790, windows: 1780, batch_size: 1, micro_batch: 1, recompute: true",
+                "sequence_length: 890, windows: 880, batch_size: 1, micro_batch: 1, recompute: true",
                 "precision: bf16\n");
 }
 
