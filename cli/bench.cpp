@@ -71,21 +71,21 @@ void add_attention(CLI::App& bench) {
       ->delimiter(',');
   verb->add_option("--length", s.lengths, "Sequence lengths (1024,2048,4096)")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   verb->add_option("--window", s.windows, "Keys on each side, or before self with --causal (256)")
       ->delimiter(',')
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least(0));
   verb->add_flag("--causal", s.causal, "Only keys before the query");
   verb->add_flag("--relative", s.relative, "With relative positions");
   verb->add_option("--heads", s.heads, "Heads (8)")->check(CLI::Range(1, 1024));
-  verb->add_option("--head-width", s.head_width, "Width of a head (64)")->check(CLI::PositiveNumber);
-  verb->add_option("--batch", s.batch, "Sequences (1)")->check(CLI::PositiveNumber);
-  verb->add_option("--dilation", s.dilation, "Dilation of every head (1)")->check(CLI::PositiveNumber);
+  verb->add_option("--head-width", s.head_width, "Width of a head (64)")->check(at_least(1));
+  verb->add_option("--batch", s.batch, "Sequences (1)")->check(at_least(1));
+  verb->add_option("--dilation", s.dilation, "Dilation of every head (1)")->check(at_least(1));
   verb->add_option("--global", s.global_tokens, "Global tokens at the start of each sequence (0)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(at_least(0));
   verb->add_option("--device", options->device, "cpu or cuda (cpu)");
   verb->add_option("--dtype", options->dtype, "f32, bf16 or f64 (f32)");
-  verb->add_option("--repeats", s.repeats, "Best of so many (3)")->check(CLI::PositiveNumber);
+  verb->add_option("--repeats", s.repeats, "Best of so many (3)")->check(at_least(1));
   verb->add_option("--most-seconds", s.most_seconds,
                    "An implementation goes to no greater length after this (no limit)")
       ->check(CLI::PositiveNumber);
@@ -123,7 +123,7 @@ void print_train(const ordered_json& result) {
   const auto number = [&](const char* key) { return result[key].get<double>(); };
   std::string mfu = "n/a";
   if (!result["mfu"].is_null()) mfu = text(std::round(1000 * number("mfu")) / 10, " %");
-  std::printf("%s: %.3f s an update (median %.3f s), %s tokens/s, %.3g TFLOP/s (MFU %s), %s\n",
+  std::printf("%s: best %.3f s an update (median %.3f s), %s tokens/s, %.3g TFLOP/s (MFU %s), %s\n",
               result["stage"].get<std::string>().c_str(), number("seconds_best"), number("seconds_median"),
               format_count(number("tokens_per_second")).c_str(), number("tflops"), mfu.c_str(),
               format_bytes(number("peak_bytes")).c_str());
@@ -169,6 +169,8 @@ void bench_train(const TrainOptions& options) {
                          {"sequence_length", stage.sequence_length},
                          {"windows", stage.windows},
                          {"batch_size", stage.batch_size},
+                         {"device", name(device_of(config))},
+                         {"precision", name(compute_dtype(config))},
                          {"threads", omp_get_max_threads()},
                          {"seconds_best", seconds.front()},
                          {"seconds_median", seconds[seconds.size() / 2]},
@@ -195,7 +197,7 @@ void add_train_bench(CLI::App& bench) {
   verb->add_option("--set", options->overrides, "Override a key")->allow_extra_args(false);
   verb->add_option("--stage", options->stage, "Stage, counted from 1 (1)");
   verb->add_option("--steps", options->steps, "Updates to time (5), after one to warm up")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
   verb->add_flag("--profile", options->profile, "Also where the time of these updates goes");
   verb->add_flag("--json", options->json, "One JSON object on standard output");
   verb->callback([options] { bench_train(*options); });
@@ -236,7 +238,7 @@ void add_generate_bench(CLI::App& bench) {
   verb->add_option("run", options->run, "Run folder")->required();
   verb->add_option("--set", options->overrides, "Override a key of the run: --set device=cpu")
       ->allow_extra_args(false);
-  verb->add_option("--tokens", options->tokens, "Tokens to write (200)")->check(CLI::PositiveNumber);
+  verb->add_option("--tokens", options->tokens, "Tokens to write (200)")->check(at_least(1));
   verb->add_flag("--json", options->json, "One JSON object on standard output");
   verb->callback([options] { bench_generate(*options); });
 }

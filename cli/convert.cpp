@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/format.h"
 #include "trainers/huggingface/convert.h"
@@ -126,7 +127,7 @@ void add_convert(CLI::App& app, Outcome&) {
   verb->add_option("--window", options->window, "Keys that a token sees on both sides together (512)");
   verb->add_option("--positions", options->positions,
                    "New positions: copied from the source's (default), or random");
-  verb->add_option("--seed", options->seed, "Seed of random positions (1)")->check(CLI::NonNegativeNumber);
+  verb->add_option("--seed", options->seed, "Seed of random positions (1)")->check(at_least(0));
   verb->add_option("--checkpoint", options->checkpoint,
                    "Of a run: latest (default), best, or a checkpoint's folder");
   verb->add_flag("--json", options->json, "One JSON object on standard output");

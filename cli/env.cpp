@@ -40,7 +40,7 @@ std::string cuda_device() {
       return error.what();
     }
   }
-  return "not built in; configure with -DLF_CUDA=ON";
+  return "not built in; scripts/build cuda makes a build that has it";
 }
 
 nlohmann::ordered_json environment() {

@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include <charconv>
+
 namespace lf::cli {
 
 Device parse_device(const std::string& text) {
@@ -14,6 +16,17 @@ DType parse_dtype(const std::string& option, const std::string& text) {
     if (text == name(dtype)) return dtype;
   }
   throw UsageError(option + " is " + text + "; needed f32, bf16 or f64");
+}
+
+CLI::Validator at_least(int64_t least) {
+  const auto check = [least](const std::string& given) {
+    int64_t number = 0;
+    const char* const end = given.data() + given.size();
+    const auto [stop, error] = std::from_chars(given.data(), end, number);
+    const bool fits = error == std::errc() && stop == end && number >= least;
+    return fits ? std::string() : text("is ", given, "; needed a whole number of at least ", least);
+  };
+  return CLI::Validator(check, "", "");
 }
 
 }  // namespace lf::cli

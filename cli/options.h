@@ -1,6 +1,7 @@
 // What several verbs' options name.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
 
 #include "core/device.h"
@@ -14,5 +15,8 @@ Device parse_device(const std::string& text);
 
 // "f32", "bf16" or "f64"; a UsageError that names `option` otherwise.
 DType parse_dtype(const std::string& option, const std::string& text);
+
+// Accepts whole numbers of at least `least`, and says so otherwise.
+CLI::Validator at_least(int64_t least);
 
 }  // namespace lf::cli

@@ -109,7 +109,7 @@ void add_predict(CLI::App& app, Outcome&) {
   verb->add_option("--what", options->what,
                    "fill-mask (default) writes JSON lines; hidden, logits and loss write safetensors");
   verb->add_option("--out", options->out, "File to write; fill-mask goes to standard output without it");
-  verb->add_option("--top", options->top, "Candidates for each mask (5)")->check(CLI::PositiveNumber);
+  verb->add_option("--top", options->top, "Candidates for each mask (5)")->check(at_least(1));
   verb->add_option("--device", options->device, "cpu or cuda; where a run trained, cpu for a model folder");
   verb->add_option("--checkpoint", options->checkpoint,
                    "Of a run: latest (default), best, or a checkpoint's folder");

@@ -5,7 +5,13 @@
 
 namespace lf {
 
-void require(Device device) { Storage(0, device, "a first block"); }
+void require(Device device) {
+  try {
+    Storage(0, device, "a first block");
+  } catch (const Error& error) {
+    throw Error(text(error.what(), "; --set device=cpu, or --device cpu, uses the CPU"));
+  }
+}
 
 void synchronize(Device device) {
   if constexpr (kHasCuda) {

@@ -124,7 +124,7 @@ void check_guard(Device device, const std::byte* data, int64_t bytes, int64_t ca
 Storage::Storage(int64_t bytes, Device device, const std::string& purpose)
     : bytes_(bytes), capacity_(capacity_for(bytes)), device_(device) {
   CHECK(device == Device::cpu || kHasCuda,
-        "device cuda: this build has no CUDA; configure with -DLF_CUDA=ON");
+        "device cuda: this build has no CUDA; scripts/build cuda makes one that has");
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   void* data = take_cached(p, capacity_);

@@ -95,14 +95,27 @@ TEST_F(CliErrors, WrongConfigurations) {
 }
 
 TEST_F(CliErrors, NoCudaInThisBuild) {
-  for (const std::string verb : {"train", "check", "bench"}) {
+  if (kHasCuda) GTEST_SKIP() << "this build has CUDA";
+  const std::string remedy =
+      "scripts/build cuda makes one that has; --set device=cpu, or --device cpu, uses the CPU";
+  for (const std::string verb : {"train", "bench"}) {
     std::vector<std::string> command = {verb};
     if (verb == "bench") command.push_back("train");
     command.insert(command.end(), {program_ / "config.yaml", "--set", "device=cuda"});
     if (verb == "train") command.insert(command.end(), {"--out", program_ / "run"});
-    if (!kHasCuda) refused(command, kFailed, "configure with -DLF_CUDA=ON");
+    refused(command, kFailed, remedy);
   }
   EXPECT_EQ(fs::exists(program_ / "run"), false);
+  // What is meant for another machine can be checked on this one; only its speed is unknown.
+  const ProgramResult checked =
+      program_.run({"check", program_ / "config.yaml", "--set", "device=cuda", "--json"});
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_NE(checked.err.find("no time is predicted: device cuda: this build has no CUDA"), std::string::npos)
+      << checked.err;
+  EXPECT_NE(checked.err.find(remedy), std::string::npos) << checked.err;
+  const auto stage = nlohmann::json::parse(checked.out).at("stages").at(0);
+  EXPECT_TRUE(stage.at("seconds").is_null()) << stage;
+  EXPECT_GT(stage.at("memory_bytes").get<int64_t>(), 0);
 }
 
 TEST_F(CliErrors, WrongCorpora) {

@@ -56,8 +56,10 @@ TEST_F(RunProfile, StepsAddUpToTheirWallTime) {
   trainer.profile();
   EXPECT_EQ(trainer.run(), RunEnd::finished);
   const std::string console = ::testing::internal::GetCapturedStderr();
-  EXPECT_NE(console.find("where the time of a went until step 12 (cpu):"), std::string::npos) << console;
-  EXPECT_NE(console.find("where the time of b went until step 16 (cpu):"), std::string::npos) << console;
+  EXPECT_NE(console.find("where the time of stage \"a\" went, steps 1 to 12 (cpu):"), std::string::npos)
+      << console;
+  EXPECT_NE(console.find("where the time of stage \"b\" went, steps 13 to 16 (cpu):"), std::string::npos)
+      << console;
   EXPECT_NE(console.find("    window_attention "), std::string::npos) << console;
 
   const json stages = profile("run").at("stages");

@@ -141,7 +141,7 @@ TEST(Storage, NamesWhatDidNotFit) {
 TEST(Storage, CudaNeedsACudaBuild) {
   if (kHasCuda) GTEST_SKIP() << "this build has CUDA";
   EXPECT_ERROR_TEXT(Tensor::empty({2}, DType::f32, Device::cuda),
-                    "device cuda: this build has no CUDA; configure with -DLF_CUDA=ON");
+                    "device cuda: this build has no CUDA; scripts/build cuda makes one that has");
 }
 
 TEST(CheckedMemory, FreshMemoryIsNaN) {

@@ -131,7 +131,9 @@ void check_same_model(const LoadedCheckpoint& checkpoint, const RunConfig& confi
 std::string start_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
   checked_run_folder(config, folder, resume);
   const std::string stored = folder + "/" + kConfigName;
-  if (!fs::exists(stored)) write_file_atomically(stored, to_yaml(config));
+  // A resumed run may have changed what does not change its results, such as the device.
+  const std::string yaml = to_yaml(config);
+  if (!fs::exists(stored) || read_file(stored) != yaml) write_file_atomically(stored, yaml);
   return folder;
 }
 

@@ -177,11 +177,13 @@ void RunReport::set_operations(double update_flops, std::optional<double> peak) 
   peak_flops_ = peak;
 }
 
-void RunReport::profile(int64_t stage_index, const std::string& stage_name, int64_t last_step,
-                        const PhaseTime& all) {
-  message(text("where the time of ", stage_name, " went until step ", last_step, " (", name(device_), "):"));
+void RunReport::profile(int64_t stage_index, const std::string& stage_name, int64_t first_step,
+                        int64_t last_step, const PhaseTime& all) {
+  message(text("where the time of stage \"", stage_name, "\" went, steps ", first_step, " to ", last_step,
+               " (", name(device_), "):"));
   for (const std::string& line : profile_table(all)) message("  " + line);
-  ordered_json record = {{"stage", stage_index + 1}, {"name", stage_name}, {"last_step", last_step}};
+  ordered_json record = {
+      {"stage", stage_index + 1}, {"name", stage_name}, {"first_step", first_step}, {"last_step", last_step}};
   record.update(profile_json(all));
   profiled_stages_.push_back(std::move(record));
   write_file_atomically(

@@ -61,7 +61,9 @@ class RunReport {
   void message(const std::string& line) { console_.message(line); }
   // Where the time of a stage's steps in this process went, up to `last_step`: a table for people, and all
   // stages so far in profile.json.
-  void profile(int64_t stage_index, const std::string& stage_name, int64_t last_step, const PhaseTime& all);
+  // Where the time of a stage's steps first_step to last_step went, in this process.
+  void profile(int64_t stage_index, const std::string& stage_name, int64_t first_step, int64_t last_step,
+               const PhaseTime& all);
 
   // The logged rate is that of training: it starts afresh, or leaves out seconds spent on something else.
   void restart_interval();

@@ -44,6 +44,8 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
 RunEnd Trainer::run() {
   // A rollback needs something to return to, also before the first checkpoint that is due.
   if (config_.optimizer.non_finite.policy == NonFiniteChoice::rollback && state_.step == 0) save();
+  if (state_.stage == std::ssize(stages_))
+    report_.message(text(folder_, " has ended already: nothing is left to do"));
   while (state_.stage < static_cast<int64_t>(stages_.size())) {
     if (!run_stage()) {
       save();
@@ -59,6 +61,7 @@ RunEnd Trainer::run() {
 // Trains the current stage to its end; false when a signal stopped it.
 bool Trainer::run_stage() {
   if (profiles_) profile_.emplace(device_of(config_));
+  profiled_from_ = state_.step;
   begin_stage();
   while (!stage_done()) {
     const double started = seconds_now();
@@ -76,8 +79,8 @@ bool Trainer::run_stage() {
 // Of the stage that ended or was stopped.
 void Trainer::report_profile(int64_t stage_index) {
   if (!profile_) return;
-  report_.profile(stage_index, stages_[static_cast<size_t>(stage_index)].name, state_.step,
-                  profile_->times());
+  report_.profile(stage_index, stages_[static_cast<size_t>(stage_index)].name, profiled_from_ + 1,
+                  state_.step, profile_->times());
   profile_.reset();
 }
 

@@ -65,6 +65,7 @@ class Trainer {
   RunState state_;
   Stage stage_;
   bool profiles_ = false;
+  int64_t profiled_from_ = 0;       // steps before this process's part of the stage
   std::optional<Profile> profile_;  // of this stage, in this process
 
   RunLock lock_;

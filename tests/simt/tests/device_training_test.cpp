@@ -101,6 +101,7 @@ TEST_F(DeviceTraining, RunsChangeDevices) {
   ::unsetenv("LF_FAILPOINT");
   read_failpoint_environment();
   train(config("device: cuda\n" + every), "run", true);
+  EXPECT_EQ(device_of(run_folder_config(folder_ / "run")), Device::cuda);  // where it is opened from now on
   expect_same_losses("run", "cpu", 1e-5);
 }
 
