@@ -4,6 +4,7 @@
 #include <limits>
 #include <numeric>
 
+#include "core/communicator/communicator.h"
 #include "core/kernels/kernels.h"
 #include "tests/simt/tests/device_tensors.h"
 
@@ -71,6 +72,24 @@ TEST(DeviceAdamW, EqualsTheCpuOverSteps) {
     EXPECT_CLOSE(device_v, v, 1e-6);
   }
 }
+
+#ifdef LF_NCCL
+
+TEST(DeviceCollectives, OfOneRankAreWhatItBrings) {
+  const std::unique_ptr<Communicator> communicator = over_nccl(alone());
+  EXPECT_EQ(communicator->size(), 1);
+  for (const DType dtype : kFloats) {
+    const Tensor x = random_tensor({1003}, dtype, 1);
+    Tensor there = straight(x);
+    communicator->sum(there);
+    EXPECT_SAME_BITS(there.to(Device::cpu), x);
+  }
+  std::vector<double> values{1.5, -2};
+  communicator->sum(values);
+  EXPECT_EQ(values, (std::vector{1.5, -2.0}));
+}
+
+#endif
 
 }  // namespace
 }  // namespace lf
