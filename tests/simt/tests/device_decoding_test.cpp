@@ -45,7 +45,7 @@ TEST(DeviceSampling, ChoosesAsTheCpuDoes) {
 
 // bf16 logits of a large vocabulary are full of equals; zeros have two signs.
 TEST(DeviceSampling, OfEqualsTakesTheFirst) {
-  const Tensor logits = Tensor::from({9}, std::vector<float>{1, 3, 3, -2, 3, 0.0f, -0.0f, 1, 3});
+  const Tensor logits = Tensor::from({9}, std::vector<float>{1, 3, 3, -2, 3, -0.0f, 0.0f, 1, 3});
   expect_same_choices(logits, {.do_sample = false});
   for (const int64_t k : {1, 2, 4, 6, 7}) expect_same_choices(logits, {.top_k = k});
   for (const double p : {0.2, 0.5, 0.95}) expect_same_choices(logits, {.top_p = p});
