@@ -1,9 +1,17 @@
+#include "autograd/dropout.h"
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
 
 namespace lf {
 namespace {
+
+void check_probability(const char* op, const Dropout& drop) {
+  CHECK(drop.probability >= 0 && drop.probability < 1, op, ": dropout probability ", drop.probability,
+        " is outside [0, 1)");
+}
+
+}  // namespace
 
 Tensor dropped(const Tensor& x, const Dropout& drop) {
   if (!drop.active()) return x;
@@ -12,11 +20,10 @@ Tensor dropped(const Tensor& x, const Dropout& drop) {
   return y;
 }
 
-}  // namespace
-
-void check_probability(const char* op, const Dropout& drop) {
-  CHECK(drop.probability >= 0 && drop.probability < 1, op, ": dropout probability ", drop.probability,
-        " is outside [0, 1)");
+void check_residual(const char* op, const Var& residual, const Var& x, const Dropout& drop) {
+  check_probability(op, drop);
+  CHECK(residual.shape() == x.shape() && residual.dtype() == x.dtype(), op, ": residual ", residual.shape(),
+        ' ', name(residual.dtype()), " and x ", x.shape(), ' ', name(x.dtype()), " must agree");
 }
 
 Var dropout(const Var& x, const Dropout& drop) {
@@ -29,10 +36,7 @@ Var dropout(const Var& x, const Dropout& drop) {
 
 Var add_dropout(const Var& residual, const Var& x, const Dropout& drop) {
   const Phase phase("add_dropout");
-  check_probability("add_dropout", drop);
-  CHECK(residual.shape() == x.shape() && residual.dtype() == x.dtype(), "add_dropout: residual ",
-        residual.shape(), ' ', name(residual.dtype()), " and x ", x.shape(), ' ', name(x.dtype()),
-        " must agree");
+  check_residual("add_dropout", residual, x, drop);
   Tensor y = Tensor::like(x.value());
   kernels::add_dropout(residual.value(), x.value(), drop, y);
   return tape().record("add_dropout", y, {residual, x}, [drop](const Tensor& dy) {

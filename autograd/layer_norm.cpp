@@ -1,11 +1,9 @@
-#include <tuple>
-
+#include "autograd/dropout.h"
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
 
 namespace lf {
-
 namespace {
 
 void check_parameters(const char* op, const Var& x, const Var& gamma, const Var& beta) {
@@ -41,9 +39,7 @@ SumAndNorm add_dropout_layer_norm(const Var& residual, const Var& x, const Dropo
   const char* op = "add_dropout_layer_norm";
   const Phase phase(op);
   check_parameters(op, x, gamma, beta);
-  check_probability(op, drop);
-  CHECK(residual.shape() == x.shape() && residual.dtype() == x.dtype(), op, ": residual ", residual.shape(),
-        ' ', name(residual.dtype()), " and x ", x.shape(), ' ', name(x.dtype()), " must agree");
+  check_residual(op, residual, x, drop);
   const int64_t D = x.dim(-1);
   const Shape rows{x.value().elements() / D, D};
   const Tensor sum = Tensor::like(x.value()), y = Tensor::like(sum);
@@ -52,19 +48,15 @@ SumAndNorm add_dropout_layer_norm(const Var& residual, const Var& x, const Dropo
   kernels::add_dropout_layer_norm(residual.value().view(rows), x.value().view(rows), drop, gamma.value(),
                                   beta.value(), epsilon, sum_rows, y_rows, mean, rstd);
   const auto backward = [sum, gamma = gamma.value(), mean, rstd, rows, drop](const std::vector<Tensor>& dys) {
-    const auto& [dsum, dy] = std::tie(dys[0], dys[1]);
-    Tensor dresidual = dsum, dx, dgamma, dbeta;
-    if (drop.active()) dx = Tensor::like(sum);
-    if (!dy.defined()) {
-      if (drop.active()) kernels::dropout(dsum, drop, dx);
-    } else {
-      dresidual = Tensor::like(sum), dgamma = Tensor::like(gamma), dbeta = Tensor::like(gamma);
-      Tensor dresidual_rows = dresidual.view(rows), dx_rows = dx.defined() ? dx.view(rows) : dx;
-      kernels::add_dropout_layer_norm_backward(sum.view(rows), drop, gamma, mean, rstd,
-                                               dsum.defined() ? dsum.view(rows) : dsum, dy.view(rows),
-                                               dresidual_rows, dx_rows, dgamma, dbeta);
-    }
-    return std::vector{dresidual, drop.active() ? dx : dresidual, dgamma, dbeta};
+    const Tensor &dsum = dys[0], &dy = dys[1];
+    if (!dy.defined()) return std::vector{dsum, dropped(dsum, drop), Tensor(), Tensor()};
+    Tensor dresidual = Tensor::like(sum), dgamma = Tensor::like(gamma), dbeta = Tensor::like(gamma);
+    Tensor dx = drop.active() ? Tensor::like(sum) : Tensor();
+    Tensor dresidual_rows = dresidual.view(rows), dx_rows = dx.defined() ? dx.view(rows) : dx;
+    kernels::add_dropout_layer_norm_backward(sum.view(rows), drop, gamma, mean, rstd,
+                                             dsum.defined() ? dsum.view(rows) : dsum, dy.view(rows),
+                                             dresidual_rows, dx_rows, dgamma, dbeta);
+    return std::vector{dresidual, dx.defined() ? dx : dresidual, dgamma, dbeta};
   };
   const std::vector<Var> outputs = tape().record_all(op, {sum, y}, {residual, x, gamma, beta}, backward);
   return {outputs[0], outputs[1]};

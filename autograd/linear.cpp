@@ -11,10 +11,11 @@ Tensor rows_of(const Tensor& x) {
   return x.view({D ? x.elements() / D : 0, D});
 }
 
-DType parameter_dtype(const Var& x) { return x.dtype() == DType::f64 ? DType::f64 : DType::f32; }
+// Of the parameters beside activations of a dtype.
+DType parameter_dtype(DType activations) { return activations == DType::f64 ? DType::f64 : DType::f32; }
 
 Tensor column_sums(const Tensor& dy) {
-  Tensor sums = Tensor::empty({dy.dim(-1)}, dy.dtype() == DType::f64 ? DType::f64 : DType::f32, dy.device());
+  Tensor sums = Tensor::empty({dy.dim(-1)}, parameter_dtype(dy.dtype()), dy.device());
   kernels::column_sums(rows_of(dy), sums);
   return sums;
 }
@@ -25,11 +26,13 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
   const Phase phase("linear");
   CHECK(weight.shape().rank() == 2 && x.shape().rank() >= 1 && x.dim(-1) == weight.dim(1), "linear: x is ",
         x.shape(), ", weight is ", weight.shape(), "; the last axes must agree");
-  CHECK(weight.dtype() == x.dtype() || weight.dtype() == parameter_dtype(x), "linear: x is ", name(x.dtype()),
-        ", weight is ", name(weight.dtype()), ", needed the same or ", name(parameter_dtype(x)));
-  CHECK(!bias.defined() || (bias.shape() == Shape{weight.dim(0)} && bias.dtype() == parameter_dtype(x)),
-        "linear: weight is ", weight.shape(), ", so bias must be ", Shape{weight.dim(0)}, ' ',
-        name(parameter_dtype(x)), "; got ", bias.shape(), ' ', name(bias.dtype()));
+  CHECK(weight.dtype() == x.dtype() || weight.dtype() == parameter_dtype(x.dtype()), "linear: x is ",
+        name(x.dtype()), ", weight is ", name(weight.dtype()), ", needed the same or ",
+        name(parameter_dtype(x.dtype())));
+  CHECK(
+      !bias.defined() || (bias.shape() == Shape{weight.dim(0)} && bias.dtype() == parameter_dtype(x.dtype())),
+      "linear: weight is ", weight.shape(), ", so bias must be ", Shape{weight.dim(0)}, ' ',
+      name(parameter_dtype(x.dtype())), "; got ", bias.shape(), ' ', name(bias.dtype()));
   Tensor y = Tensor::empty(x.shape().with_last(weight.dim(0)), x.dtype(), x.value().device());
   Tensor y_rows = rows_of(y);
   const Tensor factor = cast(weight.value(), x.dtype());
@@ -39,8 +42,7 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
   const bool wants_dx = x.needs_gradient();
   return tape().record(
       "linear", y, inputs,
-      [x = x.value(), factor, dtype = weight.dtype(), bias_shape = bias.shape(), has_bias = bias.defined(),
-       bias_dtype = parameter_dtype(x), wants_dx](const Tensor& dy) {
+      [x = x.value(), factor, dtype = weight.dtype(), has_bias = bias.defined(), wants_dx](const Tensor& dy) {
         const Tensor dy_rows = rows_of(dy);
         // The gradient of f32 weights is not rounded to a narrower dtype on its way.
         Tensor dx, dweight = Tensor::empty(factor.shape(), dtype, dy.device()), dbias;
@@ -49,7 +51,7 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
           Tensor dx_rows = rows_of(dx);
           kernels::linear_backward_input(factor, dy_rows, dx_rows);
         }
-        if (has_bias) dbias = Tensor::empty(bias_shape, bias_dtype, dy.device());
+        if (has_bias) dbias = Tensor::empty({factor.dim(0)}, parameter_dtype(dy.dtype()), dy.device());
         kernels::linear_backward_weight(rows_of(x), dy_rows, dweight, dbias);
         return has_bias ? std::vector{dx, dweight, dbias} : std::vector{dx, dweight};
       });
@@ -57,9 +59,9 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
 
 Var add_bias(const Var& x, const Var& bias) {
   const Phase phase("add_bias");
-  CHECK(bias.shape() == Shape{x.dim(-1)} && bias.dtype() == parameter_dtype(x), "add_bias: x is ", x.shape(),
-        ' ', name(x.dtype()), ", so bias must be ", Shape{x.dim(-1)}, ' ', name(parameter_dtype(x)), "; got ",
-        bias.shape(), ' ', name(bias.dtype()));
+  CHECK(bias.shape() == Shape{x.dim(-1)} && bias.dtype() == parameter_dtype(x.dtype()), "add_bias: x is ",
+        x.shape(), ' ', name(x.dtype()), ", so bias must be ", Shape{x.dim(-1)}, ' ',
+        name(parameter_dtype(x.dtype())), "; got ", bias.shape(), ' ', name(bias.dtype()));
   Tensor y = x.value().clone();
   Tensor y_rows = rows_of(y);
   kernels::add_bias(bias.value(), y_rows);

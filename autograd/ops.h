@@ -19,7 +19,6 @@ Var sum(const Var& x);                   // () f32 (f64 for f64): the sum of all
 // --- activation: dropout keeps an element with probability 1 - p and scales it by 1 / (1 - p); p = 0:
 // identity ---
 Var dropout(const Var& x, const Dropout& drop);
-void check_probability(const char* op, const Dropout& drop);              // an Error outside [0, 1)
 Var add_dropout(const Var& residual, const Var& x, const Dropout& drop);  // residual + dropout(x)
 Var gelu_dropout(const Var& x, const Dropout& drop);                      // dropout(x Phi(x)), exact GELU
 

@@ -2,10 +2,7 @@
 // Hugging Face's form, each through the program's own parts.
 #include <gtest/gtest.h>
 
-#include <fstream>
-
 #include "core/failpoint.h"
-#include "data/document_tokenizer.h"
 #include "tests/program.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
@@ -20,16 +17,7 @@ namespace {
 
 class MaskedLMTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::ofstream(folder_ / "text.txt")
-        << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 60000);
-    DocumentRequest request;
-    request.sources = {folder_ / "text.txt"};
-    request.folder = folder_ / "corpus";
-    request.tokenizer = document_tokenizer(std::make_shared<ByteLevelTokenizer>(kTinyTokenizer));
-    prepare_documents(request);
-    write_tiny_model(folder_ / "model", "longformer");
-  }
+  void SetUp() override { write_tiny_task(folder_.path(), 60000); }
 
   // `stage` comes before the defaults of the only stage, which it may replace.
   RunConfig config(const std::string& stage, const std::string& masked = "", const std::string& more = "") {
@@ -239,7 +227,6 @@ TEST_F(MaskedLMTest, ACorpusOfAnotherTokenizerIsRefused) {
   EXPECT_ERROR_TEXT(MaskedLMTask(config("steps: 1"), *communicator), "was prepared with another tokenizer");
 }
 
-#ifdef LF_PROGRAM
 // The way of a user: convert, train, evaluate, export, predict; what is exported is what was trained.
 TEST_F(MaskedLMTest, TheVerbsWorkTogether) {
   const Program program;
@@ -281,7 +268,6 @@ TEST_F(MaskedLMTest, TheVerbsWorkTogether) {
   EXPECT_EQ(program.run({"convert", longformer, program / "x", "--to", "led"}).code, 2);
   EXPECT_EQ(program.run({"predict", longformer, program / "records.jsonl", "--what", "hidden"}).code, 2);
 }
-#endif
 
 }  // namespace
 }  // namespace lf

@@ -6,6 +6,7 @@
 
 #include "core/files.h"
 #include "core/safetensors.h"
+#include "data/document_tokenizer.h"
 #include "layers/encoder.h"
 #include "tests/testing.h"
 #include "trainers/huggingface/model_folder.h"
@@ -51,6 +52,19 @@ inline std::string write_tiny_model(const std::string& folder, const std::string
   write_model_folder(folder, config, random_parameters(encoder_shape({"config.json", config}), seed),
                      kTinyTokenizer);
   return folder;
+}
+
+// Writes FOLDER/corpus, prepared from the sample's first characters with the tiny tokenizer, and
+// FOLDER/model, a Longformer: what training a masked language model starts from.
+inline void write_tiny_task(const std::string& folder, size_t characters) {
+  write_file_atomically(folder + "/text.txt",
+                        read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, characters));
+  DocumentRequest request;
+  request.sources = {folder + "/text.txt"};
+  request.folder = folder + "/corpus";
+  request.tokenizer = document_tokenizer(std::make_shared<ByteLevelTokenizer>(kTinyTokenizer));
+  prepare_documents(request);
+  write_tiny_model(folder + "/model", "longformer");
 }
 
 // Writes a model folder with other weights or another config.json.

@@ -1,9 +1,6 @@
 // A pretrained masked language model on the device: its updates, global tokens and predictions are the CPU's.
 #include <gtest/gtest.h>
 
-#include <fstream>
-
-#include "data/document_tokenizer.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
 #include "trainers/prediction.h"
@@ -17,16 +14,7 @@ namespace {
 
 class DeviceMaskedLM : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::ofstream(folder_ / "text.txt")
-        << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 20000);
-    DocumentRequest request;
-    request.sources = {folder_ / "text.txt"};
-    request.folder = folder_ / "corpus";
-    request.tokenizer = document_tokenizer(std::make_shared<ByteLevelTokenizer>(kTinyTokenizer));
-    prepare_documents(request);
-    write_tiny_model(folder_ / "model", "longformer");
-  }
+  void SetUp() override { write_tiny_task(folder_.path(), 20000); }
 
   RunConfig config(const std::string& device, const std::string& stage, const std::string& more = "") {
     return parse_run_config(
