@@ -36,7 +36,7 @@ void expect_near(const SafetensorsFile& file, const std::string& name, const std
 class AttentionGolden : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(AttentionGolden, equalsTransformers) {
-  const SafetensorsFile file(std::string(LF_SOURCE_DIR) + "/tests/golden/" + GetParam() + ".safetensors");
+  const SafetensorsFile file(source_path("tests/golden/" + GetParam() + ".safetensors"));
   const auto lengths = read_integers(file, "lengths");
   const int64_t B = static_cast<int64_t>(lengths.size()), T = 32, H = 2, K = 8;
   WindowAttentionShape shape;

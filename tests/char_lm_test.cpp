@@ -21,7 +21,7 @@ struct GoldenCase {
   Tensor ids, targets;
 
   GoldenCase(const std::string& name, DType dtype)
-      : file(std::string(LF_SOURCE_DIR "/tests/golden/") + name + ".safetensors"),
+      : file(source_path("tests/golden/" + name + ".safetensors"),
         model(shape_of(file)),
         block(pack(model, dtype)),
         ids(to_i32(file.read("ids"))),

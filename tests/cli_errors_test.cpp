@@ -6,7 +6,6 @@
 #include "tests/program.h"
 #include "trainers/checkpoint.h"
 
-#ifdef LF_PROGRAM
 namespace lf {
 namespace {
 
@@ -256,8 +255,8 @@ TEST_F(CliErrors, FullDisk) {
 
 // Results that could not be written are no success.
 TEST_F(CliErrors, StandardOutputOnAFullDisk) {
-  const ProgramResult result = program_.run({"-c", "exec \"$0\" env --json >/dev/full", LF_PROGRAM}, "", {},
-                                            "shift; set -- /bin/sh \"$@\"; ");
+  const ProgramResult result = program_.run({"-c", "exec \"$0\" env --json >/dev/full", program_path()}, "",
+                                            {}, "shift; set -- /bin/sh \"$@\"; ");
   expect_error(result, kFailed, "standard output");
 }
 
@@ -272,4 +271,3 @@ TEST_F(CliErrors, FilesThatMayNotGrow) {
 
 }  // namespace
 }  // namespace lf
-#endif

@@ -6,7 +6,6 @@
 
 #include "tests/program.h"
 
-#ifdef LF_PROGRAM
 namespace lf {
 namespace {
 
@@ -297,4 +296,3 @@ TEST_F(Cli, BenchTrainAndGenerate) {
 
 }  // namespace
 }  // namespace lf
-#endif

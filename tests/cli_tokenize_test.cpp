@@ -7,7 +7,6 @@
 #include "tests/program.h"
 #include "tests/tokenizer_cases.h"
 
-#ifdef LF_PROGRAM
 namespace lf {
 namespace {
 
@@ -166,4 +165,3 @@ TEST_F(CliTokenize, Refusals) {
 
 }  // namespace
 }  // namespace lf
-#endif

@@ -16,7 +16,7 @@
 namespace lf {
 namespace {
 
-const std::string kConfigs = std::string(LF_SOURCE_DIR) + "/configs/";
+const std::string kConfigs = source_path("configs/");
 
 RunConfig parse(const std::string& yaml) { return parse_run_config(yaml, "run.yaml"); }
 
@@ -178,7 +178,7 @@ TEST(ConfigPrinting, ChangedKeys) {
 constexpr const char* kRegenerate = " is out of date; run: longform check --write-reference docs";
 
 TEST(ConfigReference, PagesAreUpToDate) {
-  const std::string docs = std::string(LF_SOURCE_DIR) + "/docs/";
+  const std::string docs = source_path("docs/");
   EXPECT_TRUE(contents(docs + "config.md") == config_markdown()) << "docs/config.md" << kRegenerate;
   EXPECT_TRUE(contents(docs + "config.schema.json") == config_json_schema())
       << "docs/config.schema.json" << kRegenerate;

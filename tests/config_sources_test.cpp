@@ -144,7 +144,7 @@ TEST(ConfigSet, Errors) {
 }
 
 TEST(ConfigFuzz, DamagedTextIsAcceptedOrRefusedButNeverMore) {
-  std::ifstream file(std::string(LF_SOURCE_DIR) + "/configs/demo.yaml");
+  std::ifstream file(source_path("configs/demo.yaml"));
   const std::string whole(std::istreambuf_iterator<char>(file), {});
   const std::string good = whole.substr(whole.find("\ndata:"));
   ASSERT_EQ(stage_errors_of(good), "");

@@ -27,8 +27,7 @@ std::string decode_all(const PreparedSplit& split) {
 // The real corpora of a development machine; empty where there are none.
 std::string shared_data(const std::string& name) {
   const char* const given = std::getenv("LF_SHARED");
-  const std::string path =
-      (given ? std::string(given) : std::string(LF_SOURCE_DIR) + "/../shared") + "/data/" + name;
+  const std::string path = (given ? std::string(given) : source_path("../shared")) + "/data/" + name;
   return std::filesystem::exists(path) ? path : "";
 }
 

@@ -53,7 +53,7 @@ struct EncoderGolden {
   Tensor targets;
 
   EncoderGolden(const std::string& name, DType dtype)
-      : file(LF_SOURCE_DIR "/tests/golden/" + name + ".safetensors"),
+      : file(source_path("tests/golden/" + name + ".safetensors"),
         model(shape_of(file)),
         block(pack(model, dtype)),
         targets(to_targets(file.read("labels"))) {

@@ -30,7 +30,7 @@ evaluation: {sequence_length: 512, step: 256}
 class Estimate : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::ofstream(folder_ / "raw") << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 60000);
+    std::ofstream(folder_ / "raw") << read_file(source_path("data/samples/enwik8-1MB")).substr(0, 60000);
     CorpusRequest request;
     request.source = folder_ / "raw";
     request.kind = CorpusKind::kBytes;

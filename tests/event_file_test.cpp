@@ -168,10 +168,10 @@ TEST_F(EventFileTest, TensorBoardsOwnReaderGivesTheSame) {
     resumed.scalar("train/loss", 3, 0.5, 1700000011.0);
   }
   std::filesystem::remove(out);
-  const int code = ChildProcess({"/usr/bin/env", python, LF_SOURCE_DIR "/tests/reference/read_tensorboard.py",
-                                 folder_.string()},
-                                out)
-                       .wait();
+  const int code =
+      ChildProcess(
+          {"/usr/bin/env", python, source_path("tests/reference/read_tensorboard.py"), folder_.string()}, out)
+          .wait();
   const std::string printed = read_file(out);
   std::filesystem::remove(out);
   if (code == 77 || code == 127) GTEST_SKIP() << "no TensorBoard: pip install tensorboard, or set PYTHON";

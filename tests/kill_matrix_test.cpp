@@ -13,7 +13,6 @@
 #include "tests/testing.h"
 #include "trainers/checkpoint.h"
 
-#ifdef LF_PROGRAM
 namespace lf {
 namespace {
 
@@ -38,7 +37,7 @@ log: {every_steps: 2}
 class KillMatrix : public ::testing::Test {
  protected:
   void SetUp() override {
-    write(folder_ / "corpus.txt", read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 20000));
+    write(folder_ / "corpus.txt", read_file(source_path("data/samples/enwik8-1MB")).substr(0, 20000));
     std::string config = kConfig;
     config.replace(config.find("CORPUS"), 6, folder_ / "corpus.txt");
     write(folder_ / "config.yaml", config);
@@ -53,8 +52,9 @@ class KillMatrix : public ::testing::Test {
     std::vector<std::string> environment = {"XDG_CACHE_HOME=" + folder_.path() + "/cache",
                                             "OMP_NUM_THREADS=1"};
     environment.insert(environment.end(), variables.begin(), variables.end());
-    return ChildProcess({LF_PROGRAM, "train", folder_ / "config.yaml", "--out", folder_ / name, "--resume"},
-                        folder_ / "output.txt", environment);
+    return ChildProcess(
+        {program_path(), "train", folder_ / "config.yaml", "--out", folder_ / name, "--resume"},
+        folder_ / "output.txt", environment);
   }
   std::string output() { return read_file(folder_ / "output.txt"); }
 
@@ -164,4 +164,3 @@ TEST_F(KillMatrix, DamagedCheckpointIsNamedAndPassedOver) {
 
 }  // namespace
 }  // namespace lf
-#endif

@@ -7,14 +7,13 @@
 #include "tests/document_input.h"
 #include "tests/program.h"
 
-#ifdef LF_PROGRAM
 namespace lf {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr const char* kTokenizer = LF_SOURCE_DIR "/tests/golden/tiny_bpe";
+const std::string kTokenizer = source_path("tests/golden/tiny_bpe");
 
 class PrepareDocuments : public ::testing::Test {
  protected:
@@ -141,7 +140,7 @@ TEST_F(PrepareDocuments, KilledAtRandomMoments) {
   int kills = 0;
   for (uint64_t attempt = 0; attempt < 12; ++attempt) {
     std::vector<std::string> arguments = command("killed");
-    arguments.insert(arguments.begin(), LF_PROGRAM);
+    arguments.insert(arguments.begin(), program_path());
     ChildProcess child(arguments, program_ / "output.txt");
     if (!child.ended_within(seconds * uniform(key, attempt))) {
       child.kill(SIGKILL);
@@ -160,4 +159,3 @@ TEST_F(PrepareDocuments, KilledAtRandomMoments) {
 
 }  // namespace
 }  // namespace lf
-#endif

@@ -10,7 +10,6 @@
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 
-#ifdef LF_PROGRAM
 namespace lf {
 
 struct ProgramResult {
@@ -46,7 +45,7 @@ class Program {
     std::vector<std::string> command = {"/bin/sh", "-c",
                                         before + "exec \"$@\" <" + (folder_ / "stdin") + " >" +
                                             (folder_ / "stdout") + " 2>" + (folder_ / "stderr"),
-                                        "sh", LF_PROGRAM};
+                                        "sh", program_path()};
     command.insert(command.end(), arguments.begin(), arguments.end());
     std::vector<std::string> environment = {"XDG_CACHE_HOME=" + folder_.path() + "/cache",
                                             "OMP_NUM_THREADS=1"};
@@ -79,9 +78,8 @@ log: {every_steps: 1}
 
 // Writes corpus.txt and config.yaml.
 inline void write_tiny_config(const Program& program) {
-  program.write("corpus.txt", read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 20000));
+  program.write("corpus.txt", read_file(source_path("data/samples/enwik8-1MB")).substr(0, 20000));
   program.write("config.yaml", with(kTinyConfig, "CORPUS", program / "corpus.txt"));
 }
 
 }  // namespace lf
-#endif

@@ -20,7 +20,7 @@ class RunProfile : public ::testing::Test {
   void SetUp() override {
     ::setenv("XDG_CACHE_HOME", (folder_.path() + "/cache").c_str(), 1);
     std::ofstream(folder_ / "corpus.txt")
-        << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 30000);
+        << read_file(source_path("data/samples/enwik8-1MB")).substr(0, 30000);
   }
 
   // Two stages; a step takes long enough that its log does not count.

@@ -12,7 +12,7 @@
 namespace lf {
 namespace {
 
-const std::string kGolden = LF_SOURCE_DIR "/tests/golden/safetensors_types.safetensors";
+const std::string kGolden = source_path("tests/golden/safetensors_types.safetensors");
 
 std::string length_bytes(uint64_t length) { return {reinterpret_cast<const char*>(&length), sizeof length}; }
 

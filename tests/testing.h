@@ -13,6 +13,7 @@
 #include "core/kernels/kernels.h"
 #include "core/random.h"
 #include "core/tensor.h"
+#include "tests/places.h"
 
 namespace lf {
 
@@ -130,7 +131,7 @@ inline double sum_of_squares(const Tensor& x) {
 // A file or folder below the shared data: $LF_SHARED, else ../shared beside the source folder; "" if absent.
 inline std::string shared_path(const std::string& relative) {
   const char* root = std::getenv("LF_SHARED");
-  const std::filesystem::path folder = root ? root : std::filesystem::path(LF_SOURCE_DIR) / ".." / "shared";
+  const std::filesystem::path folder = root ? root : std::filesystem::path(source_path("../shared"));
   const std::filesystem::path path = folder / relative;
   return std::filesystem::exists(path) ? path.lexically_normal().string() : std::string();
 }

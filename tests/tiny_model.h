@@ -13,7 +13,7 @@
 
 namespace lf {
 
-inline constexpr const char* kTinyTokenizer = LF_SOURCE_DIR "/tests/golden/tiny_bpe";
+inline const std::string kTinyTokenizer = source_path("tests/golden/tiny_bpe");
 
 // config.json of a model of 2 layers, 32 wide, with 341 symbols and 64 positions.
 inline nlohmann::json tiny_config(const std::string& type) {
@@ -58,7 +58,7 @@ inline std::string write_tiny_model(const std::string& folder, const std::string
 // FOLDER/model, a Longformer: what training a masked language model starts from.
 inline void write_tiny_task(const std::string& folder, size_t characters) {
   write_file_atomically(folder + "/text.txt",
-                        read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, characters));
+                        read_file(source_path("data/samples/enwik8-1MB")).substr(0, characters));
   DocumentRequest request;
   request.sources = {folder + "/text.txt"};
   request.folder = folder + "/corpus";

@@ -15,7 +15,7 @@
 
 namespace lf {
 
-inline const std::string kTokenizerFolder = LF_SOURCE_DIR "/tests/golden/tokenizer";
+inline const std::string kTokenizerFolder = source_path("tests/golden/tokenizer");
 
 struct TokenizerCase {
   std::string text, decoded, shown;

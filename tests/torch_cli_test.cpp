@@ -7,14 +7,13 @@
 #include "tests/testing.h"
 #include "tests/torch_pieces.h"
 
-#ifdef LF_PROGRAM
 namespace lf {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::string golden(const std::string& name) { return LF_SOURCE_DIR "/tests/golden/" + name; }
+std::string golden(const std::string& name) { return source_path("tests/golden/" + name); }
 
 class InspectWeights : public ::testing::Test {
  protected:
@@ -93,4 +92,3 @@ TEST_F(InspectWeights, RealCheckpoints) {
 
 }  // namespace
 }  // namespace lf
-#endif

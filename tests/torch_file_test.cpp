@@ -17,7 +17,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-std::string golden(const std::string& name) { return LF_SOURCE_DIR "/tests/golden/" + name; }
+std::string golden(const std::string& name) { return source_path("tests/golden/" + name); }
 
 // Every expected tensor is there, bit for bit, by both ways of reading.
 void expect_same(const TorchFile& file, const SafetensorsFile& expected) {

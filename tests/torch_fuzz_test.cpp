@@ -14,8 +14,8 @@ namespace {
 
 constexpr int64_t kSmall = 1 << 20;  // bytes of what is read in full
 
-const std::string kZip = LF_SOURCE_DIR "/tests/golden/torch_zip.pt";
-const std::string kLegacy = LF_SOURCE_DIR "/tests/golden/torch_legacy.pt";
+const std::string kZip = source_path("tests/golden/torch_zip.pt");
+const std::string kLegacy = source_path("tests/golden/torch_legacy.pt");
 
 const std::vector<std::string> kPickleWords = [] {
   using namespace pieces;
@@ -208,7 +208,7 @@ TEST(TorchFuzz, MutatedArchivesAreRefusedOrTrue) {
 
 TEST(TorchFuzz, MutatedIndexesAreRefusedOrTrue) {
   const std::string original =
-      read_file(LF_SOURCE_DIR "/tests/golden/torch_sharded/pytorch_model.bin.index.json");
+      read_file(source_path("tests/golden/torch_sharded/pytorch_model.bin.index.json"));
   const std::vector<std::string> words = {"0",        "-1",         "1e3", "1e999",     "null", "true",
                                           "{",        "}",          "[",   "]",         ",",    ":",
                                           "\"",       "..",         "/",   "\\u0000",   "\\",   "weight_map",

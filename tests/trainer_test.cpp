@@ -21,7 +21,7 @@ class TrainerTest : public ::testing::Test {
   void SetUp() override {
     ::setenv("XDG_CACHE_HOME", (folder_.path() + "/cache").c_str(), 1);
     std::ofstream(folder_ / "corpus.txt")
-        << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 30000);
+        << read_file(source_path("data/samples/enwik8-1MB")).substr(0, 30000);
   }
   void TearDown() override {
     ::unsetenv("LF_FAILPOINT");
@@ -237,7 +237,7 @@ TEST_F(TrainerTest, ALosingTrainerLeavesTheConfigurationOfTheOther) {
 }
 
 TEST_F(TrainerTest, RefusesSplitsThatCannotBeScoredBeforeItTrains) {
-  std::ofstream(folder_ / "corpus.txt") << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 20);
+  std::ofstream(folder_ / "corpus.txt") << read_file(source_path("data/samples/enwik8-1MB")).substr(0, 20);
   RunConfig c = config("steps: 2");
   c.stages.list[0].sequence_length = 8;
   EXPECT_THROW(Trainer(c, folder_ / "run", false), Error);

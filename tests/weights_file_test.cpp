@@ -15,7 +15,7 @@ using nlohmann::json;
 using Names = std::vector<std::string>;
 namespace fs = std::filesystem;
 
-std::string golden(const std::string& name) { return LF_SOURCE_DIR "/tests/golden/" + name; }
+std::string golden(const std::string& name) { return source_path("tests/golden/" + name); }
 
 Tensor ramp(float first) { return Tensor::from({3}, std::vector<float>{first, first + 1, first + 2}); }
 

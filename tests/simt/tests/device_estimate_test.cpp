@@ -20,7 +20,7 @@ class DeviceEstimate : public ::testing::Test {
   void SetUp() override {
     ::setenv("XDG_CACHE_HOME", (folder_.path() + "/cache").c_str(), 1);
     std::ofstream(folder_ / "corpus.txt")
-        << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 50000);
+        << read_file(source_path("data/samples/enwik8-1MB")).substr(0, 50000);
   }
 
   // Lengths are such that blocks of memory are hardly larger than what is asked for.

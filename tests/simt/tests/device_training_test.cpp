@@ -28,7 +28,7 @@ class DeviceTraining : public ::testing::Test {
   void SetUp() override {
     ::setenv("XDG_CACHE_HOME", (folder_.path() + "/cache").c_str(), 1);
     std::ofstream(folder_ / "corpus.txt")
-        << read_file(LF_SOURCE_DIR "/data/samples/enwik8-1MB").substr(0, 4000);
+        << read_file(source_path("data/samples/enwik8-1MB")).substr(0, 4000);
   }
 
   RunConfig config(const std::string& more, const std::string& stage = "steps: 4") {
