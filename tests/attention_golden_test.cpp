@@ -9,6 +9,7 @@
 #include "core/kernels/global_attention.h"
 #include "core/kernels/window_attention.h"
 #include "core/safetensors.h"
+#include "tests/places.h"
 
 namespace lf {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "core/kernels/kernels.h"
 #include "core/safetensors.h"
+#include "tests/places.h"
 #include "tests/testing.h"
 #include "trainers/optimizer.h"
 
@@ -21,7 +22,7 @@ struct GoldenCase {
   Tensor ids, targets;
 
   GoldenCase(const std::string& name, DType dtype)
-      : file(source_path("tests/golden/" + name + ".safetensors"),
+      : file(source_path("tests/golden/" + name + ".safetensors")),
         model(shape_of(file)),
         block(pack(model, dtype)),
         ids(to_i32(file.read("ids"))),

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/safetensors.h"
+#include "tests/places.h"
 #include "tests/program.h"
 #include "trainers/checkpoint.h"
 

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "core/check.h"
+#include "tests/places.h"
 #include "trainers/config/outline.h"
 #include "trainers/config/reference.h"
 #include "trainers/config/stages.h"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "trainers/config/run_config.h"
 

@@ -8,6 +8,7 @@
 #include "data/sample_corpus.h"
 #include "data/token_file.h"
 #include "tests/corpus_input.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 
 namespace lf {

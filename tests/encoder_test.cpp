@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/safetensors.h"
+#include "tests/places.h"
 #include "tests/testing.h"
 
 namespace lf {
@@ -53,7 +54,7 @@ struct EncoderGolden {
   Tensor targets;
 
   EncoderGolden(const std::string& name, DType dtype)
-      : file(source_path("tests/golden/" + name + ".safetensors"),
+      : file(source_path("tests/golden/" + name + ".safetensors")),
         model(shape_of(file)),
         block(pack(model, dtype)),
         targets(to_targets(file.read("labels"))) {

@@ -9,6 +9,7 @@
 #include "core/format.h"
 #include "core/storage.h"
 #include "data/corpus.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "trainers/optimizer.h"
 #include "trainers/tasks/char_lm_estimate.h"

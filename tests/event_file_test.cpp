@@ -20,6 +20,7 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "tests/child_process.h"
+#include "tests/places.h"
 
 namespace lf {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "core/random.h"
 #include "tests/child_process.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "trainers/checkpoint.h"

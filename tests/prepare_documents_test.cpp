@@ -5,6 +5,7 @@
 #include "core/random.h"
 #include "data/document_tokenizer.h"
 #include "tests/document_input.h"
+#include "tests/places.h"
 #include "tests/program.h"
 
 namespace lf {

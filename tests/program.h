@@ -7,6 +7,7 @@
 
 #include "core/files.h"
 #include "tests/child_process.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 

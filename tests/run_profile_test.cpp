@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/files.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "trainers/trainer.h"

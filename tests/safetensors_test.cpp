@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/hash.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 
 namespace lf {

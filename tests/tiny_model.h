@@ -8,6 +8,7 @@
 #include "core/safetensors.h"
 #include "data/document_tokenizer.h"
 #include "layers/encoder.h"
+#include "tests/places.h"
 #include "tests/testing.h"
 #include "trainers/huggingface/model_folder.h"
 

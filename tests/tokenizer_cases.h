@@ -12,6 +12,7 @@
 #include "data/tokenizer/byte_alphabet.h"
 #include "data/tokenizer/tokenizer_json.h"
 #include "data/tokenizer/utf8.h"
+#include "tests/places.h"
 
 namespace lf {
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/places.h"
 #include "tests/program.h"
 #include "tests/testing.h"
 #include "tests/torch_pieces.h"

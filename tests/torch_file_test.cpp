@@ -8,6 +8,7 @@
 
 #include "core/half.h"
 #include "core/safetensors.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "tests/torch_pieces.h"

@@ -6,6 +6,7 @@
 #include "core/torch_types.h"
 #include "core/weights_index.h"
 #include "tests/fuzz.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/torch_pieces.h"
 

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "core/failpoint.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "trainers/opened_run.h"

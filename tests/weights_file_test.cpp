@@ -1,6 +1,7 @@
 // Weights behind one interface: single files, shards with an index, folders; and every way in which an index
 // and its shards can disagree.
 #include "core/weights_file.h"
+#include "tests/places.h"
 
 #include <nlohmann/json.hpp>
 

@@ -6,6 +6,7 @@
 
 #include "core/files.h"
 #include "core/storage.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "trainers/corpora.h"
 #include "trainers/optimizer.h"

@@ -8,6 +8,7 @@
 #include "core/cuda/memory.h"
 #include "core/failpoint.h"
 #include "core/storage.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "trainers/generation.h"
