@@ -1,4 +1,7 @@
 // reshape, slice, gather_columns, swap_axes: moving elements.
+#include <algorithm>
+#include <utility>
+
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"

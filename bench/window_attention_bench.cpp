@@ -4,6 +4,7 @@
 // neighbours disturb less.
 #include <omp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>

@@ -1,7 +1,9 @@
 // longform convert SRC DST --to longformer|huggingface
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/options.h"
 #include "cli/verbs.h"

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <vector>
 
 #include "cli/verbs.h"
 #include "core/check.h"

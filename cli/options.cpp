@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <charconv>
+#include <system_error>
 
 namespace lf::cli {
 

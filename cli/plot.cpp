@@ -1,5 +1,6 @@
 // longform plot RUN... --out FILE.svg
 #include <cstdio>
+#include <memory>
 
 #include "cli/verbs.h"
 #include "trainers/plot/run_curves.h"

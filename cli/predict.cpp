@@ -1,5 +1,6 @@
 // longform predict MODEL FILE --what hidden|logits|loss|fill-mask [--out FILE]
 #include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 

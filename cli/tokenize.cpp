@@ -1,10 +1,12 @@
 // longform tokenize MODEL_OR_TOKENIZER FILE [--lines | --jsonl] [--decode] [--no-special-tokens] [--json]
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "cli/verbs.h"
 #include "core/check.h"

@@ -1,5 +1,6 @@
 #include "core/storage.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>

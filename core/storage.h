@@ -3,6 +3,7 @@
 // it is freed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>

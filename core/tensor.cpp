@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include <cstring>
+#include <type_traits>
 
 #include "core/cuda/memory.h"
 #include "core/kernels/kernels.h"

@@ -3,10 +3,12 @@
 // error that names both.
 #pragma once
 
+#include <algorithm>
 #include <initializer_list>
 #include <memory>
 #include <ostream>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/dtype.h"

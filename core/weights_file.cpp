@@ -4,7 +4,9 @@
 #include <cstring>
 #include <filesystem>
 #include <set>
+#include <system_error>
 #include <tuple>
+#include <utility>
 
 #include "core/check.h"
 #include "core/escaped.h"

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <sstream>
+#include <system_error>
 #include <vector>
 
 #include "core/check.h"

@@ -1,6 +1,7 @@
 #include "data/records.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>

@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <cmath>
+#include <limits>
+
 #include "core/kernels/kernels.h"
 #include "tests/testing.h"
 

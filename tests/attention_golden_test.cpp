@@ -2,6 +2,7 @@
 // (tests/golden/README.md).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>

@@ -1,5 +1,6 @@
 #include "tests/attention_oracle.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 

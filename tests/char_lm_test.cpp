@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/kernels/kernels.h"
 #include "core/safetensors.h"
 #include "tests/places.h"

@@ -3,6 +3,7 @@
 #include "trainers/checkpoint.h"
 
 #include <bit>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <limits>

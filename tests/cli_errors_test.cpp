@@ -2,6 +2,8 @@
 // error, nothing on standard output, and nothing lost.
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "core/safetensors.h"
 #include "tests/places.h"
 #include "tests/program.h"

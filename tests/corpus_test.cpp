@@ -1,6 +1,7 @@
 // Preparing corpora: exact splits and symbols, from raw files and archives, and reading them back.
 #include "data/corpus.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 

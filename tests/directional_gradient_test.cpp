@@ -3,6 +3,8 @@
 // chunk there, in every dtype alike, so comparing dtypes would not show a chunk that is lost.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/op_cases.h"
 #include "tests/testing.h"
 

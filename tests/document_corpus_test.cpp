@@ -1,6 +1,7 @@
 // Preparing documents: the exact stream, its splits, what is reported and refused.
 #include "data/document_corpus.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/hash.h"

@@ -2,7 +2,9 @@
 // nothing reused that does not belong.
 #include "data/document_parts.h"
 
+#include <algorithm>
 #include <atomic>
+#include <fstream>
 
 #include "tests/document_corpora.h"
 

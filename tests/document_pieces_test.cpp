@@ -1,4 +1,8 @@
 // Cutting documents: nothing lost, cut only where no token can span, the same parts however the text arrives.
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
 #include "data/document_pieces.h"
 
 #include "tests/document_input.h"

@@ -1,6 +1,10 @@
 // Real books with the tokenizer of a real model: the ids that it was trained and measured on.
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <sstream>
+#include <utility>
+
 #include "data/document_tokenizer.h"
 #include "tests/document_input.h"
 #include "tests/temporary_folder.h"

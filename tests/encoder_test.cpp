@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/safetensors.h"
 #include "tests/places.h"
 #include "tests/testing.h"

@@ -5,7 +5,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <numeric>
+#include <utility>
 
 #include "core/hash.h"
 #include "tests/temporary_folder.h"

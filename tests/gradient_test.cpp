@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <algorithm>
+
 #include "tests/op_cases.h"
 #include "tests/testing.h"
 

@@ -2,6 +2,8 @@
 // says what is wrong and where.
 #include <unistd.h>
 
+#include <utility>
+
 #include "core/pickle.h"
 #include "core/torch_file.h"
 #include "core/torch_types.h"

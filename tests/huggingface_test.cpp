@@ -1,6 +1,8 @@
 // Hugging Face model folders: what is read, refused and written, and RoBERTa becoming a Longformer.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "tests/temporary_folder.h"

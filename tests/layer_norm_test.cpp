@@ -1,6 +1,8 @@
 // Layer normalisation where its arithmetic is hardest: rows whose mean is large beside their spread.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/kernels/kernels.h"
 #include "tests/testing.h"
 

@@ -2,6 +2,11 @@
 // Hugging Face's form, each through the program's own parts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <utility>
+
 #include "core/failpoint.h"
 #include "tests/program.h"
 #include "tests/temporary_folder.h"

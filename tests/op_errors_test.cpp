@@ -1,6 +1,9 @@
 // What every op refuses, and the words it uses.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <utility>
+
 #include "autograd/ops.h"
 #include "tests/testing.h"
 

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <utility>
 
 #include "core/check.h"
 #include "core/files.h"

@@ -2,6 +2,8 @@
 // goes on where it was and ends with the same bytes.
 #include <nlohmann/json.hpp>
 
+#include <chrono>
+
 #include "core/random.h"
 #include "data/document_tokenizer.h"
 #include "tests/document_input.h"

@@ -1,6 +1,7 @@
 // Runs the built program with its output and errors apart, for tests of what a user sees.
 #pragma once
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <vector>

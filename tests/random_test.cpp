@@ -7,6 +7,9 @@
 #include "core/kernels/simd_float-inl.h"
 // clang-format on
 
+#include <algorithm>
+#include <cmath>
+#include <utility>
 #include <vector>
 
 HWY_BEFORE_NAMESPACE();

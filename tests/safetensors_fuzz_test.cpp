@@ -1,9 +1,11 @@
 // Thousands of mutated safetensors files: each is refused with a message that names the file, or everything
 // it claims about itself is true.
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <utility>
 
 #include "core/safetensors.h"
 #include "core/safetensors_header.h"

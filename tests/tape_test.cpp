@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "autograd/ops.h"
 #include "tests/testing.h"
 

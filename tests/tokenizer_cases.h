@@ -1,6 +1,7 @@
 // Texts and tokenizers for the tokenizer's tests: the golden cases, random Unicode, merging by plain search.
 #pragma once
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <random>

@@ -2,6 +2,7 @@
 // tokenizer_config.json.
 #include "data/tokenizer/tokenizer_files.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "data/tokenizer/byte_level_tokenizer.h"

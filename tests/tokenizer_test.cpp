@@ -1,4 +1,5 @@
 // Byte-level BPE against ids made by transformers (tests/golden/tokenizer), and what must hold for any text.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <random>
 

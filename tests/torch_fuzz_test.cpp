@@ -1,5 +1,7 @@
 // Thousands of mutated PyTorch checkpoints and indexes: each is refused with a message that names the file,
 // or every tensor lies within its storage and can be read.
+#include <algorithm>
+
 #include "core/pickle.h"
 #include "core/torch_file.h"
 #include "core/torch_legacy.h"

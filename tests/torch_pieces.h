@@ -3,6 +3,7 @@
 
 #include <zip.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>

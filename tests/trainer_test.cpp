@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <utility>
 
 #include "core/failpoint.h"
 #include "tests/places.h"

@@ -5,11 +5,15 @@
 #include <hwy/targets.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <random>
 #include <string>
+#include <tuple>
+#include <type_traits>
 
 #include "tests/attention_oracle.h"
 

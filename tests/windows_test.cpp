@@ -1,6 +1,7 @@
 // Training order and evaluation windows: everything once, nothing twice, whatever the sizes.
 #include "data/windows.h"
 
+#include <algorithm>
 #include <set>
 
 #include "data/evaluation_windows.h"

@@ -1,5 +1,6 @@
 #include "trainers/attention_benchmark.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 

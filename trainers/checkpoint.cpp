@@ -6,6 +6,7 @@
 #include <limits>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "core/check.h"
 #include "core/failpoint.h"

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <system_error>
+#include <utility>
 
 #include "core/check.h"
 #include "core/files.h"

@@ -1,6 +1,7 @@
 #include "trainers/optimizer.h"
 
 #include <cmath>
+#include <iterator>
 
 #include "core/kernels/kernels.h"
 

@@ -1,8 +1,10 @@
 #include "trainers/run_report.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "core/files.h"
 #include "core/storage.h"

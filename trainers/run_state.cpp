@@ -1,5 +1,7 @@
 #include "trainers/run_state.h"
 
+#include <type_traits>
+
 #include "core/check.h"
 
 namespace lf {

@@ -2,6 +2,8 @@
 // alone: pieces of rows first, then the pieces.
 #pragma once
 
+#include <algorithm>
+
 #include "core/cuda/launch.h"
 #include "core/cuda/vectors.h"
 #include "core/tensor.h"

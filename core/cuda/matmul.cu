@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <type_traits>
 
 #include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"

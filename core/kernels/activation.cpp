@@ -3,6 +3,9 @@
 //   density.
 // The exact (erf) form; for float, erf is Abramowitz & Stegun 7.1.26, whose absolute error 1.5e-7 is a
 // float's own.
+#include <algorithm>
+#include <cmath>
+
 #include "core/kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE

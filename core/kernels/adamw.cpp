@@ -1,5 +1,6 @@
 // AdamW (Loshchilov & Hutter 2019) and the squared norm over flat blocks, and the ordered sum. Bound by
 // memory.
+#include <algorithm>
 #include <cmath>
 
 #include "core/kernels/kernels.h"

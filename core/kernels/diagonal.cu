@@ -1,5 +1,7 @@
 // The CUDA half of diagonal.cpp: one thread to a group's query, lanes along the tokens. The offsets travel as
 // a kernel's parameter, so that nothing waits for a copy.
+#include <algorithm>
+
 #include "core/cuda/device_code.h"
 #include "core/cuda/launch.h"
 #include "core/kernels/kernels.h"

@@ -1,4 +1,7 @@
 // add, accumulate, scale, convert: bound by memory, so plain loops do.
+#include <algorithm>
+#include <type_traits>
+
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
 

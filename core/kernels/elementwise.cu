@@ -1,4 +1,6 @@
 // The CUDA half of elementwise.cpp: bound by memory, so plain grid-stride loops do.
+#include <type_traits>
+
 #include "core/cuda/device_code.h"
 #include "core/cuda/launch.h"
 #include "core/kernels/kernels.h"

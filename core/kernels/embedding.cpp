@@ -1,5 +1,7 @@
 // Table look-up y[n] = factor table[ids[n]], selection of rows, and their gradients, without atomics: what
 // came from one row is added in order.
+#include <algorithm>
+
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
 

@@ -1,7 +1,9 @@
 // The CUDA half of embedding.cpp. The gradient takes O(N + V) work and no atomics: a stable radix sort brings
 // the positions of one id together, blocks add up equal stretches of the sorted list, however often an id
 // occurs, and what a run of one id left in several stretches is added in their order.
+#include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/cuda/launch.h"
 #include "core/cuda/vectors.h"

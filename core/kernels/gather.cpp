@@ -1,5 +1,6 @@
 // Moving elements: gather_columns (an index per output column) and swap_axes. Plain copies, no arithmetic but
 // the sums of the gradient.
+#include <algorithm>
 #include <cstring>
 
 #include "core/kernels/kernels.h"

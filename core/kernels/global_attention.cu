@@ -1,6 +1,8 @@
 // Dense attention of the global tokens on the device.
 #include "core/kernels/global_attention.h"
 
+#include <type_traits>
+
 #include "core/cuda/launch.h"
 #include "core/kernels/window_attention_plain.h"
 #include "core/kernels/window_attention_tensor_cores.h"

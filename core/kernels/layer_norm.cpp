@@ -1,5 +1,9 @@
 // Layer normalisation: y = (x - mean) rstd gamma + beta over the last axis (Ba et al. 2016).
 // With g = dy gamma and n = (x - mean) rstd:  dx = rstd (g - mean(g) - n mean(g n)).
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
 #include "core/kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -1,9 +1,11 @@
 // Matrix products: y = x W^T + b and its gradients, and batched products. Single precision and bf16 go to
 // oneDNN; double, which only serves gradient checks, to a plain blocked loop.
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <type_traits>
 
 #include <oneapi/dnnl/dnnl.hpp>
 

@@ -11,7 +11,9 @@
 // clang-format on
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"

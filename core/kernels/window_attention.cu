@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <type_traits>
 
 #include "core/kernels/window_attention_bias.h"
 #include "core/kernels/window_attention_plain.h"

@@ -10,7 +10,9 @@
 #include <hwy/aligned_allocator.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/check.h"

@@ -1,6 +1,7 @@
 #include "data/tokenizer/added_tokens.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "data/tokenizer/pre_tokenizer.h"
 

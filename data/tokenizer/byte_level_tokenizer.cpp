@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "core/check.h"
 #include "data/tokenizer/byte_alphabet.h"

@@ -1,12 +1,14 @@
 // The ids of pieces seen before: text repeats its words, and a look-up is ten times faster than merging.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lf {

@@ -1,5 +1,6 @@
 #include "data/tokenizer/tokenizer_definition.h"
 
+#include <algorithm>
 #include <limits>
 #include <unordered_set>
 

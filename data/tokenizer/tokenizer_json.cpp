@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <limits>
+#include <utility>
 
 #include "core/check.h"
 #include "data/tokenizer/strict_json.h"

@@ -1,6 +1,8 @@
 // The collectives of MPI, run by several ranks: mpirun -n 3 longform_ranks. Every rank checks what it got.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "core/communicator/communicator.h"
 #include "tests/testing.h"
 

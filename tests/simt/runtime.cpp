@@ -1,9 +1,11 @@
 // The stand-in's runtime calls; see include/cuda_runtime.h.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <utility>
 #include <vector>

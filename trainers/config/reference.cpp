@@ -1,5 +1,7 @@
 #include "trainers/config/reference.h"
 
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "trainers/config/outline.h"

@@ -1,6 +1,7 @@
 #include "trainers/huggingface/convert.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/random.h"
 #include "trainers/huggingface/model_folder.h"

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <optional>
+#include <type_traits>
 
 #include "core/files.h"
 #include "data/tokenizer/strict_json.h"

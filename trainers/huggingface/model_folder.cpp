@@ -6,6 +6,8 @@
 #include <array>
 #include <filesystem>
 #include <set>
+#include <system_error>
+#include <utility>
 
 #include "core/files.h"
 #include "core/hash.h"

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 #include "core/check.h"
 #include "trainers/run_log.h"

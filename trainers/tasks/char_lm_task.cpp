@@ -1,5 +1,7 @@
 #include "trainers/tasks/char_lm_task.h"
 
+#include <algorithm>
+
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
 #include "data/evaluation_windows.h"
@@ -133,7 +135,7 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
   return score;
 }
 
-const CharLMTask& as_char_lm(const Task& task, const std::string& verb) {
+const CharLMTask& as_char_lm(const Task& task, std::string_view verb) {
   const auto* char_lm = dynamic_cast<const CharLMTask*>(&task);
   CHECK(char_lm, verb, " needs a run of task: char_lm");
   return *char_lm;

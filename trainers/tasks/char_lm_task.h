@@ -25,7 +25,7 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
 
 class CharLMTask;
 // The task of a run that must be one of a character language model; an Error that names `verb` if it is not.
-const CharLMTask& as_char_lm(const Task& task, const std::string& verb);
+const CharLMTask& as_char_lm(const Task& task, std::string_view verb);
 
 class CharLMTask : public Task {
  public:

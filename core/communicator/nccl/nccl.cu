@@ -1,6 +1,8 @@
 // One process for each GPU, their tensors summed by NCCL on the device.
 #include <nccl.h>
 
+#include <utility>
+
 #include "core/communicator/communicator.h"
 #include "core/cuda/runtime.h"
 

@@ -1,8 +1,11 @@
 #include "tests/simt/tests/attention_problem.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
+#include <tuple>
+#include <utility>
 
 #include "core/kernels/global_attention.h"
 

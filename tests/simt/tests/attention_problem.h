@@ -2,6 +2,7 @@
 // round where tensor cores must: probabilities and score gradients before their products, and results.
 #pragma once
 
+#include <ostream>
 #include <string>
 #include <vector>
 

@@ -2,7 +2,9 @@
 // results in place of inputs, nothing at all, wrong indices, and how products are asked for.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
+#include <utility>
 
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"

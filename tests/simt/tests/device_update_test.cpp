@@ -1,6 +1,7 @@
 // What an update needs beside the model: copies to the device and back, sums, and AdamW.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <numeric>
 

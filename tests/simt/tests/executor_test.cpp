@@ -1,6 +1,7 @@
 // The host executor itself: what warps and blocks exchange, and that it finds what it is there to find.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <vector>
 
 #include "core/cuda/device_code.h"
