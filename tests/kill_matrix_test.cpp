@@ -9,9 +9,9 @@
 
 #include "core/random.h"
 #include "tests/child_process.h"
+#include "tests/places.h"
 #include "tests/run_ends.h"
 #include "tests/signal_masks.h"
-#include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "trainers/checkpoint.h"
@@ -61,7 +61,9 @@ class KillMatrix : public ::testing::Test {
   }
   std::string output() { return read_file(folder_ / "output.txt"); }
 
-  void expect_same_end(const std::string& name) { lf::expect_same_end(folder_ / name, folder_ / "whole", 25); }
+  void expect_same_end(const std::string& name) {
+    lf::expect_same_end(folder_ / name, folder_ / "whole", 25);
+  }
 
   TemporaryFolder folder_;
   double seconds_ = 0;  // what the undisturbed run took

@@ -34,7 +34,8 @@ inline std::vector<SignalMasks> signal_masks(pid_t pid) {
   std::vector<SignalMasks> threads;
   std::error_code gone;
   const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
-  for (std::filesystem::directory_iterator task(tasks, gone), end; !gone && task != end; task.increment(gone)) {
+  for (std::filesystem::directory_iterator task(tasks, gone), end; !gone && task != end;
+       task.increment(gone)) {
     std::ifstream status(task->path() / "status");
     SignalMasks masks;
     bool whole = false;
@@ -49,8 +50,8 @@ inline std::vector<SignalMasks> signal_masks(pid_t pid) {
   return threads;
 }
 
-// Waits until the program answers signals: before that it is the system's loader that they meet. False: it has
-// ended.
+// Waits until the program answers signals: before that it is the system's loader that they meet. False: it
+// has ended.
 inline bool wait_until_signals_are_held(ChildProcess& child) {
   while (!child.ended_within(0.001)) {
     const std::vector<SignalMasks> threads = signal_masks(child.pid());

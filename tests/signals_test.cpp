@@ -1,9 +1,11 @@
-// What a run does with the signals it answers, with those that its parent ignores, and with output that nobody
-// reads. All of it through the program: in this process there is nothing that waits for signals.
+// What a run does with the signals it answers, with those that its parent ignores, and with output that
+// nobody reads. All of it through the program: in this process there is nothing that waits for signals.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 
@@ -24,8 +26,8 @@ class Signals : public ::testing::Test {
   ChildProcess start(const std::string& name, const std::string& config = "config.yaml",
                      const std::string& before = "", const std::string& redirections = "",
                      const std::vector<std::string>& variables = {"OMP_NUM_THREADS=1"}) {
-    return ChildProcess({"/bin/sh", "-c", before + "exec \"$@\" " + redirections, "sh", program_path(), "train",
-                         program_ / config, "--out", program_ / name, "--resume"},
+    return ChildProcess({"/bin/sh", "-c", before + "exec \"$@\" " + redirections, "sh", program_path(),
+                         "train", program_ / config, "--out", program_ / name, "--resume"},
                         program_ / "output.txt", variables);
   }
   void run_undisturbed(const std::string& config = "config.yaml") {
@@ -68,7 +70,7 @@ class Signals : public ::testing::Test {
 
 TEST_F(Signals, AreBlockedInEveryThreadButTheOneThatWaits) {
   write_endless();
-  ChildProcess child = start("run", "endless.yaml", "", "", {"OMP_NUM_THREADS=2"});
+  ChildProcess child = start("run", "endless.yaml", "", "", {"OMP_NUM_THREADS=2", "OMP_WAIT_POLICY=passive"});
   ASSERT_TRUE(wait_until(child, [&] { return logged("run", "step"); })) << output();
   std::vector<SignalMasks> threads;
   const auto waits = [](const SignalMasks& t) { return (t.blocked & answered_signals()) == 0; };
@@ -127,10 +129,13 @@ TEST_F(Signals, ThatTheParentIgnoresStayIgnored) {
   ChildProcess child = start("run", "endless.yaml", "trap '' HUP INT USR1; ");
   ASSERT_TRUE(wait_until(child, [&] { return logged("run", "step"); })) << output();
   const uint64_t ignored = signal_set({SIGHUP, SIGINT, SIGUSR1});
-  for (const SignalMasks& thread : signal_masks(child.pid())) {
-    EXPECT_EQ(thread.ignored & ignored, ignored);
-    EXPECT_EQ(thread.blocked & ignored, 0u) << thread.name;  // a blocked one would be kept, and answered
-  }
+  // A blocked one would be kept, and answered. Where a thread is being started all are blocked for a moment.
+  EXPECT_TRUE(wait_until(child, [&] {
+    const std::vector<SignalMasks> threads = signal_masks(child.pid());
+    return std::all_of(threads.begin(), threads.end(), [&](const SignalMasks& thread) {
+      return (thread.ignored & ignored) == ignored && (thread.blocked & ignored) == 0;
+    });
+  }));
   for (int i = 0; i < 3; ++i) {
     for (const int signal : {SIGHUP, SIGINT, SIGUSR1}) child.kill(signal);
   }
@@ -172,7 +177,8 @@ TEST_F(Signals, AStopAbandonsTheScoreOfAStep) {
   write_long_scores();
   run_undisturbed("scores.yaml");
   ChildProcess child = start("run", "scores.yaml");
-  ASSERT_TRUE(wait_until(child, [&] { return log("run").find("\"step\":2") != std::string::npos; })) << output();
+  ASSERT_TRUE(wait_until(child, [&] { return log("run").find("\"step\":2") != std::string::npos; }))
+      << output();
   child.kill(SIGTERM);
   EXPECT_EQ(child.wait(), 128 + SIGTERM) << output();
   EXPECT_FALSE(logged("run", "validation")) << "the score was waited for";
@@ -201,7 +207,8 @@ TEST_F(Signals, ASaveDoesNotWaitForAScore) {
   write_long_scores();
   run_undisturbed("scores.yaml");
   ChildProcess child = start("run", "scores.yaml");
-  ASSERT_TRUE(wait_until(child, [&] { return log("run").find("\"step\":2") != std::string::npos; })) << output();
+  ASSERT_TRUE(wait_until(child, [&] { return log("run").find("\"step\":2") != std::string::npos; }))
+      << output();
   child.kill(SIGUSR1);
   ASSERT_TRUE(wait_until(child, [&] { return fs::exists(program_ / "run/latest"); })) << output();
   child.kill(SIGKILL);
@@ -253,8 +260,8 @@ TEST_F(Signals, OtherVerbsSayThatNobodyReads) {
                                 program_ / "pipe" + " 3<&-; ";
   const auto code = [&](const std::string& redirections) {
     fs::remove(program_ / "pipe");
-    return ChildProcess({"/bin/sh", "-c", no_reader + "exec \"$@\" " + redirections, "sh", program_path(), "check",
-                         program_ / "config.yaml"},
+    return ChildProcess({"/bin/sh", "-c", no_reader + "exec \"$@\" " + redirections, "sh", program_path(),
+                         "check", program_ / "config.yaml"},
                         program_ / "output.txt")
         .wait();
   };
@@ -273,9 +280,12 @@ TEST_F(Signals, OtherVerbsEndByThemAtOnce) {
     ASSERT_TRUE(wait_until(child, [&] {
       return fs::exists(program_ / "evaluated.txt") && fs::file_size(program_ / "evaluated.txt") > 0;
     }));
-    for (const SignalMasks& thread : signal_masks(child.pid())) {
-      EXPECT_EQ((thread.blocked | thread.caught) & answered_signals(), 0u) << thread.name;
-    }
+    EXPECT_TRUE(wait_until(child, [&] {
+      const std::vector<SignalMasks> threads = signal_masks(child.pid());
+      return std::all_of(threads.begin(), threads.end(), [](const SignalMasks& thread) {
+        return ((thread.blocked | thread.caught) & answered_signals()) == 0;
+      });
+    }));
     child.kill(signal);
     const int status = child.wait_status();
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == signal) << status;
@@ -286,17 +296,17 @@ TEST_F(Signals, OtherVerbsEndByThemAtOnce) {
 // The demo's sizes, whose products code generated by oneDNN computes: it keeps data where a handler's frame
 // would be.
 TEST_F(Signals, RainDoesNotChangeARunOfTheDemosSizes) {
-  program_.write("corpus.txt", read_file(source_path("data/samples/enwik8-1MB")).substr(0, 30000));
+  program_.write("corpus.txt", read_file(source_path("data/samples/enwik8-1MB")).substr(0, 20000));
   std::string demo = read_file(source_path("configs/demo.yaml"));
   demo = with(demo, "path: sample", "path: " + program_ / "corpus.txt");
-  demo = with(demo, "batch_size: 32\n      steps: 260", "batch_size: 4\n      steps: 6");
+  demo = with(demo, "batch_size: 32\n      steps: 260", "batch_size: 2\n      steps: 6");
   for (const char* phase : {"2, batch_size: 16, steps: 130", "3, batch_size: 8, steps: 90",
                             "4, batch_size: 4, steps: 60", "5, batch_size: 2, steps: 40"}) {
     demo = with(demo, text("    - {name: phase", phase, "}\n"), "");
   }
   demo = with(demo, "every_steps: 50\n", "every_steps: 3\n");
   program_.write("demo.yaml", demo);
-  const std::vector<std::string> two_threads = {"OMP_NUM_THREADS=2"};
+  const std::vector<std::string> two_threads = {"OMP_NUM_THREADS=2", "OMP_WAIT_POLICY=passive"};
   ASSERT_EQ(start("whole", "demo.yaml", "", "", two_threads).wait(), 0) << output();
   ChildProcess child = start("rain", "demo.yaml", "", "", two_threads);
   ASSERT_TRUE(wait_until_signals_are_held(child));
