@@ -112,7 +112,7 @@ void generate_all(const Options& options) {
       std::fwrite(written.data(), 1, written.size(), stdout);
       std::putchar('\n');
     }
-    std::fflush(stdout);
+    check_standard_output();
   }
 }
 

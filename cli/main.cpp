@@ -1,11 +1,17 @@
 // longform: trains and runs Longformer models. One verb per file; `longform --help` lists them.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <vector>
 
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "trainers/signals.h"
 
 namespace {
 
@@ -41,15 +47,26 @@ int run(int argc, char** argv) {
   return outcome.exit_code;
 }
 
+// A stream that the caller has closed must not become the first file that is opened: messages would be
+// written into it. Writing to what stands there instead fails, as it would have.
+void occupy_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) < 0) (void)!::open("/dev/null", O_RDONLY);  // takes the lowest free number
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A file-size limit is then an error of the write, which names the file, instead of a silent death.
-  std::signal(SIGXFSZ, SIG_IGN);
+  // The other verbs end by any signal at once, as every program does: they have nothing to save.
+  if (argc > 1 && std::strcmp(argv[1], "train") == 0) lf::hold_signals();
+  // A file-size limit and a reader that is gone are then errors of the write, which have a message, instead
+  // of a silent death.
+  for (const int signal : {SIGXFSZ, SIGPIPE}) std::signal(signal, SIG_IGN);
+  occupy_standard_streams();
   try {
     const int code = run(argc, argv);
-    const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-    CHECK(written, "cannot write standard output: the disk is full or the reader is gone");
+    lf::cli::check_standard_output();
     return code;
   } catch (const lf::UsageError& error) {
     std::fprintf(stderr, "error: %s\n", error.what());

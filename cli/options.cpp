@@ -1,7 +1,10 @@
 #include "cli/options.h"
 
 #include <charconv>
+#include <cstdio>
 #include <system_error>
+
+#include "core/check.h"
 
 namespace lf::cli {
 
@@ -17,6 +20,11 @@ DType parse_dtype(const std::string& option, const std::string& text) {
     if (text == name(dtype)) return dtype;
   }
   throw UsageError(option + " is " + text + "; needed f32, bf16 or f64");
+}
+
+void check_standard_output() {
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  CHECK(written, "cannot write standard output: the disk is full or the reader is gone");
 }
 
 CLI::Validator at_least(int64_t least) {

@@ -16,6 +16,10 @@ Device parse_device(const std::string& text);
 // "f32", "bf16" or "f64"; a UsageError that names `option` otherwise.
 DType parse_dtype(const std::string& option, const std::string& text);
 
+// Throws an Error when something that was printed has not been written; flushes. Verbs that print for long
+// call it now and then, main() at the end.
+void check_standard_output();
+
 // Accepts whole numbers of at least `least`, and says so otherwise.
 CLI::Validator at_least(int64_t least);
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
@@ -55,7 +56,10 @@ class TokenizeJob {
     rest_ = file ? std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size())
                  : std::string_view(input);
     bytes_ = rest_.size();
-    for (bool first = true; first || !rest_.empty(); first = false) write(read_batch());
+    for (bool first = true; first || !rest_.empty(); first = false) {
+      write(read_batch());
+      check_standard_output();
+    }
     CHECK(!reads_records() || documents_ > 0, options_.file, " holds no record");
     if (options_.json && documents_ == 0) std::printf("{\"records\":[");
     if (options_.json) {

@@ -1,8 +1,7 @@
 // longform train CONFIG --out DIR [--set k=v ...] [--resume] [--profile]
-#include <csignal>
-
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "trainers/signals.h"
 #include "trainers/trainer.h"
 
 namespace lf::cli {
@@ -16,9 +15,10 @@ struct Options {
 
 void train(const Options& options, Outcome& outcome) {
   if (options.out.empty()) throw UsageError("--out is empty; name the run's folder");
-  Trainer trainer(load_run_config(options.config, options.overrides), options.out, options.resume);
+  const std::shared_ptr<RunRequests> requests = answer_signals();
+  Trainer trainer(load_run_config(options.config, options.overrides), options.out, options.resume, requests);
   if (options.profile) trainer.profile();
-  if (trainer.run() == RunEnd::stopped) outcome.exit_code = 128 + trainer.stop_signal();
+  if (trainer.run() == RunEnd::stopped) outcome.exit_code = 128 + requests->stop_signal();
 }
 
 }  // namespace

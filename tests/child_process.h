@@ -39,13 +39,20 @@ class ChildProcess {
     CHECK(failure == 0, "cannot start ", arguments[0]);
   }
 
+  pid_t pid() const { return pid_; }
   void kill(int signal) { ::kill(pid_, signal); }
 
   // The exit code, or 128 + the signal that ended it.
   int wait() {
+    const int status = wait_status();
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+  // As waitpid() reports it.
+  int wait_status() {
     int status = 0;
     ::waitpid(pid_, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return status;
   }
 
   // Waits for `seconds` or the end, whichever is first; true if the process has ended (wait() then answers at

@@ -11,6 +11,8 @@
 #include "core/random.h"
 #include "tests/child_process.h"
 #include "tests/places.h"
+#include "tests/run_ends.h"
+#include "tests/signal_masks.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "trainers/checkpoint.h"
@@ -60,20 +62,8 @@ class KillMatrix : public ::testing::Test {
   }
   std::string output() { return read_file(folder_ / "output.txt"); }
 
-  // The log and every tensor of the newest checkpoint equal the undisturbed run's.
   void expect_same_end(const std::string& name) {
-    EXPECT_EQ(read_file(folder_ / (name + "/log.jsonl")), read_file(folder_ / "whole/log.jsonl"));
-    std::vector<std::string> warnings;
-    const LoadedCheckpoint whole = load_checkpoint(folder_ / "whole", warnings);
-    const LoadedCheckpoint other = load_checkpoint(folder_ / name, warnings);
-    EXPECT_TRUE(warnings.empty()) << warnings.front();
-    EXPECT_EQ(other.step, 25);
-    EXPECT_EQ(other.step, whole.step);
-    for (const char* file : {"model.safetensors", "optimizer.safetensors"}) {
-      for (const std::string& tensor : whole.file(file).names()) {
-        EXPECT_TRUE(same_bits(other.read(file, tensor), whole.read(file, tensor))) << file << ' ' << tensor;
-      }
-    }
+    lf::expect_same_end(folder_ / name, folder_ / "whole", 25);
   }
 
   TemporaryFolder folder_;
@@ -82,7 +72,14 @@ class KillMatrix : public ::testing::Test {
 
 int number_of_kills() { return std::getenv("LF_SLOW") ? 100 : 8; }
 
+// Waits as long, or until the run has ended, which is then true; with signals raining if `rains`.
+bool ended_within(ChildProcess& child, double seconds, bool rains) {
+  if (!rains || !wait_until_signals_are_held(child)) return child.ended_within(seconds);
+  return rain(child, seconds);
+}
+
 // Each run is killed again and again at moments spread over its length, until one attempt reaches the end.
+// On every second run SIGUSR1 rains.
 TEST_F(KillMatrix, RandomMoments) {
   const RandomKey key{20261122, 0, 0};
   int kills = 0;
@@ -93,10 +90,12 @@ TEST_F(KillMatrix, RandomMoments) {
       const double moment = seconds_ * uniform(key, static_cast<uint64_t>(kills + 1000 * run));
       // After three kills of one run it may finish, so that second and third interruptions are covered and
       // time is bounded.
-      if (attempt < 3 && !child.ended_within(moment)) {
+      const bool rains = run % 2 == 1;
+      if (attempt < 3 && !ended_within(child, moment, rains)) {
         child.kill(SIGKILL);
         ++kills;
       }
+      if (rains && wait_until_signals_are_held(child)) rain(child, 1e9);
       const int code = child.wait();
       if (code == 0) break;
       ASSERT_EQ(code, 128 + SIGKILL) << output();
@@ -122,9 +121,9 @@ TEST_F(KillMatrix, EveryNamedPlace) {
   }
 }
 
-// SIGTERM and SIGINT save and stop with 128 + signal; the run then goes on where it was.
+// SIGTERM, SIGINT and SIGHUP save and stop with 128 + signal; the run then goes on where it was.
 TEST_F(KillMatrix, SignalsSaveAndStop) {
-  for (const int signal : {SIGTERM, SIGINT}) {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
     ChildProcess child = start_run("signal");
     while (!fs::exists(folder_ / "signal/latest")) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     child.kill(signal);

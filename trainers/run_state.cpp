@@ -21,6 +21,7 @@ void visit(auto& s, auto&& field) {
   field("best_validation", s.best_validation);
   field("stage_best", s.stage_best);
   field("evaluations_without_improvement", s.evaluations_without_improvement);
+  field("validation_due", s.validation_due);
   field("skipped", s.skipped);
   field("rollbacks", s.rollbacks);
   field("log_bytes", s.log_bytes);
@@ -38,6 +39,8 @@ nlohmann::ordered_json to_json(const RunState& state) {
 RunState run_state_from_json(const nlohmann::ordered_json& json) {
   RunState state;
   visit(state, [&](const char* name, auto& value) {
+    const bool may_lack = &value == static_cast<const void*>(&state.validation_due);  // as older ones do
+    if (may_lack && !json.contains(name)) return;
     CHECK(json.contains(name), "the checkpoint's state lacks \"", name, "\"");
     try {
       using Value = std::remove_cvref_t<decltype(value)>;

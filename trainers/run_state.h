@@ -25,6 +25,7 @@ struct RunState {
   double best_validation = std::numeric_limits<double>::infinity();  // bits per character, over the whole run
   double stage_best = std::numeric_limits<double>::infinity();
   int64_t evaluations_without_improvement = 0;  // in the stage
+  bool validation_due = false;                  // of this step, because its score has not ended yet
 
   std::vector<int64_t> skipped;  // steps whose update was not applied, because it was not finite
   int64_t rollbacks = 0;

@@ -1,48 +1,98 @@
 #include "trainers/signals.h"
 
-#include <csignal>
-#include <initializer_list>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "core/check.h"
 
 namespace lf {
 namespace {
 
-volatile std::sig_atomic_t stop_requested = 0;
-volatile std::sig_atomic_t save_requested = 0;
+using Clock = std::chrono::steady_clock;
 
-void on_stop(int signal) {
-  stop_requested = signal;
-  std::signal(signal, SIG_DFL);
+// Whoever stops a program often does so twice: timeout(1) signals the process and then its group.
+constexpr auto kSameRequest = std::chrono::milliseconds(200);
+
+// The answered signals that the parent has not set to ignored: nohup, a shell's background job.
+sigset_t held_signals() {
+  sigset_t held;
+  sigemptyset(&held);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+    struct sigaction action = {};
+    sigaction(signal, nullptr, &action);
+    if (action.sa_handler != SIG_IGN) sigaddset(&held, signal);
+  }
+  return held;
 }
 
-void on_save(int) { save_requested = 1; }
-
-void install(int signal, void (*handler)(int)) {
-  struct sigaction action = {};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
-  sigaction(signal, &action, nullptr);
+// Blocks or unblocks signals in this thread.
+void change_mask(int how, const sigset_t& signals) {
+  const int failure = pthread_sigmask(how, &signals, nullptr);
+  CHECK(failure == 0, "cannot change which signals are blocked: ", std::generic_category().message(failure));
 }
+
+[[noreturn]] void end_before_the_run(int signal) {
+  const std::string line = text("stopped by signal ", signal, " before the first step: nothing is lost\n");
+  (void)!::write(STDERR_FILENO, line.data(), line.size());
+  ::_exit(128 + signal);
+}
+
+void end_at_once(int signal) {
+  ::signal(signal, SIG_DFL);
+  sigset_t only;
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  change_mask(SIG_UNBLOCK, only);
+  ::kill(::getpid(), signal);
+}
+
+class SignalThread {
+ public:
+  explicit SignalThread(std::shared_ptr<RunRequests> requests) : requests_(std::move(requests)) {}
+
+  void operator()() {
+    pthread_setname_np(pthread_self(), "signals");
+    const sigset_t held = held_signals();
+    for (;;) {
+      int signal = 0;
+      if (sigwait(&held, &signal) == 0) answer(signal);
+    }
+  }
+
+ private:
+  void answer(int signal) {
+    if (signal == SIGUSR1) return requests_->save();
+    if (!requests_->begun()) end_before_the_run(signal);
+    // A lost terminal sends SIGHUP more than once, and a logout SIGTERM too.
+    const auto now = Clock::now();
+    if (signal != SIGHUP && asked_ && now - first_asked_ > kSameRequest) end_at_once(signal);
+    if (signal != SIGHUP && !asked_) {
+      asked_ = true;
+      first_asked_ = now;
+    }
+    if (requests_->stop_signal() == 0) requests_->stop(signal);
+  }
+
+  std::shared_ptr<RunRequests> requests_;
+  bool asked_ = false;  // by SIGTERM or SIGINT
+  Clock::time_point first_asked_;
+};
 
 }  // namespace
 
-SignalScope::SignalScope() {
-  stop_requested = 0;
-  save_requested = 0;
-  install(SIGTERM, on_stop);
-  install(SIGINT, on_stop);
-  install(SIGUSR1, on_save);
-}
+void hold_signals() { change_mask(SIG_BLOCK, held_signals()); }
 
-SignalScope::~SignalScope() {
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) install(signal, SIG_DFL);
-}
-
-int SignalScope::stop_signal() const { return stop_requested; }
-
-bool SignalScope::take_save_request() {
-  const bool requested = save_requested != 0;
-  save_requested = 0;
-  return requested;
+std::shared_ptr<RunRequests> answer_signals() {
+  auto requests = std::make_shared<RunRequests>();
+  std::thread(SignalThread(requests)).detach();
+  return requests;
 }
 
 }  // namespace lf

@@ -1,18 +1,23 @@
-// Signals that a run answers: SIGTERM and SIGINT save and stop, SIGUSR1 saves and goes on.
+// Signals that a run answers: SIGTERM, SIGINT and SIGHUP save and stop, SIGUSR1 saves and goes on.
+//
+// No handler is ever installed. A handler runs on the stack of whatever thread the kernel picks, and code
+// that oneDNN generates keeps data below its stack pointer, where the handler's frame would overwrite them.
+// So the signals are blocked in every thread, and one thread that computes nothing waits for them.
 #pragma once
+
+#include <memory>
+
+#include "trainers/run_requests.h"
 
 namespace lf {
 
-// Installs the handlers for as long as it lives. A second SIGINT or SIGTERM ends the process at once.
-class SignalScope {
- public:
-  SignalScope();
-  ~SignalScope();
-  SignalScope(const SignalScope&) = delete;
-  SignalScope& operator=(const SignalScope&) = delete;
+// Blocks the signals in this thread and in all that it starts from here on; those that the parent has set to
+// ignored stay so. Call it before any other thread exists; what arrives is kept for answer_signals().
+void hold_signals();
 
-  int stop_signal() const;   // SIGTERM or SIGINT once it came, else 0
-  bool take_save_request();  // whether SIGUSR1 came since the last call
-};
+// Starts the thread that waits for the held signals, until the process ends, and passes them on as requests.
+// A stop before the run has begun ends the process at once with 128 + signal; a second SIGTERM or SIGINT ends
+// it as it would without this file.
+std::shared_ptr<RunRequests> answer_signals();
 
 }  // namespace lf

@@ -74,8 +74,8 @@ class Task {
   virtual double update_flops(const Stage& stage) const = 0;
   // "examples 12, 13, 14" of micro-batch i, for reports.
   virtual std::string describe(int64_t i) const = 0;
-  // Scores a split with the current stage's patterns; every target once. `progress(done, total)` may be
-  // empty.
+  // Scores a split with the current stage's patterns; every target once. `progress(done, total)`, called
+  // after each batch, may be empty; what it throws ends the score.
   virtual Score evaluate(Split split, const Protocol& protocol,
                          const std::function<void(int64_t, int64_t)>& progress) = 0;
   // Seconds spent waiting for data so far.

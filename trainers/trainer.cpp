@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "core/failpoint.h"
 #include "trainers/checkpoint_folders.h"
@@ -28,7 +29,8 @@ std::unique_ptr<Task> open_task(const RunConfig& config, const std::vector<Stage
 
 }  // namespace
 
-Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume)
+Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume,
+                 std::shared_ptr<RunRequests> requests)
     : config_(config),
       folder_(checked_run_folder(config, folder, resume)),
       stages_(resolved_stages(config)),
@@ -37,6 +39,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       optimizer_(task_->parameters(), config.optimizer),
       lock_(folder),
       report_(start_run_folder(config, folder, resume), task_->unit(), device_of(config)),
+      requests_(std::move(requests)),
       last_save_(seconds_now()) {
   if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
   load_newest();
@@ -44,15 +47,15 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
 }
 
 RunEnd Trainer::run() {
+  requests_->begin();
   // A rollback needs something to return to, also before the first checkpoint that is due.
   if (config_.optimizer.non_finite.policy == NonFiniteChoice::rollback && state_.step == 0) save();
   if (state_.stage == std::ssize(stages_))
     report_.message(text(folder_, " has ended already: nothing is left to do"));
   while (state_.stage < static_cast<int64_t>(stages_.size())) {
     if (!run_stage()) {
-      save();
       report_profile(state_.stage);
-      report_.message(text("stopped by signal ", signals_.stop_signal(), " at step ", state_.step,
+      report_.message(text("stopped by signal ", requests_->stop_signal(), " at step ", state_.step,
                            "; everything is saved: continue with --resume"));
       return RunEnd::stopped;
     }
@@ -60,22 +63,28 @@ RunEnd Trainer::run() {
   return RunEnd::finished;
 }
 
-// Trains the current stage to its end; false when a signal stopped it.
+// Trains the current stage to its end; false when a signal stopped it, with everything saved.
 bool Trainer::run_stage() {
   if (profiles_) profile_.emplace(device_of(config_));
   profiled_from_ = state_.step;
   begin_stage();
   while (!stage_done()) {
-    const double started = seconds_now();
-    StepResult result = train_step();
-    if (!accept(result)) continue;
-    state_.stage_seconds += seconds_now() - started;
-    after_step(result);
-    if (signals_.stop_signal()) return false;
+    if (!state_.validation_due) {  // it is where a score was abandoned
+      const double started = seconds_now();
+      StepResult result = train_step();
+      if (!accept(result)) continue;
+      state_.stage_seconds += seconds_now() - started;
+      after_step(result);
+    }
+    if (!state_.validation_due || validate()) save_if_due();
+    if (requests_->stop_signal()) {
+      save();
+      return false;
+    }
   }
-  end_stage();
+  if (!end_stage()) return false;
   report_profile(state_.stage - 1);
-  return signals_.stop_signal() == 0 || state_.stage == static_cast<int64_t>(stages_.size());
+  return requests_->stop_signal() == 0 || state_.stage == static_cast<int64_t>(stages_.size());
 }
 
 // Of the stage that ended or was stopped.
@@ -102,26 +111,29 @@ void Trainer::begin_stage() {
   if (state_.stage_step == 0) report_.stage_start(state_, stage_);
 }
 
-void Trainer::end_stage() {
+// False when a signal stopped its scores.
+bool Trainer::end_stage() {
   const bool last = state_.stage + 1 == static_cast<int64_t>(stages_.size());
   if (last) task_->finish();
   save();  // the scores below may take long; an interrupted one starts here again
-  const Score validation = score(Split::validation, validation_protocol(), "validation");
-  report_.score("validation", state_, validation, validation_protocol());
+  const std::optional<Score> validation = score(Split::validation, validation_protocol(), "validation");
+  if (!validation) return false;
+  report_.score("validation", state_, *validation, validation_protocol());
   std::optional<Score> test;
   if (config_.evaluation.after_each_stage || last) {
     const Protocol protocol = test_protocol(config_);
     test = score(Split::test, protocol, "test");
+    if (!test) return false;
     report_.score("test", state_, *test, protocol);
     report_.message(text(stage_name(), ": test ", test->bits(), " bits per ", task_->unit(), " (",
                          test->targets, ' ', task_->unit(), "s, sequences of ", protocol.sequence_length,
-                         ", step ", protocol.step, "), validation ", validation.bits()));
+                         ", step ", protocol.step, "), validation ", validation->bits()));
   } else {
-    report_.message(text(stage_name(), ": validation ", validation.bits(), " bits per ", task_->unit()));
+    report_.message(text(stage_name(), ": validation ", validation->bits(), " bits per ", task_->unit()));
   }
-  report_.stage_end(state_, validation, test ? &*test : nullptr);
-  const bool best = validation.bits() <= state_.best_validation;
-  state_.best_validation = std::min(state_.best_validation, validation.bits());
+  report_.stage_end(state_, *validation, test ? &*test : nullptr);
+  const bool best = validation->bits() <= state_.best_validation;
+  state_.best_validation = std::min(state_.best_validation, validation->bits());
   state_.stage += 1;
   state_.stage_step = state_.stage_tokens = state_.evaluations_without_improvement = 0;
   state_.stage_seconds = 0;
@@ -129,6 +141,7 @@ void Trainer::end_stage() {
   state_.interval_nats = 0;
   state_.interval_targets = 0;
   save(best);
+  return true;
 }
 
 // One update's gradient: all micro-batches are read first, so that the loss is divided once by all targets.
@@ -250,8 +263,7 @@ void Trainer::after_step(const StepResult& result) {
   report_.count(result);
   report_.progress(stage_name(), state_, stage_, result);
   if (every(config_.log.every_steps, state_.stage_step) || stage_done()) log_step(result);
-  if (every(config_.validation.every_steps, state_.stage_step) && !stage_done()) validate();
-  save_if_due();
+  state_.validation_due = every(config_.validation.every_steps, state_.stage_step) && !stage_done();
 }
 
 void Trainer::log_step(const StepResult& result) {
@@ -262,36 +274,57 @@ void Trainer::log_step(const StepResult& result) {
 
 Protocol Trainer::validation_protocol() const { return lf::validation_protocol(config_, stage_); }
 
-Score Trainer::score(Split split, const Protocol& protocol, const char* what) {
+// Nothing when a signal stopped it: a score may take hours, so it is abandoned and done again after the
+// resume.
+std::optional<Score> Trainer::score(Split split, const Protocol& protocol, const char* what) {
   const Phase phase("evaluate");
-  const Score result = task_->evaluate(split, protocol, [&](int64_t done, int64_t total) {
+  if (requests_->stop_signal()) return std::nullopt;
+  struct Abandoned {};
+  const double started = seconds_now();
+  double saving = 0;
+  const auto between_batches = [&](int64_t done, int64_t total) {
     report_.live_progress(text(stage_name(), ' ', what), done, total);
-  });
-  CHECK(std::isfinite(result.nats), stage_name(), ", step ", state_.step, ": the ", what, " loss is ",
-        result.nats, ": the weights are of no use any more; lower the learning rate");
-  return result;
+    if (requests_->stop_signal() && done < total) throw Abandoned();
+    // At a stage's end a checkpoint of this step exists already.
+    if (state_.validation_due && requests_->take_save()) {
+      const double save_started = seconds_now();
+      save();
+      saving += seconds_now() - save_started;
+    }
+  };
+  try {
+    const Score result = task_->evaluate(split, protocol, between_batches);
+    CHECK(std::isfinite(result.nats), stage_name(), ", step ", state_.step, ": the ", what, " loss is ",
+          result.nats, ": the weights are of no use any more; lower the learning rate");
+    report_.leave_out(seconds_now() - started - saving);
+    return result;
+  } catch (const Abandoned&) {
+    return std::nullopt;
+  }
 }
 
-void Trainer::validate() {
-  const double paused = seconds_now();
-  const Score result = score(Split::validation, validation_protocol(), "validation");
-  report_.score("validation", state_, result, validation_protocol());
-  report_.message(text(stage_name(), " step ", state_.stage_step, ": validation ", result.bits(),
+// False when a signal stopped it.
+bool Trainer::validate() {
+  const std::optional<Score> result = score(Split::validation, validation_protocol(), "validation");
+  if (!result) return false;
+  state_.validation_due = false;
+  report_.score("validation", state_, *result, validation_protocol());
+  report_.message(text(stage_name(), " step ", state_.stage_step, ": validation ", result->bits(),
                        " bits per ", task_->unit()));
-  const bool improved = result.bits() < state_.stage_best;
+  const bool improved = result->bits() < state_.stage_best;
   state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
-  state_.stage_best = std::min(state_.stage_best, result.bits());
-  report_.leave_out(seconds_now() - paused);
-  if (result.bits() < state_.best_validation) {
-    state_.best_validation = result.bits();
+  state_.stage_best = std::min(state_.stage_best, result->bits());
+  if (result->bits() < state_.best_validation) {
+    state_.best_validation = result->bits();
     if (config_.checkpoint.keep_best) save(true);
   }
+  return true;
 }
 
 void Trainer::save_if_due() {
   const CheckpointSection& c = config_.checkpoint;
   const bool time = c.every_minutes > 0 && seconds_now() - last_save_ >= 60 * c.every_minutes;
-  if (every(c.every_steps, state_.stage_step) || time || signals_.take_save_request()) save();
+  if (every(c.every_steps, state_.stage_step) || time || requests_->take_save()) save();
 }
 
 void Trainer::save(bool best) {

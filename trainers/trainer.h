@@ -10,8 +10,8 @@
 #include "trainers/optimizer.h"
 #include "trainers/run_folder.h"
 #include "trainers/run_report.h"
+#include "trainers/run_requests.h"
 #include "trainers/run_state.h"
-#include "trainers/signals.h"
 #include "trainers/task.h"
 
 namespace lf {
@@ -22,22 +22,21 @@ enum class RunEnd { finished, stopped };
 class Trainer {
  public:
   // A new run in `folder`, which must not hold one; or, with `resume`, the run that it holds, from its newest
-  // good checkpoint (from the start if there is none yet).
-  Trainer(const RunConfig& config, const std::string& folder, bool resume);
+  // good checkpoint (from the start if there is none yet). It does what `requests` ask once it runs.
+  Trainer(const RunConfig& config, const std::string& folder, bool resume,
+          std::shared_ptr<RunRequests> requests = std::make_shared<RunRequests>());
 
   // From here on counts where the time goes, and reports it at the end of each stage and where run() stops.
   void profile() { profiles_ = true; }
 
   RunEnd run();
-  // The signal that stopped the run: SIGTERM or SIGINT; 0 if none did.
-  int stop_signal() const { return signals_.stop_signal(); }
 
  private:
   bool stage_done() const;
   bool run_stage();
   void begin_stage();
   void report_profile(int64_t stage_index);
-  void end_stage();
+  bool end_stage();
   StepResult train_step();
   bool accept(StepResult& result);
   void roll_back();
@@ -46,8 +45,8 @@ class Trainer {
 
   void after_step(const StepResult& result);
   void log_step(const StepResult& result);
-  void validate();
-  Score score(Split split, const Protocol& protocol, const char* what);
+  bool validate();
+  std::optional<Score> score(Split split, const Protocol& protocol, const char* what);
   Protocol validation_protocol() const;
   void save_if_due();
   void save(bool best = false);
@@ -70,7 +69,7 @@ class Trainer {
 
   RunLock lock_;
   RunReport report_;
-  SignalScope signals_;
+  std::shared_ptr<RunRequests> requests_;
   double last_save_;
 };
 
