@@ -5,6 +5,7 @@
 
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/threads.h"
 
 namespace {
 
@@ -43,6 +44,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  lf::start_threads(argv);
   // A file-size limit is then an error of the write, which names the file, instead of a silent death.
   std::signal(SIGXFSZ, SIG_IGN);
   try {

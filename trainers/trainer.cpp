@@ -1,11 +1,10 @@
 #include "trainers/trainer.h"
 
-#include <omp.h>
-
 #include <cmath>
 #include <numeric>
 
 #include "core/failpoint.h"
+#include "core/threads.h"
 #include "trainers/checkpoint_folders.h"
 #include "trainers/device_peaks.h"
 #include "trainers/run_folder.h"
@@ -36,7 +35,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       lock_(folder),
       report_(start_run_folder(config, folder, resume), task_->unit(), device_of(config)),
       last_save_(seconds_now()) {
-  if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
+  use_threads(config.threads);
   load_newest();
   if (config.log.tensorboard) report_.start_events(state_.step + 1);
 }
