@@ -57,7 +57,8 @@ std::vector<ControlGroups> mounted_groups(const std::string& root) {
     const auto dash = std::find(fields.begin(), fields.end(), "-");
     if (fields.size() < 6 || fields.end() - dash < 4) continue;
     const bool unified = dash[1] == "cgroup2";
-    if (unified || (dash[1] == "cgroup" && has_cpu(dash[3]))) result.push_back({unified, fields[4], fields[3]});
+    if (unified || (dash[1] == "cgroup" && has_cpu(dash[3])))
+      result.push_back({unified, fields[4], fields[3]});
   }
   return result;
 }

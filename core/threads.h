@@ -18,7 +18,8 @@ struct ThreadChoice {
 
 // What a process gets that was told nothing: one for each CPU in its CPU set, and no more than its quota
 // keeps busy. `asked` is the value of OMP_NUM_THREADS, or null; that one wins.
-ThreadChoice choose_threads(int allowed_cpus, std::optional<double> quota, const char* asked, int openmp_count);
+ThreadChoice choose_threads(int allowed_cpus, std::optional<double> quota, const char* asked,
+                            int openmp_count);
 // Of this process.
 ThreadChoice default_threads();
 

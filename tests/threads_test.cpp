@@ -124,9 +124,8 @@ TEST(StartedProgram, KeepsToItsCpuSetAndToTheUsersWord) {
 TEST(StartedProgram, StartsAnewOnceForThreadsThatSleepUnlessTheUserHasChosen) {
   const Program program;
   const auto starts = [&](const std::string& before) {
-    const ProgramResult result =
-        program.run({"--version"}, "", {"OMP_DISPLAY_ENV=VERBOSE"},
-                    "unset OMP_WAIT_POLICY GOMP_SPINCOUNT; " + before);
+    const ProgramResult result = program.run({"--version"}, "", {"OMP_DISPLAY_ENV=VERBOSE"},
+                                             "unset OMP_WAIT_POLICY GOMP_SPINCOUNT; " + before);
     EXPECT_EQ(result.code, 0);
     std::vector<std::string> spins;
     for (const std::string& line : lines_of(result.err)) {
