@@ -1,5 +1,4 @@
 // longform bench attention|train|generate [--json]
-#include <omp.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "cli/verbs.h"
 #include "core/format.h"
 #include "core/profile.h"
+#include "core/threads.h"
 #include "trainers/attention_benchmark.h"
 #include "trainers/device_peaks.h"
 #include "trainers/generation.h"
@@ -154,7 +154,7 @@ TimedUpdates time_updates(Task& task, const RunConfig& config, const Stage& stag
 
 void bench_train(const TrainOptions& options) {
   const RunConfig config = load_run_config(options.config, options.overrides);
-  if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
+  use_threads(config.threads);
   const std::vector<Stage> stages = resolved_stages(config);
   if (options.stage < 1 || options.stage > static_cast<int64_t>(stages.size())) {
     throw UsageError(text("--stage is ", options.stage, "; the configuration has ", stages.size()));
@@ -171,7 +171,7 @@ void bench_train(const TrainOptions& options) {
                          {"batch_size", stage.batch_size},
                          {"device", name(device_of(config))},
                          {"precision", name(compute_dtype(config))},
-                         {"threads", omp_get_max_threads()},
+                         {"threads", num_threads()},
                          {"seconds_best", seconds.front()},
                          {"seconds_median", seconds[seconds.size() / 2]},
                          {"tokens_per_second", static_cast<double>(tokens) / seconds.front()},

@@ -1,6 +1,4 @@
 // longform check CONFIG [--set k=v] [--json] [--write-reference FOLDER]
-#include <omp.h>
-
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -8,6 +6,7 @@
 #include "cli/verbs.h"
 #include "core/files.h"
 #include "core/format.h"
+#include "core/threads.h"
 #include "trainers/config/reference.h"
 #include "trainers/corpora.h"
 #include "trainers/tasks/char_lm_estimate.h"
@@ -92,7 +91,7 @@ ordered_json check_char_lm(const RunConfig& config, const MachineRates& rates) {
 }
 
 ordered_json check(const RunConfig& config) {
-  if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
+  use_threads(config.threads);
   std::string missing;  // a configuration for another machine is checked too, without its times
   try {
     require(device_of(config));

@@ -1,6 +1,5 @@
 // longform env [--json]: the build, the machine and the libraries, for reports.
 #include <dnnl.h>
-#include <omp.h>
 #include <sys/sysinfo.h>
 
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include "core/device.h"
 #include "core/format.h"
 #include "core/storage.h"
+#include "core/threads.h"
 #include "hwy/targets.h"
 
 namespace lf::cli {
@@ -52,7 +52,8 @@ nlohmann::ordered_json environment() {
           {"build", LF_BUILD_TYPE},
           {"compiler", text("C++ ", __VERSION__)},
           {"cpu", cpu_name()},
-          {"threads", omp_get_max_threads()},
+          {"threads", num_threads()},
+          {"threads_because", default_threads().reason},
           {"simd", simd_target()},
           {"memory_bytes", memory},
           {"memory", format_bytes(memory)},
@@ -74,7 +75,7 @@ void add_env(CLI::App& app, Outcome&) {
     }
     for (const auto& [key, value] : result.items()) {
       if (key == "memory_bytes") continue;
-      std::printf("%-10s %s\n", key.c_str(),
+      std::printf("%-15s %s\n", key.c_str(),
                   value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
     }
   });

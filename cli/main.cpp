@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/threads.h"
 #include "trainers/signals.h"
 
 namespace {
@@ -60,6 +61,7 @@ void occupy_standard_streams() {
 int main(int argc, char** argv) {
   // The other verbs end by any signal at once, as every program does: they have nothing to save.
   if (argc > 1 && std::strcmp(argv[1], "train") == 0) lf::hold_signals();
+  lf::start_threads(argv);
   // A file-size limit and a reader that is gone are then errors of the write, which have a message, instead
   // of a silent death.
   for (const int signal : {SIGXFSZ, SIGPIPE}) std::signal(signal, SIG_IGN);

@@ -1,7 +1,5 @@
 #include "data/document_corpus.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -14,6 +12,7 @@
 #include "core/check.h"
 #include "core/failpoint.h"
 #include "core/hash.h"
+#include "core/threads.h"
 #include "data/document_parts.h"
 #include "data/document_pieces.h"
 #include "data/document_splits.h"
@@ -123,7 +122,7 @@ void describe_sources(const std::vector<Stream>& streams, const CorpusProgress& 
 // Encodes what no earlier attempt has encoded. While a part is encoded, the next one's text is read.
 void encode(Stream& stream, const DocumentRequest& request, const PartsFolder& folder, int64_t bytes_before,
             int64_t total_bytes, DocumentCorpus& corpus) {
-  const int threads = request.threads > 0 ? request.threads : omp_get_max_threads();
+  const int threads = request.threads > 0 ? request.threads : num_threads();
   PartReader reader(stream.files, {.paragraphs = request.paragraphs,
                                    .part_bytes = static_cast<size_t>(request.part_bytes)});
   const auto read = [&reader] { return reader.next(); };

@@ -1,10 +1,10 @@
 #include "trainers/opened_run.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <utility>
+
+#include "core/threads.h"
 
 namespace lf {
 namespace {
@@ -65,7 +65,7 @@ OpenedRun open_run(const std::string& path, const std::string& which,
                    const std::vector<std::string>& overrides, std::vector<std::string>& warnings) {
   OpenedRun run = std::filesystem::is_regular_file(path) ? open_configuration(path, overrides)
                                                          : open_run_folder(path, which, overrides, warnings);
-  if (run.config.threads > 0) omp_set_num_threads(static_cast<int>(run.config.threads));
+  use_threads(run.config.threads);
   return run;
 }
 

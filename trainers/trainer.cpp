@@ -1,7 +1,5 @@
 #include "trainers/trainer.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,6 +7,7 @@
 #include <utility>
 
 #include "core/failpoint.h"
+#include "core/threads.h"
 #include "trainers/checkpoint_folders.h"
 #include "trainers/device_peaks.h"
 #include "trainers/run_folder.h"
@@ -41,7 +40,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       report_(start_run_folder(config, folder, resume), task_->unit(), device_of(config)),
       requests_(std::move(requests)),
       last_save_(seconds_now()) {
-  if (config.threads > 0) omp_set_num_threads(static_cast<int>(config.threads));
+  use_threads(config.threads);
   load_newest();
   if (config.log.tensorboard) report_.start_events(state_.step + 1);
 }

@@ -34,7 +34,9 @@ struct RunConfig {
     field("seed", self.seed, "Seed of everything that is drawn: weights, order of examples, dropout.",
           at_least(0));
     field("device", self.device, "Where the model runs.");
-    field("threads", self.threads, "CPU threads; 0 is one per core.", within(0, 4096));
+    field("threads", self.threads,
+          "CPU threads; 0 is one for each CPU that the process may use, as `longform env` says.",
+          within(0, 4096));
     field("precision", self.precision,
           "Type of the activations; parameters, gradients and optimizer state are f32 in any case.");
     field("task", self.task, "What is learned.");
