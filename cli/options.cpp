@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <charconv>
+#include <cstdio>
 
 namespace lf::cli {
 
@@ -16,6 +17,16 @@ DType parse_dtype(const std::string& option, const std::string& text) {
     if (text == name(dtype)) return dtype;
   }
   throw UsageError(option + " is " + text + "; needed f32, bf16 or f64");
+}
+
+void add_overrides(CLI::App& verb, std::vector<std::string>& overrides, const std::string& example) {
+  verb.add_option("--set", overrides, "Override a key, such as " + example + "; may be repeated")
+      ->allow_extra_args(false)
+      ->option_text("KEY=VALUE");
+}
+
+void print_warnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
 }
 
 CLI::Validator at_least(int64_t least) {

@@ -8,6 +8,8 @@ namespace lf {
 void require(Device device) {
   try {
     Storage(0, device, "a first block");
+  } catch (const OutOfMemory&) {
+    throw;
   } catch (const Error& error) {
     throw Error(text(error.what(), "; --set device=cpu, or --device cpu, uses the CPU"));
   }

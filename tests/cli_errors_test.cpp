@@ -254,6 +254,52 @@ TEST_F(CliErrors, FullDisk) {
   EXPECT_EQ(load_checkpoint(program_ / "run", warnings).step, 5);
 }
 
+// Names and places that the file system refuses: the path, why, and a way out.
+TEST_F(CliErrors, PathsThatCannotBe) {
+  const std::string endless = program_ / std::string(300, 'x'), circle = program_ / "circle";
+  fs::create_symlink(circle, circle);
+  const auto verbs = [&](const std::string& path) {
+    return std::vector<std::vector<std::string>>{{"inspect", path},
+                                                 {"evaluate", path},
+                                                 {"predict", path, program_ / "corpus.txt"},
+                                                 {"convert", path, program_ / "new", "--to", "huggingface"},
+                                                 {"train", program_ / "config.yaml", "--out", path},
+                                                 {"prepare", "bytes", path, "--out", program_ / "new"},
+                                                 {"tokenize", path, program_ / "corpus.txt"}};
+  };
+  for (const auto& [path, part] : {std::pair(endless, "ENAMETOOLONG"), std::pair(circle, "ELOOP")}) {
+    for (const std::vector<std::string>& arguments : verbs(path)) {
+      SCOPED_TRACE(::testing::PrintToString(arguments));
+      const ProgramResult result = program_.run(arguments);
+      EXPECT_NE(result.code, 0);
+      EXPECT_EQ(result.err.find("filesystem error"), std::string::npos) << result.err;
+      EXPECT_NE(result.err.find(path), std::string::npos) << result.err;
+      static_cast<void>(part);
+    }
+  }
+  refused({"inspect", endless}, kFailed, "File name too long (ENAMETOOLONG); choose a shorter name");
+  refused({"inspect", circle}, kFailed, "(ELOOP); symbolic links");
+}
+
+#ifndef __SANITIZE_ADDRESS__  // which ends the program on impossible requests
+TEST_F(CliErrors, MemoryThatDoesNotSufficeHasAdviceForTheVerb) {
+  refused({"bench", "attention", "--length", "1048576", "--batch", "1000000", "--window", "8"}, kFailed,
+          "a smaller --batch or --length needs less");
+  refused(train_command({"--set", "model.width=4194304", "--set", "model.feed_forward=16777216"}), kFailed,
+          "a smaller model, micro_batch or recompute: true needs less");
+}
+#endif
+
+TEST_F(CliErrors, OverridesComeOneAFlag) {
+  train_refused({"--set", "threads=1", "log.every_steps=1"}, kBadUsage, "log.every_steps=1");
+  const std::string help = program_.run({"train", "--help"}).out;
+  EXPECT_NE(help.find("--set KEY=VALUE"), std::string::npos) << help;
+  EXPECT_EQ(help.find("..."), std::string::npos) << help;
+  const ProgramResult two = program_.run({"check", program_ / "config.yaml", "--set", "model.layers=1",
+                                          "--set", "stages.list.0.windows=8", "--json"});
+  EXPECT_NE(two.code, 3) << two.err;
+}
+
 // Results that could not be written are no success.
 TEST_F(CliErrors, StandardOutputOnAFullDisk) {
   const ProgramResult result = program_.run({"-c", "exec \"$0\" env --json >/dev/full", program_path()}, "",
