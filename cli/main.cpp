@@ -7,8 +7,8 @@
 
 #include "cli/verbs.h"
 #include "core/check.h"
-#include "core/files.h"
-#include "core/storage.h"
+#include "core/file_paths.h"
+#include "core/out_of_memory.h"
 
 namespace {
 

@@ -1,6 +1,7 @@
 #include "core/device.h"
 
 #include "core/cuda/memory.h"
+#include "core/out_of_memory.h"
 #include "core/storage.h"
 
 namespace lf {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/file_paths.h"
 
 namespace lf {
 namespace {

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,12 +13,6 @@ namespace lf {
 // Throws Error "cannot ACTION PATH: system text (ENAME)", with advice where the user can act (full disk,
 // rights).
 [[noreturn]] void throw_file_error(const std::string& action, const std::string& path, int error_number);
-
-// The same of what std::filesystem throws: which path, why, and what to do about it.
-std::string explained(const std::filesystem::filesystem_error& error);
-
-// Whether a symbolic link stands there, wherever it leads.
-bool is_link(const std::string& path);
 
 // A regular file mapped read-only for as long as the object lives; an empty file gives an empty span.
 class MappedFile {

@@ -10,6 +10,7 @@
 
 #include "core/cuda/memory.h"
 #include "core/format.h"
+#include "core/out_of_memory.h"
 
 namespace lf {
 namespace {

@@ -7,16 +7,9 @@
 #include <memory>
 #include <string>
 
-#include "core/check.h"
 #include "core/device.h"
 
 namespace lf {
-
-// Memory that did not suffice. What would need less depends on what was to be done: who knows it says it.
-class OutOfMemory : public Error {
- public:
-  using Error::Error;
-};
 
 // Bytes in use, their high-water mark, and bytes kept for reuse.
 struct MemoryUse {

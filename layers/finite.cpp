@@ -26,8 +26,6 @@ int64_t count_not_finite(const Tensor& tensor) {
   return count;
 }
 
-bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f64; }
-
 }  // namespace
 
 std::vector<NotFinite> not_finite(const std::vector<NamedTensor>& tensors) {

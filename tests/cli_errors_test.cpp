@@ -1,6 +1,7 @@
 // What a user may get wrong, and what may be wrong on the disk: exit code 1 or 2, one clear error on standard
 // error, nothing on standard output, and nothing lost.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "core/safetensors.h"
 #include "tests/places.h"
@@ -254,31 +255,63 @@ TEST_F(CliErrors, FullDisk) {
   EXPECT_EQ(load_checkpoint(program_ / "run", warnings).step, 5);
 }
 
+// Every verb that takes a path, with this one as what it reads or writes.
+std::vector<std::vector<std::string>> verbs_with(const Program& program, const std::string& path) {
+  return {{"inspect", path},
+          {"evaluate", path},
+          {"generate", path},
+          {"plot", path, "--out", program / "new.svg"},
+          {"predict", path, program / "corpus.txt"},
+          {"convert", path, program / "new", "--to", "huggingface"},
+          {"convert", path, program / "new", "--to", "longformer"},
+          {"check", path},
+          {"train", program / "config.yaml", "--out", path},
+          {"prepare", "bytes", path, "--out", program / "new"},
+          {"prepare", "bytes", program / "corpus.txt", "--out", path},
+          {"prepare", "documents", path, "--out", program / "new", "--tokenizer", program / "corpus.txt"},
+          {"tokenize", path, program / "corpus.txt"}};
+}
+
+// The path and the reason, in words of ours.
+void expect_place_named(const ProgramResult& result, const std::string& path) {
+  EXPECT_NE(result.code, 0);
+  EXPECT_EQ(result.err.find("filesystem error"), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("std::"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find(path), std::string::npos) << result.err;
+}
+
 // Names and places that the file system refuses: the path, why, and a way out.
 TEST_F(CliErrors, PathsThatCannotBe) {
-  const std::string endless = program_ / std::string(300, 'x'), circle = program_ / "circle";
+  const std::string endless = program_ / std::string(300, 'x'), circle = program_ / "circle",
+                    inside = program_ / "corpus.txt/inside";
   fs::create_symlink(circle, circle);
-  const auto verbs = [&](const std::string& path) {
-    return std::vector<std::vector<std::string>>{{"inspect", path},
-                                                 {"evaluate", path},
-                                                 {"predict", path, program_ / "corpus.txt"},
-                                                 {"convert", path, program_ / "new", "--to", "huggingface"},
-                                                 {"train", program_ / "config.yaml", "--out", path},
-                                                 {"prepare", "bytes", path, "--out", program_ / "new"},
-                                                 {"tokenize", path, program_ / "corpus.txt"}};
-  };
-  for (const auto& [path, part] : {std::pair(endless, "ENAMETOOLONG"), std::pair(circle, "ELOOP")}) {
-    for (const std::vector<std::string>& arguments : verbs(path)) {
+  for (const std::string& path : {endless, circle, inside}) {
+    for (const std::vector<std::string>& arguments : verbs_with(program_, path)) {
       SCOPED_TRACE(::testing::PrintToString(arguments));
-      const ProgramResult result = program_.run(arguments);
-      EXPECT_NE(result.code, 0);
-      EXPECT_EQ(result.err.find("filesystem error"), std::string::npos) << result.err;
-      EXPECT_NE(result.err.find(path), std::string::npos) << result.err;
-      static_cast<void>(part);
+      expect_place_named(program_.run(arguments), path);
     }
   }
   refused({"inspect", endless}, kFailed, "File name too long (ENAMETOOLONG); choose a shorter name");
   refused({"inspect", circle}, kFailed, "(ELOOP); symbolic links");
+}
+
+// As an ordinary user, also where the tests run as root.
+TEST_F(CliErrors, PlacesWithoutRights) {
+  fs::permissions(program_.folder().path(), fs::perms::all);
+  fs::create_directory(program_ / "closed");
+  fs::permissions(program_ / "closed", fs::perms::none);
+  const bool root = ::geteuid() == 0;
+  const std::string user = "shift; set -- setpriv --reuid=65534 --regid=65534 --clear-groups " +
+                           program_path() + " \"$@\"; ";
+  if (root && program_.run({"env"}, "", {}, user).code != 0)
+    GTEST_SKIP() << "an ordinary user cannot start " << program_path();
+  for (const std::vector<std::string>& arguments : verbs_with(program_, program_ / "closed/run")) {
+    SCOPED_TRACE(::testing::PrintToString(arguments));
+    const ProgramResult result = program_.run(arguments, "", {}, root ? user : "");
+    expect_place_named(result, program_ / "closed");
+    EXPECT_NE(result.err.find("check the owner and rights"), std::string::npos) << result.err;
+  }
+  fs::permissions(program_ / "closed", fs::perms::owner_all);
 }
 
 #ifndef __SANITIZE_ADDRESS__  // which ends the program on impossible requests
@@ -290,14 +323,22 @@ TEST_F(CliErrors, MemoryThatDoesNotSufficeHasAdviceForTheVerb) {
 }
 #endif
 
+// One KEY=VALUE after each --set, as often as wanted; of a key's values the last one counts.
 TEST_F(CliErrors, OverridesComeOneAFlag) {
   train_refused({"--set", "threads=1", "log.every_steps=1"}, kBadUsage, "log.every_steps=1");
-  const std::string help = program_.run({"train", "--help"}).out;
-  EXPECT_NE(help.find("--set KEY=VALUE"), std::string::npos) << help;
-  EXPECT_EQ(help.find("..."), std::string::npos) << help;
-  const ProgramResult two = program_.run({"check", program_ / "config.yaml", "--set", "model.layers=1",
-                                          "--set", "stages.list.0.windows=8", "--json"});
-  EXPECT_NE(two.code, 3) << two.err;
+  train_refused({"--set"}, kBadUsage, "--set");
+  train_refused({"--set", "threads"}, kBadUsage, "threads");
+  for (const std::string verb : {"train", "check", "evaluate", "generate"}) {
+    const std::string help = program_.run({verb, "--help"}).out;
+    EXPECT_NE(help.find("--set KEY=VALUE"), std::string::npos) << help;
+    EXPECT_NE(help.find("may be repeated"), std::string::npos) << help;
+    EXPECT_EQ(help.find("..."), std::string::npos) << help;
+  }
+  const ProgramResult result = program_.run(train_command(
+      {"--set", "seed=7", "--set", "stages.list.0.windows=[8,8]", "--set", "seed=9"}));
+  EXPECT_EQ(result.code, 0) << result.err;
+  const std::string stored = read_file(program_ / "run/config.yaml");
+  EXPECT_NE(stored.find("seed: 9"), std::string::npos) << stored;
 }
 
 // Results that could not be written are no success.

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
+#include "core/failpoint.h"
 #include "core/files.h"
 #include "tests/checkpoint_run.h"
 #include "tests/places.h"
@@ -124,6 +126,28 @@ TEST_F(RunPlaces, AFolderThatIsReplacedIsNoticedAtTheNextSave) {
   const Names names = entries(folder_ / "run");
   EXPECT_ERROR(trainer.run(), "run was replaced while the run in it was training");
   EXPECT_EQ(entries(folder_ / "run"), names);
+}
+
+void arm(const std::string& failpoint) {
+  ::setenv("LF_FAILPOINT", failpoint.c_str(), 1);
+  read_failpoint_environment();
+}
+
+// A rollback would otherwise go back to what another run has saved, and cut the log of this one.
+TEST_F(RunPlaces, AFolderThatIsReplacedIsNoticedBeforeARollback) {
+  const RunConfig c = config(8, "optimizer: {non_finite: {policy: rollback}}\nlog: {every_steps: 1}\n");
+  arm("checkpoint.before_manifest:3=enospc");
+  EXPECT_ERROR(Trainer(c, folder_ / "run", false).run(), "checkpoint of step 4 not saved");
+  Trainer resumed(c, folder_ / "run", true);
+  fs::rename(folder_ / "run", folder_ / "moved");
+  { const Trainer other(c, folder_ / "run", false); }
+  const std::string log = read_file(folder_ / "moved/log.jsonl");
+  arm("trainer.loss=enospc");
+  EXPECT_ERROR(resumed.run(), "was replaced while the run in it was training");
+  EXPECT_EQ(read_file(folder_ / "moved/log.jsonl").substr(0, log.size()), log);
+  EXPECT_FALSE(log.empty());
+  ::unsetenv("LF_FAILPOINT");
+  read_failpoint_environment();
 }
 
 TEST_F(RunPlaces, AStateThatIsNotFiniteIsNotSaved) {

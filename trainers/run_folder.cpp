@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "core/file_paths.h"
 #include "core/files.h"
 #include "layers/finite.h"
 #include "trainers/checkpoint_folders.h"

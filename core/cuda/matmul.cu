@@ -10,7 +10,7 @@
 
 #include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"
-#include "core/storage.h"
+#include "core/out_of_memory.h"
 
 namespace lf::cuda {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/cuda/memory.h"
 #include "core/cuda/staging.h"
-#include "core/storage.h"
+#include "core/out_of_memory.h"
 
 namespace lf::cuda {
 namespace {
