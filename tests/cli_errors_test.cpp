@@ -301,8 +301,8 @@ TEST_F(CliErrors, PlacesWithoutRights) {
   fs::create_directory(program_ / "closed");
   fs::permissions(program_ / "closed", fs::perms::none);
   const bool root = ::geteuid() == 0;
-  const std::string user = "shift; set -- setpriv --reuid=65534 --regid=65534 --clear-groups " +
-                           program_path() + " \"$@\"; ";
+  const std::string user =
+      "shift; set -- setpriv --reuid=65534 --regid=65534 --clear-groups " + program_path() + " \"$@\"; ";
   if (root && program_.run({"env"}, "", {}, user).code != 0)
     GTEST_SKIP() << "an ordinary user cannot start " << program_path();
   for (const std::vector<std::string>& arguments : verbs_with(program_, program_ / "closed/run")) {
@@ -334,8 +334,8 @@ TEST_F(CliErrors, OverridesComeOneAFlag) {
     EXPECT_NE(help.find("may be repeated"), std::string::npos) << help;
     EXPECT_EQ(help.find("..."), std::string::npos) << help;
   }
-  const ProgramResult result = program_.run(train_command(
-      {"--set", "seed=7", "--set", "stages.list.0.windows=[8,8]", "--set", "seed=9"}));
+  const ProgramResult result = program_.run(
+      train_command({"--set", "seed=7", "--set", "stages.list.0.windows=[8,8]", "--set", "seed=9"}));
   EXPECT_EQ(result.code, 0) << result.err;
   const std::string stored = read_file(program_ / "run/config.yaml");
   EXPECT_NE(stored.find("seed: 9"), std::string::npos) << stored;
