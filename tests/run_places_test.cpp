@@ -98,8 +98,11 @@ TEST_F(RunPlaces, NothingThatLeadsOutOfTheFolderIsWrittenTo) {
     const std::string before = is_file ? read_file(folder_ / "outside") : "";
     const Names names = is_file ? Names() : entries(folder_ / "outside");
     EXPECT_ERROR(Trainer(config(3), folder_ / "run", true), "run/" + name + " is a symbolic link");
-    if (is_file) EXPECT_EQ(read_file(folder_ / "outside"), before) << name;
-    if (!is_file) EXPECT_EQ(entries(folder_ / "outside"), names) << name;
+    if (is_file) {
+      EXPECT_EQ(read_file(folder_ / "outside"), before) << name;
+    } else {
+      EXPECT_EQ(entries(folder_ / "outside"), names) << name;
+    }
     fs::remove(folder_ / ("run/" + name));
     fs::rename(folder_ / "outside", folder_ / ("run/" + name));
   }
@@ -156,7 +159,10 @@ TEST_F(RunPlaces, AStateThatIsNotFiniteIsNotSaved) {
   const auto task = make_task(c, *communicator);
   Optimizer optimizer(task->parameters(), c.optimizer);
   fs::create_directory(folder_ / "run");
-  save_run(folder_ / "run", RunState{.step = 1}, c, *task, optimizer, false);
+  RunState state;
+  state.step = 1;
+  save_run(folder_ / "run", state, c, *task, optimizer, false);
+  state.step = 2;
   const std::string first_name = task->parameters().parameters.front().name;
   float* const broken[] = {optimizer.second().data<float>(), optimizer.first().data<float>(),
                            task->parameters().values.data<float>()};
@@ -167,13 +173,13 @@ TEST_F(RunPlaces, AStateThatIsNotFiniteIsNotSaved) {
     const float whole = std::exchange(
         value, i == 1 ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity());
     const std::string error =
-        error_of([&] { save_run(folder_ / "run", RunState{.step = 2}, c, *task, optimizer, false); });
+        error_of([&] { save_run(folder_ / "run", state, c, *task, optimizer, false); });
     EXPECT_NE(error.find("step 2: the run's state is not finite any more"), std::string::npos) << error;
     EXPECT_NE(error.find(offset_name[i] + first_name + " (1 of "), std::string::npos) << error;
     EXPECT_EQ(read_file(folder_ / "run/latest"), "step-000000001\n");
     value = whole;
   }
-  save_run(folder_ / "run", RunState{.step = 2}, c, *task, optimizer, false);
+  save_run(folder_ / "run", state, c, *task, optimizer, false);
   EXPECT_EQ(read_file(folder_ / "run/latest"), "step-000000002\n");
 }
 
