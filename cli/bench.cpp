@@ -194,7 +194,7 @@ void add_train_bench(CLI::App& bench) {
   auto options = std::make_shared<TrainOptions>();
   CLI::App* verb = bench.add_subcommand("train", "Time whole updates of a configuration's stage.");
   verb->add_option("config", options->config, "YAML configuration")->required();
-  verb->add_option("--set", options->overrides, "Override a key")->allow_extra_args(false);
+  add_overrides(*verb, options->overrides);
   verb->add_option("--stage", options->stage, "Stage, counted from 1 (1)");
   verb->add_option("--steps", options->steps, "Updates to time (5), after one to warm up")
       ->check(at_least(1));
@@ -213,6 +213,7 @@ struct GenerateOptions {
 void bench_generate(const GenerateOptions& options) {
   std::vector<std::string> warnings;
   const OpenedRun run = open_run(options.run, "latest", options.overrides, warnings);
+  print_warnings(warnings);
   const auto& task = as_char_lm(*run.task, "bench generate");
   SamplingSettings settings;
   settings.max_new_tokens = 2;
@@ -236,8 +237,7 @@ void add_generate_bench(CLI::App& bench) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* verb = bench.add_subcommand("generate", "Time text generation of a run's model.");
   verb->add_option("run", options->run, "Run folder")->required();
-  verb->add_option("--set", options->overrides, "Override a key of the run: --set device=cpu")
-      ->allow_extra_args(false);
+  add_overrides(*verb, options->overrides, "device=cpu");
   verb->add_option("--tokens", options->tokens, "Tokens to write (200)")->check(at_least(1));
   verb->add_flag("--json", options->json, "One JSON object on standard output");
   verb->callback([options] { bench_generate(*options); });

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/files.h"
 #include "core/format.h"
@@ -130,8 +131,7 @@ void add_check(CLI::App& app, Outcome&) {
   CLI::App* verb = app.add_subcommand(
       "check", "Check a configuration and its data, and predict memory, time and disk per stage.");
   auto* config = verb->add_option("config", options->config, "YAML configuration");
-  verb->add_option("--set", options->overrides, "Override a key: --set stages.count=3")
-      ->allow_extra_args(false);
+  add_overrides(*verb, options->overrides);
   verb->add_flag("--json", options->json, "One JSON object on standard output");
   verb->add_option("--write-reference", options->reference,
                    "Write config.md and config.schema.json into a folder")

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/format.h"
+#include "layers/finite.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/opened_run.h"
@@ -38,6 +39,7 @@ ordered_json to_longformer(const Options& options) {
                                                          .window = options.window,
                                                          .positions = parse_positions(options.positions),
                                                          .seed = options.seed});
+  print_warnings(report.warnings);
   return {{"to", "longformer"},
           {"destination", options.destination},
           {"layers", report.layers},
@@ -52,7 +54,7 @@ ordered_json to_longformer(const Options& options) {
 ordered_json run_to_huggingface(const Options& options) {
   std::vector<std::string> warnings;
   const OpenedRun run = open_run(options.source, options.checkpoint, {}, warnings);
-  for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  print_warnings(warnings);
   const auto* task = dynamic_cast<const MaskedLMTask*>(run.task.get());
   CHECK(task, options.source, " is a run of task: ", choice_name(run.config.task),
         "; transformers has no such model");
@@ -79,6 +81,9 @@ ordered_json folder_to_huggingface(const Options& options) {
   const WeightsFile weights = WeightsFile::open(options.source);
   check_encoder_weights(weights, encoder_shape(config));
   std::vector<NamedTensor> tensors = read_all_tensors(weights);
+  std::vector<std::string> warnings;
+  warn_if_not_finite(weights.path(), tensors, warnings);
+  print_warnings(warnings);
   const auto count = std::ssize(tensors);
   write_model_folder(options.destination, config.json, std::move(tensors), options.source);
   return {{"to", "huggingface"},

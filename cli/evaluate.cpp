@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "trainers/console.h"
 #include "trainers/opened_run.h"
@@ -102,8 +103,7 @@ void add_evaluate(CLI::App& app, Outcome&) {
       ->required();
   verb->add_option("--split", options->split, "train, validation or test (default)");
   verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");
-  verb->add_option("--set", options->overrides, "Override a key: --set evaluation.step=256")
-      ->allow_extra_args(false);
+  add_overrides(*verb, options->overrides, "evaluation.step=256");
   verb->add_flag("--json", options->json, "One JSON object on standard output");
   verb->callback([options] { evaluate(*options); });
 }

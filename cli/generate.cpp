@@ -136,8 +136,7 @@ void add_generate(CLI::App& app, Outcome&) {
   verb->add_option("--generation", options->settings_file,
                    "JSON of generation settings, named as in Hugging Face's; flags win over it");
   verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");
-  verb->add_option("--set", options->overrides, "Override a key of the run: --set device=cpu")
-      ->allow_extra_args(false);
+  add_overrides(*verb, options->overrides, "device=cpu");
   verb->add_flag("--json", options->json, "JSONL records with id, output_ids, score and text");
   verb->callback([options] { generate_all(*options); });
 }

@@ -43,9 +43,9 @@ ordered_json inspect_checkpoint_folder(const std::string& path) {
 ordered_json inspect_run_folder(const std::string& path) {
   ordered_json result = {{"kind", "run"}, {"path", path}, {"checkpoints", ordered_json::array()}};
   std::vector<std::string> problems;
-  for (const std::string& folder : checkpoint_folders(path)) {
-    const CheckpointReport report = inspect_checkpoint(folder);
-    result["checkpoints"].push_back({{"path", folder}, {"step", report.step}, {"problems", report.problems}});
+  for (const CheckpointReport& report : inspect_checkpoints(path)) {
+    result["checkpoints"].push_back(
+        {{"path", report.folder}, {"step", report.step}, {"problems", report.problems}});
     problems.insert(problems.end(), report.problems.begin(), report.problems.end());
   }
   result["latest"] = latest_checkpoint(path).value_or("");

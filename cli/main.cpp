@@ -6,11 +6,15 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <filesystem>
+#include <new>
 #include <vector>
 
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/file_paths.h"
+#include "core/out_of_memory.h"
 #include "core/threads.h"
 #include "trainers/signals.h"
 
@@ -26,6 +30,17 @@ int refuse(const CLI::App& app, const CLI::ParseError& error, const std::string&
   const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
   std::fprintf(stderr, "error: %s; see longform%s --help\n", what.c_str(), verb.c_str());
   return kBadUsage;
+}
+
+// What needs less memory, by what was to be done.
+const char* less_memory(int argc, char** argv) {
+  const std::string verb = argc > 1 ? argv[1] : "", kind = argc > 2 ? argv[2] : "";
+  if (verb == "bench" && kind == "attention") return "a smaller --batch or --length needs less";
+  if (verb == "train" || (verb == "bench" && kind == "train"))
+    return "a smaller model, micro_batch or recompute: true needs less";
+  if (verb == "evaluate") return "a smaller evaluation.batch_size (--set) needs less";
+  if (verb == "predict" || verb == "generate") return "shorter records, or fewer rows in one, need less";
+  return "it needs a machine with more memory, or one that is less busy";
 }
 
 int run(int argc, char** argv) {
@@ -73,6 +88,15 @@ int main(int argc, char** argv) {
   } catch (const lf::UsageError& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return kBadUsage;
+  } catch (const lf::OutOfMemory& error) {
+    std::fprintf(stderr, "error: %s; %s\n", error.what(), less_memory(argc, argv));
+    return kFailed;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: out of memory; %s\n", less_memory(argc, argv));
+    return kFailed;
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::fprintf(stderr, "error: %s\n", lf::explained(error).c_str());
+    return kFailed;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return kFailed;

@@ -27,6 +27,16 @@ void check_standard_output() {
   CHECK(written, "cannot write standard output: the disk is full or the reader is gone");
 }
 
+void add_overrides(CLI::App& verb, std::vector<std::string>& overrides, const std::string& example) {
+  verb.add_option("--set", overrides, "Override a key, such as " + example + "; may be repeated")
+      ->allow_extra_args(false)
+      ->option_text("KEY=VALUE");
+}
+
+void print_warnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+}
+
 CLI::Validator at_least(int64_t least) {
   const auto check = [least](const std::string& given) {
     int64_t number = 0;

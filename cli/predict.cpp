@@ -84,6 +84,7 @@ void predict(const Options& options) {
   std::optional<Device> device;
   if (!options.device.empty()) device = parse_device(options.device);
   const OpenedMaskedLM opened = open_masked_lm(options.model, options.checkpoint, device);
+  print_warnings(opened.warnings);
   bool has_text = false;
   for (const Record& record : records) has_text |= record.text.has_value();
   std::optional<ByteLevelTokenizer> tokenizer;

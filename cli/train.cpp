@@ -1,4 +1,5 @@
 // longform train CONFIG --out DIR [--set k=v ...] [--resume] [--profile]
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "trainers/signals.h"
@@ -28,8 +29,7 @@ void add_train(CLI::App& app, Outcome& outcome) {
   CLI::App* verb = app.add_subcommand("train", "Train a model through the stages of a configuration.");
   verb->add_option("config", options->config, "YAML configuration")->required();
   verb->add_option("--out", options->out, "Run folder: configuration, logs, checkpoints")->required();
-  verb->add_option("--set", options->overrides, "Override a key: --set stages.count=3")
-      ->allow_extra_args(false);
+  add_overrides(*verb, options->overrides);
   verb->add_flag("--resume", options->resume,
                  "Continue the run in the folder; start it if there is none yet");
   verb->add_flag("--profile", options->profile,

@@ -1,6 +1,7 @@
 #include "core/device.h"
 
 #include "core/cuda/memory.h"
+#include "core/out_of_memory.h"
 #include "core/storage.h"
 
 namespace lf {
@@ -8,6 +9,8 @@ namespace lf {
 void require(Device device) {
   try {
     Storage(0, device, "a first block");
+  } catch (const OutOfMemory&) {
+    throw;
   } catch (const Error& error) {
     throw Error(text(error.what(), "; --set device=cpu, or --device cpu, uses the CPU"));
   }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/file_paths.h"
 
 namespace lf {
 namespace {
@@ -45,9 +46,22 @@ const char* advice(int error_number) {
     case EACCES:
     case EPERM:
       return "; check the owner and rights of the file and its folder";
+    case ENOTDIR:
+      return "; something on the way there is a file, not a folder";
+    case ELOOP:
+      return "; symbolic links on the way there lead in a circle, or stand where none may be";
+    case ENAMETOOLONG:
+      return "; choose a shorter name";
     default:
       return "";
   }
+}
+
+// "No space left on device (ENOSPC); the disk is full ..."
+std::string reason(int error_number) {
+  const char* name = strerrorname_np(error_number);
+  return text(std::generic_category().message(error_number), " (",
+              name ? name : std::to_string(error_number).c_str(), ")", advice(error_number));
 }
 
 std::string folder_of(const std::string& path) {
@@ -62,9 +76,18 @@ std::span<const uint8_t> as_bytes(std::string_view content) {
 }  // namespace
 
 void throw_file_error(const std::string& action, const std::string& path, int error_number) {
-  const char* name = strerrorname_np(error_number);
-  throw Error(text("cannot ", action, " ", path, ": ", std::generic_category().message(error_number), " (",
-                   name ? name : std::to_string(error_number).c_str(), ")", advice(error_number)));
+  throw Error(text("cannot ", action, " ", path, ": ", reason(error_number)));
+}
+
+std::string explained(const std::filesystem::filesystem_error& error) {
+  const std::string first = error.path1().string(), second = error.path2().string();
+  return text("cannot use ", first, second.empty() ? "" : " and ", second, ": ",
+              reason(error.code().value()));
+}
+
+bool is_link(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_symlink(std::filesystem::symlink_status(path, ignored));
 }
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {

@@ -11,6 +11,7 @@
 
 #include "core/cuda/memory.h"
 #include "core/format.h"
+#include "core/out_of_memory.h"
 
 namespace lf {
 namespace {
@@ -134,10 +135,12 @@ Storage::Storage(int64_t bytes, Device device, const std::string& purpose)
     free_all(p, device);
     data = allocate(device, capacity_);
   }
-  CHECK(data, name(device), ": out of memory allocating ", purpose, " = ",
-        format_bytes(static_cast<double>(bytes)), "; live ", format_bytes(static_cast<double>(p.use.live)),
-        ", cached ", format_bytes(static_cast<double>(p.use.cached)), device_memory_left(device),
-        "; a smaller micro_batch or recompute: true needs less");
+  if (!data) {
+    throw OutOfMemory(text(name(device), ": out of memory allocating ", purpose, " = ",
+                           format_bytes(static_cast<double>(bytes)), "; live ",
+                           format_bytes(static_cast<double>(p.use.live)), ", cached ",
+                           format_bytes(static_cast<double>(p.use.cached)), device_memory_left(device)));
+  }
   data_ = static_cast<std::byte*>(data);
   p.use.live += capacity_;
   p.use.peak = std::max(p.use.peak, p.use.live);

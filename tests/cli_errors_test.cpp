@@ -1,6 +1,7 @@
 // What a user may get wrong, and what may be wrong on the disk: exit code 1 or 2, one clear error on standard
 // error, nothing on standard output, and nothing lost.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -254,6 +255,92 @@ TEST_F(CliErrors, FullDisk) {
   const ProgramResult again = program_.run(train_command({"--resume"}));
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(load_checkpoint(program_ / "run", warnings).step, 5);
+}
+
+// Every verb that takes a path, with this one as what it reads or writes.
+std::vector<std::vector<std::string>> verbs_with(const Program& program, const std::string& path) {
+  return {{"inspect", path},
+          {"evaluate", path},
+          {"generate", path},
+          {"plot", path, "--out", program / "new.svg"},
+          {"predict", path, program / "corpus.txt"},
+          {"convert", path, program / "new", "--to", "huggingface"},
+          {"convert", path, program / "new", "--to", "longformer"},
+          {"check", path},
+          {"train", program / "config.yaml", "--out", path},
+          {"prepare", "bytes", path, "--out", program / "new"},
+          {"prepare", "bytes", program / "corpus.txt", "--out", path},
+          {"prepare", "documents", path, "--out", program / "new", "--tokenizer", program / "corpus.txt"},
+          {"tokenize", path, program / "corpus.txt"}};
+}
+
+// The path and the reason, in words of ours.
+void expect_place_named(const ProgramResult& result, const std::string& path) {
+  EXPECT_NE(result.code, 0);
+  EXPECT_EQ(result.err.find("filesystem error"), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("std::"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find(path), std::string::npos) << result.err;
+}
+
+// Names and places that the file system refuses: the path, why, and a way out.
+TEST_F(CliErrors, PathsThatCannotBe) {
+  const std::string endless = program_ / std::string(300, 'x'), circle = program_ / "circle",
+                    inside = program_ / "corpus.txt/inside";
+  fs::create_symlink(circle, circle);
+  for (const std::string& path : {endless, circle, inside}) {
+    for (const std::vector<std::string>& arguments : verbs_with(program_, path)) {
+      SCOPED_TRACE(::testing::PrintToString(arguments));
+      expect_place_named(program_.run(arguments), path);
+    }
+  }
+  refused({"inspect", endless}, kFailed, "File name too long (ENAMETOOLONG); choose a shorter name");
+  refused({"inspect", circle}, kFailed, "(ELOOP); symbolic links");
+}
+
+// As an ordinary user, also where the tests run as root.
+TEST_F(CliErrors, PlacesWithoutRights) {
+  fs::permissions(program_.folder().path(), fs::perms::all);
+  fs::create_directory(program_ / "closed");
+  fs::permissions(program_ / "closed", fs::perms::none);
+  const bool root = ::geteuid() == 0;
+  const std::string user =
+      "shift; set -- setpriv --reuid=65534 --regid=65534 --clear-groups " + program_path() + " \"$@\"; ";
+  if (root && program_.run({"env"}, "", {}, user).code != 0)
+    GTEST_SKIP() << "an ordinary user cannot start " << program_path();
+  for (const std::vector<std::string>& arguments : verbs_with(program_, program_ / "closed/run")) {
+    SCOPED_TRACE(::testing::PrintToString(arguments));
+    const ProgramResult result = program_.run(arguments, "", {}, root ? user : "");
+    expect_place_named(result, program_ / "closed");
+    EXPECT_NE(result.err.find("check the owner and rights"), std::string::npos) << result.err;
+  }
+  fs::permissions(program_ / "closed", fs::perms::owner_all);
+}
+
+#ifndef __SANITIZE_ADDRESS__  // which ends the program on impossible requests
+TEST_F(CliErrors, MemoryThatDoesNotSufficeHasAdviceForTheVerb) {
+  refused({"bench", "attention", "--length", "1048576", "--batch", "1000000", "--window", "8"}, kFailed,
+          "a smaller --batch or --length needs less");
+  refused(train_command({"--set", "model.width=4194304", "--set", "model.feed_forward=16777216"}), kFailed,
+          "a smaller model, micro_batch or recompute: true needs less");
+}
+#endif
+
+// One KEY=VALUE after each --set, as often as wanted; of a key's values the last one counts.
+TEST_F(CliErrors, OverridesComeOneAFlag) {
+  train_refused({"--set", "threads=1", "log.every_steps=1"}, kBadUsage, "log.every_steps=1");
+  train_refused({"--set"}, kBadUsage, "--set");
+  train_refused({"--set", "threads"}, kBadUsage, "threads");
+  for (const std::string verb : {"train", "check", "evaluate", "generate"}) {
+    const std::string help = program_.run({verb, "--help"}).out;
+    EXPECT_NE(help.find("--set KEY=VALUE"), std::string::npos) << help;
+    EXPECT_NE(help.find("may be repeated"), std::string::npos) << help;
+    EXPECT_EQ(help.find("..."), std::string::npos) << help;
+  }
+  const ProgramResult result = program_.run(
+      train_command({"--set", "seed=7", "--set", "stages.list.0.windows=[8,8]", "--set", "seed=9"}));
+  EXPECT_EQ(result.code, 0) << result.err;
+  const std::string stored = read_file(program_ / "run/config.yaml");
+  EXPECT_NE(stored.find("seed: 9"), std::string::npos) << stored;
 }
 
 // Results that could not be written are no success.

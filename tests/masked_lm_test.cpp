@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "core/failpoint.h"
@@ -230,6 +231,30 @@ TEST_F(MaskedLMTest, ACorpusOfAnotherTokenizerIsRefused) {
   write_file_atomically(folder_ / "model/vocab.json", after.dump());
   const auto communicator = alone();
   EXPECT_ERROR_TEXT(MaskedLMTask(config("steps: 1"), *communicator), "was prepared with another tokenizer");
+}
+
+TEST_F(MaskedLMTest, WeightsThatAreNotFiniteAreNamed) {
+  const Program program;
+  const std::string model = write_tiny_model(program / "model", "roberta");
+  std::vector<NamedTensor> tensors = random_parameters(encoder_shape(read_model_config(model)), 1);
+  const auto bias = std::find_if(tensors.begin(), tensors.end(), [](const NamedTensor& t) {
+    return t.name.ends_with("0.output.dense.bias");
+  });
+  ASSERT_NE(bias, tensors.end());
+  bias->tensor.data<float>()[3] = std::numeric_limits<float>::infinity();
+  replace_weights(model, tensors);
+  program.write("records.jsonl", "{\"id\": \"i\", \"ids\": [0, 4, 9, 2]}\n");
+  const std::vector<std::vector<std::string>> verbs = {
+      {"convert", model, program / "longformer", "--to", "longformer", "--max-positions", "100", "--window",
+       "8"},
+      {"convert", model, program / "again", "--to", "huggingface"},
+      {"predict", model, program / "records.jsonl", "--what", "hidden", "--out", program / "hidden"}};
+  for (const std::vector<std::string>& arguments : verbs) {
+    const ProgramResult result = program.run(arguments);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_NE(result.err.find("1 tensor is not finite"), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find(bias->name + " (1 of 32 values)"), std::string::npos) << result.err;
+  }
 }
 
 // The way of a user: convert, train, evaluate, export, predict; what is exported is what was trained.

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <initializer_list>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "tests/child_process.h"

@@ -16,7 +16,7 @@ namespace lf {
 
 AppendFile::AppendFile(std::string path, Mode mode) : path_(std::move(path)) {
   const int creation = mode == Mode::kCreate ? O_CREAT | O_EXCL : O_CREAT;
-  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | creation, 0644);
+  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | creation, 0644);
   if (descriptor_ < 0) throw_file_error("open", path_, errno);
   struct stat status = {};
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {

@@ -57,10 +57,16 @@ struct LoadedCheckpoint {
   }
 };
 
+// The run may be training: what is replaced or retired while it is read does not count as damaged, by any of
+// these.
+//
 // The newest good checkpoint of a run: the one `latest` names or, when that is missing or damaged, the newest
 // good one before it, then the newest good one of all. Each fault on the way, with file and tensor, is added
 // to `warnings`; an Error lists them when no checkpoint is good.
 LoadedCheckpoint load_checkpoint(const std::string& run_folder, std::vector<std::string>& warnings);
+
+// The checkpoint that the run's `best` names; nothing when there is none.
+std::optional<LoadedCheckpoint> load_best_checkpoint(const std::string& run_folder);
 
 // The checkpoint in this folder; an Error lists everything that is wrong with it.
 LoadedCheckpoint open_checkpoint(const std::string& folder);
@@ -91,6 +97,9 @@ struct CheckpointReport {
 
 // Verifies every byte; throws nothing about damage, it is in the report.
 CheckpointReport inspect_checkpoint(const std::string& folder);
+
+// The same of every checkpoint of a run, newest first.
+std::vector<CheckpointReport> inspect_checkpoints(const std::string& run_folder);
 
 // The failpoints (core/failpoint.h) that a save with retention passes, so that tests can try them all.
 const std::vector<const char*>& checkpoint_failpoints();

@@ -47,20 +47,24 @@ std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
+// A link counts, also one that leads nowhere.
 bool path_exists(const std::string& path) {
   std::error_code ignored;
-  return fs::exists(path, ignored);
+  return fs::exists(fs::symlink_status(path, ignored));
 }
 
-void remove_tree(const std::string& folder) {
+// Removes what stands there; of a link, the link alone: what it leads to may be all that is left of a
+// checkpoint that somebody moved to another disk.
+void remove_tree(const std::string& path) {
   std::error_code error;
-  for (const std::string& name : names_in(folder)) {
-    reach("checkpoint.before_file_removal", folder);
-    fs::remove_all(folder + "/" + name, error);
-    if (error) throw_file_error("remove", folder + "/" + name, error.value());
+  const bool is_folder = fs::is_directory(fs::symlink_status(path, error));
+  for (const std::string& name : is_folder ? names_in(path) : std::vector<std::string>()) {
+    reach("checkpoint.before_file_removal", path);
+    fs::remove_all(path + "/" + name, error);
+    if (error) throw_file_error("remove", path + "/" + name, error.value());
   }
-  fs::remove(folder, error);
-  if (error) throw_file_error("remove", folder, error.value());
+  fs::remove(path, error);
+  if (error) throw_file_error("remove", path, error.value());
 }
 
 }  // namespace

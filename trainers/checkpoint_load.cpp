@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
@@ -98,21 +99,46 @@ std::string joined(const std::vector<std::string>& problems) {
   return result;
 }
 
+std::string folder_of_step(const std::string& run_folder, int64_t step) {
+  return checkpoints_folder(run_folder) + "/" + checkpoint_name(step);
+}
+
 std::optional<std::string> pointed_folder(const std::string& run_folder, const char* pointer) {
   const std::optional<int64_t> step = pointed_step(run_folder, pointer);
   if (!step) return {};
-  std::string folder = checkpoints_folder(run_folder) + "/" + checkpoint_name(*step);
+  std::string folder = folder_of_step(run_folder, *step);
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored)) return {};
   return folder;
 }
 
+// A run that saves faster than its checkpoints can be read is not read for ever.
+constexpr int kAttempts = 100;
+
+// Which folder has a checkpoint's name at this moment; (0, 0) for none.
+std::pair<dev_t, ino_t> identity(const std::string& folder) {
+  struct stat status = {};
+  if (::stat(folder.c_str(), &status) != 0) return {};
+  return {status.st_dev, status.st_ino};
+}
+
+// The steps of a run that may be training, newest first. A list can miss the checkpoint that was published
+// while it was read and the one that was retired then, but not without `latest` having moved.
+std::vector<int64_t> settled_steps(const std::string& run_folder) {
+  for (int attempt = 1;; ++attempt) {
+    const std::optional<int64_t> latest = pointed_step(run_folder, kLatest);
+    std::vector<int64_t> steps = checkpoint_steps(run_folder);
+    const bool settled = pointed_step(run_folder, kLatest) == latest;
+    if (!steps.empty() || settled || attempt == kAttempts) return steps;
+  }
+}
+
 // Steps in the order in which they are tried: the one that `latest` names, those before it, those after it,
 // each newest first.
-std::vector<int64_t> candidates(const std::string& run_folder, std::vector<std::string>& warnings) {
-  std::vector<int64_t> steps = checkpoint_steps(run_folder);
+std::vector<int64_t> candidates(const std::string& run_folder, const std::optional<int64_t>& latest,
+                                std::vector<std::string>& warnings) {
+  std::vector<int64_t> steps = settled_steps(run_folder);
   CHECK(!steps.empty(), run_folder, " holds no checkpoint");
-  const std::optional<int64_t> latest = pointed_step(run_folder, kLatest);
   if (!latest) {
     warnings.push_back(text(run_folder, "/", kLatest, " is missing or does not name a checkpoint"));
     return steps;
@@ -142,25 +168,82 @@ LoadedCheckpoint open_checkpoint(const std::string& folder) {
 }
 
 LoadedCheckpoint load_checkpoint(const std::string& run_folder, std::vector<std::string>& warnings) {
-  std::vector<std::string> problems;
-  for (const int64_t step : candidates(run_folder, problems)) {
-    const std::string folder = checkpoints_folder(run_folder) + "/" + checkpoint_name(step);
+  for (int attempt = 1;; ++attempt) {
+    std::vector<std::string> problems;
+    bool overtaken = false;
+    const std::optional<int64_t> latest = pointed_step(run_folder, kLatest);
+    for (const int64_t step : candidates(run_folder, latest, problems)) {
+      const std::string folder = folder_of_step(run_folder, step);
+      const auto before = identity(folder);
+      try {
+        LoadedCheckpoint loaded = open_checkpoint(folder);
+        if (!problems.empty()) problems.push_back("using " + folder + " instead");
+        warnings.insert(warnings.end(), problems.begin(), problems.end());
+        return loaded;
+      } catch (const Error& error) {
+        problems.push_back(error.what());
+        const bool changed = identity(folder) != before || pointed_step(run_folder, kLatest) != latest;
+        overtaken = changed && attempt < kAttempts;
+        if (overtaken) break;
+      }
+    }
+    CHECK(overtaken, run_folder, ": no checkpoint is whole: ", joined(problems));
+  }
+}
+
+std::optional<LoadedCheckpoint> load_best_checkpoint(const std::string& run_folder) {
+  for (int attempt = 1;; ++attempt) {
+    const std::optional<int64_t> step = pointed_step(run_folder, kBest);
+    if (!step) return {};
+    const std::string folder = folder_of_step(run_folder, *step);
+    const auto before = identity(folder);
+    const auto changed = [&] {
+      return identity(folder) != before || pointed_step(run_folder, kBest) != step;
+    };
+    if (before.second == 0 && !changed()) return {};
     try {
-      LoadedCheckpoint loaded = open_checkpoint(folder);
-      if (!problems.empty()) problems.push_back("using " + folder + " instead");
-      warnings.insert(warnings.end(), problems.begin(), problems.end());
-      return loaded;
-    } catch (const Error& error) {
-      problems.push_back(error.what());
+      return open_checkpoint(folder);
+    } catch (const Error&) {
+      if (!changed() || attempt == kAttempts) throw;
     }
   }
-  throw Error(text(run_folder, ": no checkpoint is whole: ", joined(problems)));
+}
+
+namespace {
+
+// The report of a checkpoint of a run that may be training; nothing for one that was retired meanwhile.
+std::optional<CheckpointReport> inspect_live(const std::string& folder) {
+  for (int attempt = 1;; ++attempt) {
+    const auto before = identity(folder);
+    CheckpointReport report = inspect_checkpoint(folder);
+    const auto after = identity(folder);
+    if (report.problems.empty()) return report;
+    if (after.second == 0) return {};
+    if (after == before || attempt == kAttempts) return report;
+  }
+}
+
+}  // namespace
+
+std::vector<CheckpointReport> inspect_checkpoints(const std::string& run_folder) {
+  std::vector<CheckpointReport> reports;
+  for (const int64_t step : settled_steps(run_folder)) {
+    if (auto report = inspect_live(folder_of_step(run_folder, step))) reports.push_back(std::move(*report));
+  }
+  // Those above may all be gone by now, but never the newest.
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+    const std::optional<std::string> latest = latest_checkpoint(run_folder);
+    const auto is_latest = [&](const CheckpointReport& report) { return report.folder == *latest; };
+    if (!latest || std::any_of(reports.begin(), reports.end(), is_latest)) break;
+    if (auto report = inspect_live(*latest)) reports.insert(reports.begin(), std::move(*report));
+  }
+  return reports;
 }
 
 std::vector<std::string> checkpoint_folders(const std::string& run_folder) {
   std::vector<std::string> folders;
-  for (const int64_t step : checkpoint_steps(run_folder)) {
-    folders.push_back(checkpoints_folder(run_folder) + "/" + checkpoint_name(step));
+  for (const int64_t step : settled_steps(run_folder)) {
+    folders.push_back(folder_of_step(run_folder, step));
   }
   return folders;
 }

@@ -6,6 +6,8 @@
 
 #include "core/threads.h"
 
+#include "layers/finite.h"
+
 namespace lf {
 namespace {
 
@@ -33,6 +35,7 @@ OpenedRun open_run_folder(const std::string& folder, const std::string& which,
   run.task = make_task(run.config, *run.communicator);
   check_same_model(checkpoint, run.config, run.task->model_hash());
   load_parameters(checkpoint, run.task->parameters());
+  warn_if_not_finite(checkpoint.folder, run.task->parameters(), warnings);
   // After a stage's end the state already names the next one, whose windows these parameters have not seen.
   const std::vector<Stage> stages = resolved_stages(run.config);
   const int64_t trained = run.state.stage - (run.state.stage_step == 0 && run.state.stage > 0 ? 1 : 0);
@@ -52,9 +55,9 @@ LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string&
     return std::move(*newest);
   }
   if (which == "best") {
-    const std::optional<std::string> best = best_checkpoint(folder);
+    std::optional<LoadedCheckpoint> best = load_best_checkpoint(folder);
     CHECK(best, folder, " has no best checkpoint: it was not validated yet, or checkpoint.keep_best is off");
-    return open_checkpoint(*best);
+    return std::move(*best);
   }
   CHECK(std::filesystem::is_directory(which), "checkpoint ", which,
         " is none: needed latest, best or a checkpoint's folder");

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "layers/finite.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/opened_run.h"
 #include "trainers/tasks/masked_lm_task.h"
@@ -64,17 +65,17 @@ OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkp
   CHECK(!is_run || config.task == TaskChoice::masked_lm, path,
         " is a run of task: ", choice_name(config.task), "; predict needs a masked language model");
   const std::string folder = is_run ? *config.masked_lm.model : path;
-  OpenedMaskedLM opened{folder, path, MaskedLM(encoder_shape(read_model_config(folder))), {}};
+  OpenedMaskedLM opened{folder, path, MaskedLM(encoder_shape(read_model_config(folder))), {}, {}};
   opened.block = pack(opened.model, DType::f32, device.value_or(device_of(config)));
   if (is_run) {
-    std::vector<std::string> warnings;
-    const LoadedCheckpoint loaded = choose_checkpoint(path, checkpoint, warnings);
+    const LoadedCheckpoint loaded = choose_checkpoint(path, checkpoint, opened.warnings);
     opened.checkpoint = loaded.folder;
     check_same_model(loaded, config, pretrained_hash(folder));
     load_parameters(loaded, opened.block);
   } else {
     load_masked_lm(folder, opened.block);
   }
+  warn_if_not_finite(opened.checkpoint, opened.block, opened.warnings);
   return opened;
 }
 

@@ -17,6 +17,7 @@ struct OpenedMaskedLM {
   std::string checkpoint;  // what its parameters are
   MaskedLM model;
   ParameterBlock block;
+  std::vector<std::string> warnings;  // what a user should know of its weights
 };
 // On `device`; without one, where the run trained, or on the CPU for a folder.
 OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint,

@@ -2,12 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 
+#include "core/file_paths.h"
 #include "core/files.h"
+#include "layers/finite.h"
 #include "trainers/checkpoint_folders.h"
 #include "trainers/run_log.h"
 
@@ -18,6 +21,29 @@ namespace fs = std::filesystem;
 
 constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
+constexpr const char* kLockName = "/.lock";
+
+// A run changes nothing outside its folder, so nothing that it writes into may lead out of it.
+void check_no_link(const std::string& folder) {
+  for (const char* name : {"checkpoints", "events", kRunLogName, kTimingLogName, kLockName + 1}) {
+    const std::string path = folder + "/" + name;
+    CHECK(!is_link(path), path,
+          " is a symbolic link, and a run changes nothing outside its folder: put what it leads to in its "
+          "place, "
+          "or keep the whole run there and name that folder with --out");
+  }
+}
+
+// Everything that a checkpoint holds, fit to go on from.
+void check_finite(const std::string& folder, int64_t step, const std::vector<NamedTensor>& tensors) {
+  const std::vector<NotFinite> found = not_finite(tensors);
+  if (found.empty()) return;
+  const std::optional<std::string> latest = latest_checkpoint(folder);
+  throw Error(
+      text("step ", step, ": the run's state is not finite any more, so it is not saved: ", list_of(found),
+           "; ", latest ? text("the last checkpoint in ", folder, " is whole") : "there is no checkpoint yet",
+           ". Lower the learning rate, or clip gradients with optimizer.clip"));
+}
 
 // The block's parameters as named tensors that share the memory of `flat`: values, or a moment of them, in
 // CPU memory.
@@ -90,6 +116,7 @@ RunConfig run_folder_config(const std::string& folder) {
 
 std::string checked_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
   const std::string stored = folder + "/" + kConfigName;
+  check_no_link(folder);
   if (!fs::exists(stored)) {
     CHECK(!fs::exists(folder + "/" + kRunLogName), folder, " holds a log but no ", kConfigName,
           ": not a run of Longform");
@@ -137,10 +164,10 @@ std::string start_run_folder(const RunConfig& config, const std::string& folder,
   return folder;
 }
 
-RunLock::RunLock(const std::string& folder) {
+RunLock::RunLock(const std::string& folder) : folder_(folder) {
   create_folders(folder);
-  const std::string path = folder + "/.lock";
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  const std::string path = folder + kLockName;
+  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (descriptor_ < 0) throw_file_error("open", path, errno);
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
   ::close(descriptor_);
@@ -148,6 +175,19 @@ RunLock::RunLock(const std::string& folder) {
 }
 
 RunLock::~RunLock() { ::close(descriptor_); }
+
+void RunLock::check_held() const {
+  struct stat held = {}, there = {};
+  const bool found = ::lstat((folder_ + kLockName).c_str(), &there) == 0;
+  if (!found && errno != ENOENT && errno != ENOTDIR) throw_file_error("read", folder_ + kLockName, errno);
+  if (::fstat(descriptor_, &held) != 0) throw_file_error("read", folder_ + kLockName, errno);
+  CHECK(
+      found && held.st_dev == there.st_dev && held.st_ino == there.st_ino, folder_,
+      found ? " was replaced while the run in it was training"
+            : " was removed or moved while the run in it was training",
+      "; nothing is written there any more. What the run had saved is where its folder went: put it back and "
+      "continue with --resume, or start again with another --out");
+}
 
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
                          Task& task, Optimizer& optimizer, bool best) {
@@ -160,11 +200,12 @@ SavedCheckpoint save_run(const std::string& folder, const RunState& state, const
   const Retention retention{
       .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};
   const auto host = [](const Tensor& flat) { return flat.to(Device::cpu); };
-  return save_checkpoint(
-      folder, state.step,
-      {{kModelFile, named(parameters, host(parameters.values))},
-       {kOptimizerFile, moments(parameters, host(optimizer.first()), host(optimizer.second()))}},
-      json, retention);
+  const std::vector<NamedTensor> weights = named(parameters, host(parameters.values)),
+                                 both_moments =
+                                     moments(parameters, host(optimizer.first()), host(optimizer.second()));
+  for (const auto* tensors : {&weights, &both_moments}) check_finite(folder, state.step, *tensors);
+  return save_checkpoint(folder, state.step, {{kModelFile, weights}, {kOptimizerFile, both_moments}}, json,
+                         retention);
 }
 
 void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters) {

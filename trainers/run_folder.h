@@ -41,11 +41,18 @@ class RunLock {
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
 
+  // Throws Error when the folder's name does not lead to the folder that was locked any more: somebody
+  // removed, moved or replaced it, and what is written under its name would get lost, or into another's run.
+  void check_held() const;
+
  private:
+  std::string folder_;
   int descriptor_ = -1;
 };
 
-// Saves parameters, optimizer and state as the run's newest checkpoint; with `best`, also as its best.
+// Saves parameters, optimizer and state as the run's newest checkpoint; with `best`, also as its best. Throws
+// Error instead where a weight or moment is not finite: no checkpoint may hold what training cannot go on
+// from.
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
                          Task& task, Optimizer& optimizer, bool best);
 

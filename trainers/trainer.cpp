@@ -328,6 +328,7 @@ void Trainer::save_if_due() {
 
 void Trainer::save(bool best) {
   const Phase phase("checkpoint");
+  lock_.check_held();
   report_.store_lengths(state_);
   const double started = seconds_now();
   const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, optimizer_, best);
@@ -338,6 +339,7 @@ void Trainer::save(bool best) {
 }
 
 void Trainer::load_newest() {
+  lock_.check_held();
   restore_retired(folder_);
   std::vector<std::string> warnings;
   std::optional<LoadedCheckpoint> checkpoint = newest_checkpoint(folder_, warnings);

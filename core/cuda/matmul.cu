@@ -11,6 +11,7 @@
 
 #include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"
+#include "core/out_of_memory.h"
 
 namespace lf::cuda {
 namespace {
@@ -19,11 +20,10 @@ constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what NVIDIA recommends 
 
 void check_blas(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw Error(text("device cuda: cuBLASLt: ", what, ": ", cublasLtGetStatusString(status), " (",
-                   cublasLtGetStatusName(status), ')',
-                   status == CUBLAS_STATUS_ALLOC_FAILED
-                       ? "; the device's memory is full: a smaller micro_batch or recompute: true needs less"
-                       : ""));
+  const std::string message = text("device cuda: cuBLASLt: ", what, ": ", cublasLtGetStatusString(status),
+                                   " (", cublasLtGetStatusName(status), ')');
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw OutOfMemory(message + "; the device's memory is full");
+  throw Error(message);
 }
 
 cublasLtHandle_t handle() {
@@ -40,8 +40,10 @@ cublasLtHandle_t handle() {
 void* workspace() {
   static void* memory = [] {
     void* block = allocate(kWorkspaceBytes);
-    CHECK(block, "device cuda: no memory left for the ", kWorkspaceBytes >> 20,
-          " MiB that matrix products work in; a smaller micro_batch or recompute: true needs less");
+    if (!block) {
+      throw OutOfMemory(text("device cuda: no memory left for the ", kWorkspaceBytes >> 20,
+                             " MiB that matrix products work in"));
+    }
     return block;
   }();
   return memory;

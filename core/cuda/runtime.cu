@@ -6,6 +6,7 @@
 
 #include "core/cuda/memory.h"
 #include "core/cuda/staging.h"
+#include "core/out_of_memory.h"
 
 namespace lf::cuda {
 namespace {
@@ -22,8 +23,6 @@ const char* remedy(cudaError_t status) {
              "nvidia-smi";
     case cudaErrorNoKernelImageForDevice:
       return "; rebuild with CMAKE_CUDA_ARCHITECTURES set to the device's compute capability";
-    case cudaErrorMemoryAllocation:
-      return "; a smaller micro_batch or recompute: true needs less";
     case cudaErrorDevicesUnavailable:
       return "; another process holds the device exclusively";
     default:
@@ -62,8 +61,10 @@ void wait() { check(cudaStreamSynchronize(stream()), "waiting for the device"); 
 
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
-  throw Error(text("device cuda: ", what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status),
-                   ')', remedy(status)));
+  const std::string message = text("device cuda: ", what, ": ", cudaGetErrorString(status), " (",
+                                   cudaGetErrorName(status), ')', remedy(status));
+  if (status == cudaErrorMemoryAllocation) throw OutOfMemory(message);
+  throw Error(message);
 }
 
 const DeviceProperties& device() {

@@ -1,5 +1,6 @@
 // y = x W^T + b and its gradients, and batched products.
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "core/kernels/kernels.h"

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/random.h"
+#include "layers/finite.h"
 #include "trainers/huggingface/model_folder.h"
 
 namespace lf {
@@ -114,7 +115,9 @@ ConversionReport convert_to_longformer(const LongformerRequest& request) {
   check_encoder_weights(weights, shape);
   std::vector<NamedTensor> tensors;
   ConversionReport report{.source_positions = shape.longest(), .positions = request.max_positions};
-  for (const NamedTensor& source : read_all_tensors(weights)) {
+  const std::vector<NamedTensor> sources = read_all_tensors(weights);
+  warn_if_not_finite(weights.path(), sources, report.warnings);
+  for (const NamedTensor& source : sources) {
     NamedTensor target{longformer_name(source.name), source.tensor};
     if (target.name.ends_with(kPositions)) {
       const double range = initializer_range(config);

@@ -26,6 +26,7 @@ struct LongformerRequest {
 // What a conversion did, for a report.
 struct ConversionReport {
   int64_t source_positions = 0, positions = 0, layers = 0, tensors = 0;
+  std::vector<std::string> warnings{};
 };
 
 // Converts any model of RoBERTa's architecture, with whatever heads it has; all other tensors keep their

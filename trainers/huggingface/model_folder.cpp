@@ -211,8 +211,11 @@ void write_model_folder(const std::string& destination, const nlohmann::json& co
   std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) {
     return std::pair(-element_bytes(a), a.name) < std::pair(-element_bytes(b), b.name);
   });
-  const std::string aside = text(folder, ".partial.", ::getpid());
-  create_folders(aside);
+  std::string aside;  // never what stands there already, a link to elsewhere least of all
+  int attempt = 0;
+  do {
+    aside = text(folder, ".partial.", ::getpid(), ".", attempt++);
+  } while (!create_folders(aside));
   try {
     write_file_atomically(aside + "/config.json", config.dump(2) + "\n");
     write_safetensors(aside + "/model.safetensors", tensors, {{"format", "pt"}});

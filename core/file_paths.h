@@ -1,0 +1,15 @@
+// What stands at a path, and what std::filesystem says of it in the words of files.h.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace lf {
+
+// "cannot use PATH: system text (ENAME)", with advice where the user can act.
+std::string explained(const std::filesystem::filesystem_error& error);
+
+// Whether a symbolic link stands there, wherever it leads.
+bool is_link(const std::string& path);
+
+}  // namespace lf
