@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -44,10 +45,14 @@ class Signals : public ::testing::Test {
   bool logged(const std::string& name, const std::string& event) {
     return log(name).find("\"event\":\"" + event + "\"") != std::string::npos;
   }
-  // False if the program ends before.
+  // False if the program ends before, or if it has not come true after minutes: then the program is killed.
   static bool wait_until(ChildProcess& child, const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(4);
     while (!condition()) {
       if (child.ended_within(0.001)) return condition();
+      if (std::chrono::steady_clock::now() < end) continue;
+      child.kill(SIGKILL);
+      return false;
     }
     return true;
   }
