@@ -172,8 +172,7 @@ TEST_F(RunPlaces, AStateThatIsNotFiniteIsNotSaved) {
     float& value = broken[i][parameter.offset];
     const float whole = std::exchange(
         value, i == 1 ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity());
-    const std::string error =
-        error_of([&] { save_run(folder_ / "run", state, c, *task, optimizer, false); });
+    const std::string error = error_of([&] { save_run(folder_ / "run", state, c, *task, optimizer, false); });
     EXPECT_NE(error.find("step 2: the run's state is not finite any more"), std::string::npos) << error;
     EXPECT_NE(error.find(offset_name[i] + first_name + " (1 of "), std::string::npos) << error;
     EXPECT_EQ(read_file(folder_ / "run/latest"), "step-000000001\n");
