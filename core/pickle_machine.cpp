@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 #include "core/check.h"
-#include "core/escaped.h"
+#include "core/json.h"
 
 namespace lf {
 namespace {

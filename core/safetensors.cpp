@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/escaped.h"
+#include "core/json.h"
 #include "core/failpoint.h"
 #include "core/hash.h"
 #include "core/safetensors_header.h"

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "core/check.h"
-#include "core/escaped.h"
+#include "core/json.h"
 #include "core/torch_types.h"
 
 namespace lf {

@@ -7,7 +7,7 @@
 #include <tuple>
 
 #include "core/check.h"
-#include "core/escaped.h"
+#include "core/json.h"
 #include "core/half.h"
 #include "core/weights_index.h"
 
