@@ -1,14 +1,15 @@
 // longform generate RUN [--prompt TEXT | --input FILE.jsonl] [--length N] [--temperature X] [--json]
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "cli/options.h"
 #include "cli/verbs.h"
+#include "core/check.h"
 #include "core/files.h"
+#include "data/json_lines.h"
 #include "trainers/console.h"
 #include "trainers/generation.h"
 #include "trainers/opened_run.h"
@@ -46,24 +47,16 @@ SamplingSettings sampling_of(const Options& options) {
 
 std::vector<Record> read_records(const Options& options) {
   if (options.input.empty()) return {{"0", options.prompt}};
-  std::ifstream file;
-  if (options.input != "-") {
-    file.open(options.input);
-    CHECK(file, "cannot read ", options.input);
-  }
-  std::istream& in = options.input == "-" ? std::cin : file;
+  JsonLines lines(options.input);
   std::vector<Record> records;
-  std::string line;
-  for (int64_t number = 1; std::getline(in, line); ++number) {
-    if (line.empty()) continue;
-    try {
-      const auto json = nlohmann::json::parse(line);
-      const auto& id = json.at("id");
-      records.push_back(
-          {id.is_string() ? id.get<std::string>() : id.dump(), json.at("text").get<std::string>()});
-    } catch (const nlohmann::json::exception& error) {
-      throw Error(text(options.input, ':', number, ": needed {\"id\", \"text\"}: ", error.what()));
-    }
+  for (JsonLine line; lines.next_record(line);) {
+    JsonRecord record = parse_json_record(std::move(line), options.input, R"(a record {"id", "text"})");
+    const nlohmann::json id = record_id(record);
+    const auto found = record.object.find("text");
+    CHECK(found != record.object.end() && found->is_string(), record.where,
+          R"(: needed a record {"id", "text"} whose text is a text)");
+    records.push_back(
+        {id.is_string() ? id.get<std::string>() : id.dump(), std::move(found->get_ref<std::string&>())});
   }
   CHECK(!records.empty(), options.input, " holds no record");
   return records;

@@ -12,8 +12,8 @@
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
+#include "data/json_lines.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
-#include "data/tokenizer/strict_json.h"
 #include "data/tokenizer/utf8.h"
 
 namespace lf::cli {
@@ -21,16 +21,20 @@ namespace {
 
 using nlohmann::json;
 
+// Enough documents to keep all threads busy, few enough to hold.
+constexpr size_t kBatchBytes = 16 << 20;
+
 struct Options {
   std::string tokenizer, file;
   bool lines = false, jsonl = false, decode = false, no_special_tokens = false, add_prefix_space = false,
        mask_keeps_space = false, json = false;
 };
 
-// What is read from one document's bytes: a whole file, or a line of it.
+// One document: a whole file, a line of it, or a record.
 struct Source {
-  std::string_view bytes;
-  int64_t line;
+  std::string_view bytes;  // of a file or line
+  int64_t line = 1;
+  JsonLine record;
 };
 
 struct Result {
@@ -49,18 +53,11 @@ class TokenizeJob {
   }
 
   void run() {
-    const std::optional<MappedFile> file =
-        options_.file == "-" ? std::nullopt : std::optional<MappedFile>(options_.file);
-    std::string input;
-    if (!file) input.assign(std::istreambuf_iterator<char>(std::cin), {});
-    rest_ = file ? std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size())
-                 : std::string_view(input);
-    bytes_ = rest_.size();
-    for (bool first = true; first || !rest_.empty(); first = false) {
-      write(read_batch());
-      check_standard_output();
+    if (reads_records()) {
+      write_records();
+    } else {
+      write_texts();
     }
-    CHECK(!reads_records() || documents_ > 0, options_.file, " holds no record");
     if (options_.json && documents_ == 0) std::printf("{\"records\":[");
     if (options_.json) {
       std::printf("],\"vocabulary\":%d,\"documents\":%lld,\"bytes\":%lld,\"tokens\":%lld}\n",
@@ -75,12 +72,37 @@ class TokenizeJob {
     return options_.decode || options_.jsonl || (!options_.lines && options_.file.ends_with(".jsonl"));
   }
 
-  // Enough documents to keep all threads busy, few enough to hold.
+  void write_records() {
+    JsonLines lines(options_.file);
+    std::vector<Source> batch;
+    size_t batch_bytes = 0;
+    for (JsonLine line; lines.next_record(line);) {
+      batch_bytes += line.text.size();
+      batch.emplace_back().record = std::move(line);
+      if (batch_bytes < kBatchBytes) continue;
+      write(std::exchange(batch, {}));
+      batch_bytes = 0;
+    }
+    write(std::move(batch));
+    bytes_ = static_cast<size_t>(lines.bytes_read());
+    CHECK(documents_ > 0, options_.file, " holds no record");
+  }
+
+  void write_texts() {
+    const std::optional<MappedFile> file =
+        options_.file == "-" ? std::nullopt : std::optional<MappedFile>(options_.file);
+    std::string input;
+    if (!file) input.assign(std::istreambuf_iterator<char>(std::cin), {});
+    rest_ = file ? std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size())
+                 : std::string_view(input);
+    bytes_ = rest_.size();
+    for (bool first = true; first || !rest_.empty(); first = false) write(read_batch());
+  }
+
   std::vector<Source> read_batch() {
-    constexpr size_t kBatchBytes = 16 << 20;
     std::vector<Source> batch;
     if (!by_line_) {
-      batch.push_back({std::exchange(rest_, {}), 1});
+      batch.emplace_back().bytes = std::exchange(rest_, {});
       return batch;
     }
     for (size_t bytes = 0; bytes < kBatchBytes && !rest_.empty();) {
@@ -90,18 +112,18 @@ class TokenizeJob {
       if (line.ends_with('\r')) line.remove_suffix(1);
       ++line_;
       bytes += line.size() + 1;
-      if (!line.empty() || !reads_records()) batch.push_back({line, line_});
+      batch.push_back({line, line_, {}});
     }
     return batch;
   }
 
   // Does all documents in parallel and prints them in order; nothing of a batch that has an error.
-  void write(const std::vector<Source>& batch) {
+  void write(std::vector<Source> batch) {
     std::vector<Result> results(batch.size());
 #pragma omp parallel for schedule(dynamic, 4)
     for (size_t i = 0; i < batch.size(); ++i) {
       try {
-        results[i] = options_.decode ? decode(batch[i]) : encode(batch[i]);
+        results[i] = reads_records() ? convert(std::move(batch[i].record)) : encode(batch[i]);
       } catch (const std::exception& error) {
         results[i].error = error.what();
       }
@@ -117,35 +139,32 @@ class TokenizeJob {
       if (bad_documents_++ == 0)
         first_bad_ = text(options_.file, ':', result.bad_line, ':', *result.bad_byte);
     }
+    check_standard_output();
   }
 
-  // One line as a record; throws unless it has an id (a text or a whole number) and the field.
-  json parse_record(const Source& source, const char* field) const {
-    const std::string place = text(options_.file, ':', source.line);
-    const json record = parse_strict_json(source.bytes, place);
-    CHECK(record.is_object() && record.contains("id") && record.contains(field), place,
-          ": needed a record {\"id\", \"", field, "\"}");
-    CHECK(record["id"].is_string() || record["id"].is_number_integer(), place,
-          ": id must be a text or a whole number, not ", record["id"].type_name());
-    return record;
+  Result convert(JsonLine line) const {
+    const char* const field = options_.decode ? "ids" : "text";
+    const std::string needed = text("a record {\"id\", \"", field, "\"}");
+    JsonRecord record = parse_json_record(std::move(line), options_.file, needed);
+    CHECK(record.object.contains("id") && record.object.contains(field), record.where, ": needed ", needed);
+    return options_.decode ? decode(record_id(record), record) : encode(record_id(record), record);
+  }
+
+  Result encode(const json& id, JsonRecord& record) const {
+    for (const char* key : {"text", "text_pair"}) {
+      CHECK(!record.object.contains(key) || record.object[key].is_string(), record.where, ": ", key,
+            " must be a text, not ", record.object[key].type_name());
+    }
+    const bool special = !options_.no_special_tokens;
+    const auto& first = record.object["text"].get_ref<const std::string&>();
+    if (!record.object.contains("text_pair")) return ids_record(id, tokenizer_.encode(first, special));
+    const auto& second = record.object["text_pair"].get_ref<const std::string&>();
+    return ids_record(id, tokenizer_.encode_pair(first, second, special));
   }
 
   Result encode(const Source& source) const {
-    const bool special = !options_.no_special_tokens;
-    if (reads_records()) {
-      const json record = parse_record(source, "text");
-      for (const char* key : {"text", "text_pair"}) {
-        CHECK(!record.contains(key) || record[key].is_string(), options_.file, ':', source.line, ": ", key,
-              " must be a text, not ", record[key].type_name());
-      }
-      const auto& first = record["text"].get_ref<const std::string&>();
-      return ids_record(record["id"],
-                        record.contains("text_pair")
-                            ? tokenizer_.encode_pair(first, record["text_pair"].get<std::string>(), special)
-                            : tokenizer_.encode(first, special));
-    }
     Result result = ids_record(options_.lines ? json(source.line) : json(file_id_),
-                               tokenizer_.encode(source.bytes, special));
+                               tokenizer_.encode(source.bytes, !options_.no_special_tokens));
     const size_t bad = first_invalid_utf8(source.bytes);
     if (bad < source.bytes.size()) {
       const std::string_view before = source.bytes.substr(0, bad);
@@ -166,21 +185,18 @@ class TokenizeJob {
     return {.record = record + "]}", .error = "", .tokens = static_cast<int64_t>(ids.size()), .bad_byte = {}};
   }
 
-  Result decode(const Source& source) const {
-    const json record = parse_record(source, "ids");
-    const std::string place = text(options_.file, ':', source.line);
-    CHECK(record["ids"].is_array(), place, ": ids is ", record["ids"].type_name(),
-          ", needed a list of whole numbers");
+  Result decode(const json& id, const JsonRecord& record) const {
+    const json& given = record.object.at("ids");
+    CHECK(given.is_array(), record.where, ": ids is ", given.type_name(), ", needed a list of whole numbers");
+    const auto most = static_cast<uint64_t>(tokenizer_.vocabulary_size());
     std::vector<int32_t> ids;
-    for (const json& id : record["ids"]) {
-      CHECK(
-          id.is_number_unsigned() && id.get<uint64_t>() < static_cast<uint64_t>(tokenizer_.vocabulary_size()),
-          place, ": ids holds ", id.dump(-1, ' ', true).substr(0, 40), ", needed whole numbers from 0 to ",
-          tokenizer_.vocabulary_size() - 1);
-      ids.push_back(id.get<int32_t>());
+    for (const json& token : given) {
+      CHECK(token.is_number_unsigned() && token.get<uint64_t>() < most, record.where, ": ids holds ",
+            token.dump(-1, ' ', true).substr(0, 40), ", needed whole numbers from 0 to ", most - 1);
+      ids.push_back(token.get<int32_t>());
     }
     const std::string decoded = tokenizer_.decode(ids, options_.no_special_tokens);
-    const nlohmann::ordered_json result = {{"id", record["id"]}, {"text", RepairedText(decoded).text()}};
+    const nlohmann::ordered_json result = {{"id", id}, {"text", RepairedText(decoded).text()}};
     return {.record = result.dump(), .error = "", .tokens = static_cast<int64_t>(ids.size()), .bad_byte = {}};
   }
 

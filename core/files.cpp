@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -73,6 +72,14 @@ std::span<const uint8_t> as_bytes(std::string_view content) {
   return {reinterpret_cast<const uint8_t*>(content.data()), content.size()};
 }
 
+// A folder of the target's name would be replaced by nothing but a folder.
+const std::string& not_a_folder(const std::string& path) {
+  struct stat status = {};
+  CHECK(::stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode), "cannot write ", path,
+        ": a folder of that name is in the way");
+  return path;
+}
+
 }  // namespace
 
 void throw_file_error(const std::string& action, const std::string& path, int error_number) {
@@ -118,35 +125,13 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
-  struct stat status = {};
-  CHECK(::stat(path_.c_str(), &status) != 0 || !S_ISDIR(status.st_mode), "cannot write ", path_,
-        ": a folder of that name is in the way");
-  // The process id keeps two programs apart, the counter two writers of one program.
-  static std::atomic<int> counter = 0;
-  do {
-    temporary_path_ = text(path_, ".partial.", ::getpid(), ".", counter++);
-    descriptor_ = ::open(temporary_path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (descriptor_ < 0 && errno == EEXIST);
-  if (descriptor_ < 0) throw_file_error("create", path_, errno);
-}
-
-AtomicFile::~AtomicFile() {
-  if (descriptor_ < 0) return;
-  ::close(descriptor_);
-  ::unlink(temporary_path_.c_str());
-}
-
-AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      temporary_path_(std::move(other.temporary_path_)),
-      descriptor_(std::exchange(other.descriptor_, -1)),
-      size_(other.size_) {}
+AtomicFile::AtomicFile(std::string path)
+    : path_(std::move(path)), partial_(not_a_folder(path_), PartialPath::Kind::kFile) {}
 
 void AtomicFile::write_range(int64_t offset, std::span<const uint8_t> bytes) {
-  CHECK(descriptor_ >= 0, "write to ", path_, ": the file was already committed");
+  CHECK(partial_.descriptor() >= 0, "write to ", path_, ": the file was already committed");
   while (!bytes.empty()) {
-    const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
+    const ssize_t written = ::pwrite(partial_.descriptor(), bytes.data(), bytes.size(), offset);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) throw_file_error("write", path_, errno);
     bytes = bytes.subspan(static_cast<size_t>(written));
@@ -168,11 +153,9 @@ void AtomicFile::overwrite(int64_t offset, std::span<const uint8_t> bytes) {
 }
 
 void AtomicFile::commit() {
-  CHECK(descriptor_ >= 0, "commit of ", path_, ": the file was already committed");
-  if (::fsync(descriptor_) != 0) throw_file_error("write", path_, errno);
-  if (::rename(temporary_path_.c_str(), path_.c_str()) != 0) throw_file_error("rename to", path_, errno);
-  const int closed = ::close(std::exchange(descriptor_, -1));
-  if (closed != 0 && errno != EINTR) throw_file_error("close", path_, errno);
+  CHECK(partial_.descriptor() >= 0, "commit of ", path_, ": the file was already committed");
+  if (::fsync(partial_.descriptor()) != 0) throw_file_error("write", path_, errno);
+  partial_.publish();
   sync_folder(folder_of(path_));
 }
 
@@ -185,14 +168,6 @@ void write_file_atomically(const std::string& path, std::string_view content) {
 std::string read_file(const std::string& path) {
   const MappedFile file(path);
   return {file.bytes().begin(), file.bytes().end()};
-}
-
-void publish_file(const std::string& temporary_path, const std::string& path) {
-  const Descriptor file(::open(temporary_path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file < 0) throw_file_error("open", temporary_path, errno);
-  if (::fsync(file) != 0) throw_file_error("write", temporary_path, errno);
-  if (::rename(temporary_path.c_str(), path.c_str()) != 0) throw_file_error("rename to", path, errno);
-  sync_folder(folder_of(path));
 }
 
 void sync_folder(const std::string& folder) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/partial_path.h"
+
 namespace lf {
 
 // Throws Error "cannot ACTION PATH: system text (ENAME)", with advice where the user can act (full disk,
@@ -31,16 +33,13 @@ class MappedFile {
   std::span<const uint8_t> bytes_;
 };
 
-// A file written beside its destination as PATH.partial.PID.N; commit() makes it durable and renames it into
-// place. Destroyed without commit(), it removes what it wrote. Every failure throws Error naming the
-// destination.
+// A file written beside its destination as PATH.partial.PID.N (see partial_path.h); commit() makes it durable
+// and renames it into place. Destroyed without commit(), it removes what it wrote. Every failure throws Error
+// naming the destination.
 class AtomicFile {
  public:
   // The destination's folder must exist; a destination that is itself a folder is an error.
   explicit AtomicFile(std::string path);
-  ~AtomicFile();
-  AtomicFile(AtomicFile&& other) noexcept;
-  AtomicFile& operator=(AtomicFile&&) = delete;
 
   // Appends the bytes.
   void write(std::span<const uint8_t> bytes);
@@ -53,14 +52,13 @@ class AtomicFile {
   int64_t size() const { return size_; }
   const std::string& path() const { return path_; }
   // Where the bytes are until commit(), for reading back what was written.
-  const std::string& temporary_path() const { return temporary_path_; }
+  const std::string& temporary_path() const { return partial_.path(); }
 
  private:
   void write_range(int64_t offset, std::span<const uint8_t> bytes);
 
   std::string path_;
-  std::string temporary_path_;
-  int descriptor_ = -1;
+  PartialPath partial_;
   int64_t size_ = 0;
 };
 
@@ -69,9 +67,6 @@ void write_file_atomically(const std::string& path, std::string_view content);
 
 // The whole content of a regular file.
 std::string read_file(const std::string& path);
-
-// Makes a complete file durable under its final name, replacing what was there.
-void publish_file(const std::string& temporary_path, const std::string& path);
 
 // Makes entries created, renamed or removed in the folder survive a power cut.
 void sync_folder(const std::string& folder);

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/escaped.h"
+#include "core/json.h"
 
 namespace lf {
 namespace {

@@ -5,12 +5,11 @@
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "core/check.h"
-#include "core/escaped.h"
+#include "core/json.h"
 
 namespace lf {
 namespace {
@@ -39,47 +38,6 @@ constexpr StoredType kStoredTypes[] = {
     {"F6_E2M3", 6, std::nullopt},     {"F6_E3M2", 6, std::nullopt}, {"F4", 4, std::nullopt},
     {"F8_E5M2FNUZ", 8, std::nullopt},
 };
-
-// Refuses while parsing what the finished document would no longer show: repeated keys and deep nesting.
-class KeyWatch {
- public:
-  explicit KeyWatch(const std::string& path) : path_(path) {}
-
-  bool operator()(int depth, json::parse_event_t event, const json& parsed) {
-    const bool opens =
-        event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-    CHECK(!opens || depth <= 2, path_, ": the header is nested more deeply than a safetensors header");
-    if (event != json::parse_event_t::key) return true;
-    const std::string& key = parsed.get_ref<const std::string&>();
-    if (depth == 1) {
-      entry_ = key;
-      fields_.clear();
-      CHECK(entries_.insert(key).second, path_, ": tensor ", escaped(key), " appears twice in the header");
-    } else {
-      CHECK(fields_.insert(key).second, path_, ": ", escaped(entry_), ": ", escaped(key), " appears twice");
-    }
-    return true;
-  }
-
- private:
-  const std::string& path_;
-  std::set<std::string> entries_, fields_;
-  std::string entry_;
-};
-
-json parse_json(std::string_view header, const std::string& path) {
-  // The JSON parser would take a zero byte for the end of its input.
-  CHECK(header.find('\0') == header.npos, path, ": the header contains a zero byte");
-  CHECK(header.starts_with('{'), path, ": not a safetensors file: its header does not begin with {");
-  try {
-    return json::parse(header, KeyWatch(path));
-  } catch (const json::parse_error& error) {
-    // Its own words quote the file at any length, bytes that are not text included.
-    throw Error(text(path, ": the header is not valid JSON: error at byte ", kLengthBytes + error.byte));
-  } catch (const json::exception&) {
-    throw Error(text(path, ": the header holds a number that is too large"));
-  }
-}
 
 SafetensorsMetadata parse_metadata(const json& value, const std::string& path) {
   CHECK(value.is_object(), path, ": ", kMetadataKey, " must be an object of texts");
@@ -191,9 +149,10 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> file, const 
         file.size() - kLengthBytes, " follow (truncated?)");
   const auto data_begin = static_cast<int64_t>(length) + kLengthBytes;
   const auto file_bytes = static_cast<int64_t>(file.size());
-  const std::string_view header(reinterpret_cast<const char*>(file.data()) + kLengthBytes, length);
+  std::string header(reinterpret_cast<const char*>(file.data()) + kLengthBytes, length);
+  CHECK(header.starts_with('{'), path, ": not a safetensors file: its header does not begin with {");
   SafetensorsHeader result;
-  const json document = parse_json(header, path);
+  const json document = parse_json(std::move(header), path + ": header");
   for (const auto& [name, entry] : document.items()) {
     if (name == kMetadataKey) {
       result.metadata = parse_metadata(entry, path);

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/escaped.h"
 #include "core/half.h"
+#include "core/json.h"
 #include "core/torch_legacy.h"
 #include "core/torch_types.h"
 

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/escaped.h"
 #include "core/half.h"
+#include "core/json.h"
 #include "core/weights_index.h"
 
 namespace lf {

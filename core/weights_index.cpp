@@ -1,50 +1,17 @@
-// Strict parsing of the JSON; see weights_index.h.
+// What the JSON must hold; see weights_index.h.
 #include "core/weights_index.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "core/check.h"
-#include "core/escaped.h"
+#include "core/json.h"
 
 namespace lf {
 namespace {
 
 using nlohmann::json;
-
-constexpr int kDeepest = 8;  // metadata may hold what its writer likes
-
-// Refuses while parsing what the finished document would no longer show: repeated keys and deep nesting.
-class Watch {
- public:
-  explicit Watch(const std::string& path) : path_(path) {}
-
-  bool operator()(int depth, json::parse_event_t event, const json& parsed) {
-    const bool opens =
-        event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-    CHECK(!opens || depth <= kDeepest, path_, ": nested more deeply than an index of weights");
-    if (event == json::parse_event_t::object_start) keys_[depth].clear();
-    if (event != json::parse_event_t::key) return true;
-    const std::string& key = parsed.get_ref<const std::string&>();
-    CHECK(keys_[depth - 1].insert(key).second, path_, ": ", escaped(key), " appears twice");
-    return true;
-  }
-
- private:
-  const std::string& path_;
-  std::map<int, std::set<std::string>> keys_;  // of the objects now open
-};
-
-json parse_json(std::string_view content, const std::string& path) {
-  try {
-    return json::parse(content, Watch(path));
-  } catch (const json::parse_error& error) {
-    throw Error(text(path, ": not valid JSON: error at byte ", error.byte));
-  } catch (const json::exception&) {
-    throw Error(text(path, ": holds a number that is too large"));
-  }
-}
 
 // A file of the index's own folder: a path could lead anywhere.
 void check_file_name(const std::string& name, const std::string& who) {
@@ -68,10 +35,8 @@ std::optional<int64_t> total_size(const json& document, const std::string& path)
 
 }  // namespace
 
-WeightsIndex parse_weights_index(std::string_view content, const std::string& path) {
-  // The JSON parser would take a zero byte for the end of its input.
-  CHECK(content.find('\0') == content.npos, path, ": contains a zero byte");
-  const json document = parse_json(content, path);
+WeightsIndex parse_weights_index(std::string content, const std::string& path) {
+  const json document = parse_json(std::move(content), path);
   CHECK(document.is_object() && document.contains("weight_map") && document["weight_map"].is_object(), path,
         ": needed an object with the object weight_map");
   WeightsIndex index;

@@ -6,7 +6,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace lf {
@@ -19,6 +18,6 @@ struct WeightsIndex {
 
 // Strict: repeated keys, files outside the index's folder and anything that is no such index are Errors that
 // begin with `path`.
-WeightsIndex parse_weights_index(std::string_view json, const std::string& path);
+WeightsIndex parse_weights_index(std::string json, const std::string& path);
 
 }  // namespace lf

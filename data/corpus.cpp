@@ -23,10 +23,11 @@ constexpr uint8_t kNewline = '\n';
 
 using ByteCounts = std::array<int64_t, 256>;
 
-// Removes a folder it created, if still empty, unless the preparation succeeded.
+// Held for this process alone. Removes a folder it created, if still empty, unless the preparation succeeded.
 class OutputFolder {
  public:
-  explicit OutputFolder(const std::string& path) : path_(path), created_(create_folders(path)) {}
+  explicit OutputFolder(const std::string& path)
+      : path_(path), created_(create_folders(path)), lock_(path, "preparing a corpus") {}
   ~OutputFolder() {
     std::error_code ignored;
     if (created_ && !kept_) std::filesystem::remove(path_, ignored);
@@ -38,6 +39,7 @@ class OutputFolder {
  private:
   std::string path_;
   bool created_;
+  FolderLock lock_;
   bool kept_ = false;
 };
 
@@ -207,7 +209,10 @@ PreparedCorpus prepare_corpus(const CorpusRequest& request) {
   std::optional<OutputFolder> folder;
   CorpusSource source(request.source, request.kind);
   folder.emplace(request.folder);
-  source.unpack(request.folder + "/source", request.progress);
+  // A raw file unpacks nothing, but a killed preparation of an archive may have left what it unpacked.
+  const std::string scratch = request.folder + "/source";
+  remove_abandoned_partials(scratch);
+  source.unpack(scratch, request.progress);
   if (request.kind == CorpusKind::kText8) check_text8(request.source, source.bytes());
   const SplitSizes sizes = split_sizes(static_cast<int64_t>(source.bytes().size()), request.split);
   PreparedCorpus corpus = describe(source, request);

@@ -58,9 +58,8 @@ zip_stat_t only_member(zip_t* archive, const std::string& path) {
 std::string how_to_get(const OfficialCorpus& official) {
   const std::string archive = official.name + ".zip";
   return text(official.name, " is ", official.bytes, " bytes, published as ", official.url, " (",
-              official.archive_bytes,
-              " bytes). Get it with\n  curl --location --fail --continue-at - --output ", archive, " ",
-              official.url, "\nand give ", archive, " as it is; it need not be unpacked");
+              official.archive_bytes, " bytes). Get it with\n  curl --location --fail --output ", archive,
+              " ", official.url, "\nand give ", archive, " as it is; it need not be unpacked");
 }
 
 // Opens the file; a missing one is answered with where to get the corpus.
@@ -104,7 +103,7 @@ std::optional<OfficialCorpus> official_corpus(CorpusKind kind) {
           .name = "enwik8",
           .bytes = 100'000'000,
           .sha256 = "2b49720ec4d78c3c9fabaee6e4179a5e997302b3a70029f30f2d582218c024a8",
-          .url = "http://mattmahoney.net/dc/enwik8.zip",
+          .url = "https://mattmahoney.net/dc/enwik8.zip",
           .archive_bytes = 36'445'475,
           .archive_sha256 = "547994d9980ebed1288380d652999f38a14fe291a6247c157c3d33d4932534bc"};
     case CorpusKind::kText8:
@@ -112,7 +111,7 @@ std::optional<OfficialCorpus> official_corpus(CorpusKind kind) {
           .name = "text8",
           .bytes = 100'000'000,
           .sha256 = "6e890197040d37d85beb962ae1f041ff1d9a9ca8d20c7d99c85027eebf51dca7",
-          .url = "http://mattmahoney.net/dc/text8.zip",
+          .url = "https://mattmahoney.net/dc/text8.zip",
           .archive_bytes = 31'344'016,
           .archive_sha256 = "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232"};
     case CorpusKind::kBytes:

@@ -186,16 +186,6 @@ Provenance provenance_of(const DocumentCorpus& corpus, const std::string& split)
       .original_bytes = 0};
 }
 
-// What a killed preparation left beside the files that it was writing.
-void remove_leftovers(const std::string& folder) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    const bool ours = name.find(".tokens.partial.") != std::string::npos ||
-                      name.starts_with(std::string(kDescription) + ".partial.");
-    if (ours) fs::remove(entry.path());
-  }
-}
-
 // The writer of a split that is complete but not yet published.
 std::unique_ptr<TokenFileWriter> write_split(const StreamSegment& segment, const std::string& name,
                                              const DocumentCorpus& corpus, DocumentSplit& split) {
@@ -245,7 +235,6 @@ DocumentCorpus prepare_documents(const DocumentRequest& request) {
   describe_sources(streams, request.progress, corpus);
 
   PartsFolder folder(request.folder);
-  remove_leftovers(request.folder);
   int64_t total_bytes = 0, bytes_before = 0;
   for (const DocumentSourceFile& source : corpus.sources) total_bytes += source.bytes;
   for (Stream& stream : streams) {

@@ -1,10 +1,10 @@
 // documents.json, which says how the token files beside it were made, written and read.
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "core/check.h"
 #include "core/files.h"
+#include "core/json.h"
 #include "data/document_corpus.h"
 #include "data/token_file.h"
 
@@ -121,7 +121,7 @@ DocumentCorpus open_document_corpus(const std::string& folder) {
         " holds no prepared documents; make them with longform prepare documents");
   DocumentCorpus corpus;
   try {
-    corpus = corpus_from_json(folder, Json::parse(read_file(path)));
+    corpus = corpus_from_json(folder, parse_ordered_json(read_file(path), path));
   } catch (const nlohmann::json::exception& error) {
     throw Error(
         text(path, ": not what this program writes (", error.what(), "); prepare the documents again"));

@@ -1,9 +1,5 @@
 #include "data/document_parts.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -173,20 +169,16 @@ void PartFile::verify() const {
 }
 
 PartsFolder::PartsFolder(const std::string& corpus_folder)
-    : path_(corpus_folder + "/parts"), made_corpus_folder_(create_folders(corpus_folder)) {
+    : path_(corpus_folder + "/parts"),
+      made_corpus_folder_(create_folders(corpus_folder)),
+      lock_(corpus_folder, "preparing a corpus") {
   create_folders(path_);
-  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor_ < 0) throw_file_error("open", path_, errno);
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-  ::close(descriptor_);
-  throw Error(text(path_, ": another process is preparing documents here; let it finish"));
 }
 
 PartsFolder::~PartsFolder() {
   std::error_code not_empty;
   fs::remove(path_, not_empty);
   if (made_corpus_folder_) fs::remove(fs::path(path_).parent_path(), not_empty);
-  ::close(descriptor_);
 }
 
 bool PartsFolder::has(const std::string& key) const {

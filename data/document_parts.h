@@ -56,10 +56,10 @@ class PartFile {
   std::span<const uint16_t> tokens_;
 };
 
-// The subfolder `parts` of a corpus's folder, held for this process alone.
+// The subfolder `parts` of a corpus's folder. The corpus's folder is held for this process alone.
 class PartsFolder {
  public:
-  // Makes both folders if missing. Throws Error when another process has them.
+  // Makes both folders if missing. Throws Error when another process prepares a corpus there.
   explicit PartsFolder(const std::string& corpus_folder);
   // Removes what it has made and nothing was put into.
   ~PartsFolder();
@@ -75,7 +75,7 @@ class PartsFolder {
  private:
   std::string path_;
   bool made_corpus_folder_;
-  int descriptor_ = -1;
+  FolderLock lock_;
 };
 
 }  // namespace lf

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "core/check.h"
 #include "core/files.h"
-#include "data/gzip.h"
+#include "data/byte_source.h"
+#include "data/json_lines.h"
 #include "data/tokenizer/utf8.h"
 
 namespace lf {
@@ -84,35 +84,30 @@ DocumentFiles find_documents(const std::vector<std::string>& sources) {
 }
 
 struct DocumentReader::State {
-  explicit State(const DocumentFile& given) : file(given), mapped(given.path) {
-    if (file.gzip) gzip = std::make_unique<GzipReader>(file.path, mapped.bytes());
+  explicit State(const DocumentFile& given) : file(given) {
+    const auto packing = file.gzip ? ByteSource::Packing::kGzip : ByteSource::Packing::kNone;
+    if (file.format == DocumentFormat::kText) {
+      text.emplace(file.path, packing);
+    } else {
+      lines.emplace(file.path, packing);
+    }
   }
 
-  // Appends the file's next bytes to `buffer`; false when there are none.
+  // Appends the text's next bytes to `buffer`; false when there are none.
   bool read_more() {
     const size_t before = buffer.size();
-    if (gzip) {
-      buffer.resize(before + kChunk);
-      buffer.resize(before + gzip->read({reinterpret_cast<uint8_t*>(buffer.data()) + before, kChunk}));
-    } else {
-      const auto rest = mapped.bytes().subspan(position);
-      const auto next = rest.first(std::min(kChunk, rest.size()));
-      buffer.append(reinterpret_cast<const char*>(next.data()), next.size());
-      position += next.size();
-    }
+    buffer.resize(before + kChunk);
+    buffer.resize(before + text->read({reinterpret_cast<uint8_t*>(buffer.data()) + before, kChunk}));
     return buffer.size() > before;
   }
 
   bool next_of_text(DocumentChunk& chunk);
   bool next_line(DocumentChunk& chunk);
-  std::string text_of(std::string_view line) const;
 
   DocumentFile file;
-  MappedFile mapped;
-  std::unique_ptr<GzipReader> gzip;
-  size_t position = 0;  // in a file that is not packed
-  std::string buffer;   // unpacked bytes that are not handed out yet
-  size_t used = 0;      // of these, lines that are
+  std::optional<JsonLines> lines;  // one of the two
+  std::optional<ByteSource> text;
+  std::string buffer;  // of a text, what is not handed out yet
   int64_t line = 1;
   bool ended = false;
 };
@@ -132,38 +127,18 @@ bool DocumentReader::State::next_of_text(DocumentChunk& chunk) {
   return true;
 }
 
-std::string DocumentReader::State::text_of(std::string_view content) const {
-  const size_t valid = first_invalid_utf8(content);
-  CHECK(valid == content.size(), file.path, ":", line, ": byte ", valid + 1,
-        " of the line is not valid UTF-8");
-  constexpr const char* kNeeded = R"(, needed one JSON object a line: {"text": "..."})";
-  try {
-    nlohmann::json record = nlohmann::json::parse(content);
-    CHECK(record.is_object(), file.path, ":", line, ": a JSON ", record.type_name(), kNeeded);
-    const auto found = record.find("text");
-    CHECK(found != record.end(), file.path, ":", line, ": no \"text\"", kNeeded);
-    CHECK(found->is_string(), file.path, ":", line, ": \"text\" is a JSON ", found->type_name(), kNeeded);
-    return std::move(found->get_ref<std::string&>());
-  } catch (const nlohmann::json::parse_error& error) {
-    throw Error(text(file.path, ":", line, ": not JSON at byte ", error.byte, " of the line", kNeeded));
-  }
-}
-
 // Every line is one document.
 bool DocumentReader::State::next_line(DocumentChunk& chunk) {
-  size_t end = buffer.find('\n', used);
-  while (end == std::string::npos && !ended) {
-    buffer.erase(0, std::exchange(used, 0));
-    const size_t before = buffer.size();
-    ended = !read_more();
-    end = buffer.find('\n', before);
-  }
-  if (end == std::string::npos) end = buffer.size();
-  if (used == buffer.size()) return false;
-  chunk.text = text_of(std::string_view(buffer).substr(used, end - used));
+  JsonLine next;
+  if (!lines->next(next)) return false;
+  constexpr const char* kNeeded = R"(one JSON object a line: {"text": "..."})";
+  CHECK(!next.blank(), file.path, ":", next.number, ": a blank line, needed ", kNeeded);
+  JsonRecord record = parse_json_record(std::move(next), file.path, kNeeded);
+  const auto found = record.object.find("text");
+  CHECK(found != record.object.end(), record.where, ": no \"text\", needed ", kNeeded);
+  CHECK(found->is_string(), record.where, ": \"text\" is a JSON ", found->type_name(), ", needed ", kNeeded);
+  chunk.text = std::move(found->get_ref<std::string&>());
   chunk.ends_document = true;
-  used = std::min(end + 1, buffer.size());
-  ++line;
   return true;
 }
 
@@ -177,7 +152,7 @@ bool DocumentReader::next(DocumentChunk& chunk) {
 }
 
 int64_t DocumentReader::bytes_read() const {
-  return state_->gzip ? state_->gzip->packed_bytes_read() : static_cast<int64_t>(state_->position);
+  return state_->lines ? state_->lines->bytes_read() : state_->text->bytes_read();
 }
 
 }  // namespace lf

@@ -1,142 +1,165 @@
+// Downloads by libcurl, within this process: they end with it.
 #include "data/download.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <curl/curl.h>
 
 #include <array>
-#include <cerrno>
 #include <chrono>
+#include <cstdlib>
+#include <exception>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <system_error>
 #include <thread>
-#include <vector>
 
 #include "core/check.h"
 #include "core/files.h"
 #include "core/hash.h"
 
-extern char** environ;
-
 namespace lf {
 namespace {
 
-// curl's own exit codes: the server cannot send from the middle of a file, or refused the range asked for.
-constexpr int kRangeError = 33;
-constexpr int kBadResume = 36;
+constexpr int kAttempts = 3;
+constexpr auto kPause = std::chrono::seconds(1);
 
-struct Outcome {
-  int exit_code = 0;
-  std::string message;  // the last line of curl's error output
+struct CloseHandle {
+  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+};
+using Handle = std::unique_ptr<CURL, CloseHandle>;
+
+// What libcurl calls while it works, and what came of it.
+struct Transfer {
+  const Download& download;
+  AtomicFile& file;
+  const CorpusProgress& progress;
+  bool too_large = false;
+  std::exception_ptr failure = {};  // of the disk, or of whoever watches the progress
+  std::array<char, CURL_ERROR_SIZE> message = {};
 };
 
-// The error output of the child: a file without a name, so that any amount of text cannot block the child.
-class ErrorOutput {
- public:
-  ErrorOutput() : descriptor_(::memfd_create("curl-errors", MFD_CLOEXEC)) {
-    if (descriptor_ < 0) throw_file_error("create", "a buffer for curl's messages", errno);
+size_t on_bytes(char* bytes, size_t, size_t size, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  try {
+    transfer.too_large = transfer.file.size() + static_cast<int64_t>(size) > transfer.download.bytes;
+    if (transfer.too_large) return CURL_WRITEFUNC_ERROR;
+    transfer.file.write(std::string_view(bytes, size));
+    return size;
+  } catch (...) {
+    transfer.failure = std::current_exception();
+    return CURL_WRITEFUNC_ERROR;
   }
-  ~ErrorOutput() { ::close(descriptor_); }
-  ErrorOutput(const ErrorOutput&) = delete;
-  ErrorOutput& operator=(const ErrorOutput&) = delete;
-  int descriptor() const { return descriptor_; }
-
-  // One line for every retry; the last says why it gave up.
-  std::string last_line() const {
-    std::array<char, 4000> buffer;
-    const ssize_t size = ::pread(descriptor_, buffer.data(), buffer.size(), 0);
-    std::string result(buffer.data(), size > 0 ? static_cast<size_t>(size) : 0);
-    while (!result.empty() && result.back() == '\n') result.pop_back();
-    return result.substr(result.rfind('\n') + 1);
-  }
-
- private:
-  int descriptor_;
-};
-
-pid_t start(const std::vector<std::string>& command, const ErrorOutput& errors) {
-  std::vector<char*> arguments;
-  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, errors.descriptor(), STDERR_FILENO);
-  pid_t child = 0;
-  const int failure = ::posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  CHECK(failure != ENOENT, "the program ", command[0], " was not found; install it, or fetch ",
-        command.back(), " yourself");
-  CHECK(failure == 0, "cannot start ", command[0], ": ", std::generic_category().message(failure));
-  return child;
 }
 
-int64_t size_or_zero(const std::string& path) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  return error ? 0 : static_cast<int64_t>(size);
+int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  try {
+    if (transfer.progress) transfer.progress("download", transfer.file.size(), transfer.download.bytes);
+    return 0;
+  } catch (...) {
+    transfer.failure = std::current_exception();
+    return 1;
+  }
 }
 
-Outcome run_curl(const Download& download, const std::string& partial, const CorpusProgress& progress) {
-  const std::vector<std::string> command = {
-      "curl", "--location", "--fail", "--silent", "--show-error", "--connect-timeout", "20", "--retry", "3",
-      // Below 1 kB/s for a minute is a dead connection.
-      "--speed-limit", "1000", "--speed-time", "60", "--continue-at", "-", "--output", partial, download.url};
-  const ErrorOutput errors;
-  const pid_t child = start(command, errors);
-  int status = 0;
-  pid_t ended = 0;
-  while (ended == 0) {
-    ended = ::waitpid(child, &status, progress ? WNOHANG : 0);
-    if (ended < 0 && errno == EINTR) ended = 0;
-    CHECK(ended >= 0, "cannot wait for curl: ", std::generic_category().message(errno));
-    if (ended != 0) break;
-    if (progress) progress("download", size_or_zero(partial), download.bytes);
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), errors.last_line()};
+template <class Value>
+void set(const Handle& handle, CURLoption option, Value value) {
+  const CURLcode code = curl_easy_setopt(handle.get(), option, value);
+  CHECK(code == CURLE_OK, "download: libcurl takes no option ", static_cast<int>(option), ": ",
+        curl_easy_strerror(code));
 }
 
-void fetch(const Download& download, const std::string& partial, const std::string& destination,
-           const CorpusProgress& progress) {
-  Outcome outcome = run_curl(download, partial, progress);
-  if ((outcome.exit_code == kRangeError || outcome.exit_code == kBadResume) && size_or_zero(partial) > 0) {
-    std::filesystem::remove(partial);
-    outcome = run_curl(download, partial, progress);
+Handle prepare(Transfer& transfer) {
+  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  Handle handle(started == CURLE_OK ? curl_easy_init() : nullptr);
+  CHECK(handle, "download: libcurl does not start");
+  set(handle, CURLOPT_URL, transfer.download.url.c_str());
+  set(handle, CURLOPT_PROTOCOLS_STR, "https");
+  set(handle, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+  set(handle, CURLOPT_FOLLOWLOCATION, 1L);
+  set(handle, CURLOPT_MAXREDIRS, 5L);
+  set(handle, CURLOPT_FAILONERROR, 1L);
+  set(handle, CURLOPT_NOSIGNAL, 1L);
+  set(handle, CURLOPT_CONNECTTIMEOUT, 20L);
+  set(handle, CURLOPT_LOW_SPEED_LIMIT, 1000L);
+  set(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(transfer.download.stall_seconds));
+  set(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(transfer.download.bytes));
+  set(handle, CURLOPT_ERRORBUFFER, transfer.message.data());
+  set(handle, CURLOPT_WRITEFUNCTION, &on_bytes);
+  set(handle, CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
+  set(handle, CURLOPT_NOPROGRESS, 0L);
+  set(handle, CURLOPT_XFERINFOFUNCTION, &on_progress);
+  set(handle, CURLOPT_XFERINFODATA, static_cast<void*>(&transfer));
+  // The library itself reads neither of these, which curl's users know.
+  for (const char* variable : {"SSL_CERT_FILE", "CURL_CA_BUNDLE"}) {
+    if (const char* bundle = std::getenv(variable)) set(handle, CURLOPT_CAINFO, bundle);
   }
-  CHECK(outcome.exit_code == 0, "download of ", download.url, " failed (curl exit ", outcome.exit_code, ": ",
-        outcome.message,
-        "). Try again: it continues where it stopped. Without a network, fetch that address on ",
-        "another machine and copy the file to ", destination);
+  return handle;
+}
+
+bool may_pass(CURLcode code) {
+  return code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT || code == CURLE_PARTIAL_FILE ||
+         code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+}
+
+const char* way_out(CURLcode code) {
+  switch (code) {
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return "; only https is followed";
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+      return "; certificates come from the package ca-certificates, or from the file that CURL_CA_BUNDLE "
+             "names";
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+      return "; a proxy is taken from https_proxy";
+    default:
+      return "";
+  }
+}
+
+CURLcode fetch(Transfer& transfer) {
+  const Handle handle = prepare(transfer);
+  const CURLcode code = curl_easy_perform(handle.get());
+  if (transfer.failure) std::rethrow_exception(transfer.failure);
+  CHECK(!transfer.too_large && code != CURLE_FILESIZE_EXCEEDED, transfer.download.url,
+        ": what arrives is larger than the published file of ", transfer.download.bytes,
+        " bytes; nothing of it was kept");
+  return code;
 }
 
 bool has_content(const std::string& path, const Download& download) {
-  return size_or_zero(path) == download.bytes && digest_of_file(Digest::kSha256, path) == download.sha256;
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  return !error && static_cast<int64_t>(size) == download.bytes &&
+         digest_of_file(Digest::kSha256, path) == download.sha256;
 }
 
 }  // namespace
 
 void download_file(const Download& download, const std::string& destination, const CorpusProgress& progress) {
   if (has_content(destination, download)) return;
-  const std::string partial = destination + ".partial";
-  // A partial file at or over the full size cannot be continued.
-  if (size_or_zero(partial) >= download.bytes && !has_content(partial, download))
-    std::filesystem::remove(partial);
-  if (!has_content(partial, download)) fetch(download, partial, destination, progress);
-
-  const int64_t size = size_or_zero(partial);
-  if (!has_content(partial, download)) {
-    const std::string sha256 = digest_of_file(Digest::kSha256, partial);
-    std::filesystem::remove(partial);
-    throw Error(text(download.url, ": what arrived is not the published file: ", size, " bytes with SHA-256 ",
-                     sha256, ", needed ", download.bytes, " bytes with SHA-256 ", download.sha256,
-                     "; it was removed"));
+  for (int attempt = 1;; ++attempt) {
+    AtomicFile file(destination);
+    Transfer transfer{.download = download, .file = file, .progress = progress};
+    const CURLcode code = fetch(transfer);
+    if (code == CURLE_OK) {
+      CHECK(has_content(file.temporary_path(), download), download.url,
+            ": what arrived is not the published file: ", file.size(), " bytes with SHA-256 ",
+            digest_of_file(Digest::kSha256, file.temporary_path()), ", needed ", download.bytes,
+            " bytes with SHA-256 ", download.sha256, "; nothing of it was kept");
+      return file.commit();
+    }
+    if (may_pass(code) && attempt < kAttempts) {
+      std::this_thread::sleep_for(kPause);
+      continue;
+    }
+    const char* const reason = transfer.message[0] ? transfer.message.data() : curl_easy_strerror(code);
+    throw Error(text("download of ", download.url, " failed: ", reason, way_out(code),
+                     ". Without a network, fetch that address on another machine and copy the file to ",
+                     destination));
   }
-  publish_file(partial, destination);
 }
 
 std::string download_corpus(CorpusKind kind, const std::string& folder, const CorpusProgress& progress) {

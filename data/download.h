@@ -1,5 +1,5 @@
-// Downloads of published corpora, done by the program `curl` (present on every system, obeys its proxy
-// settings), continued where an earlier attempt stopped, and accepted only with the published checksum.
+// Downloads of published corpora: over https alone, redirects included, no larger than what was published,
+// and accepted only with the published checksum. An interrupted one leaves nothing that stays.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,14 @@ struct Download {
   std::string url;
   int64_t bytes = 0;
   std::string sha256;
+  int64_t stall_seconds = 60;  // below 1 kB/s for that long is a dead connection
 };
 
-// Fetches the file to `destination` by way of destination.partial, which a failed attempt leaves for the next
-// one to continue. A destination that already has the right content is left alone. Throws Error when curl is
-// missing, when there is no network (saying what to do instead), and when size or checksum differ (the bad
-// file is removed).
+// Fetches the file to `destination`, by the proxy that https_proxy names, if any, and with the certificates
+// of the system or of CURL_CA_BUNDLE or SSL_CERT_FILE. A destination that already has the right content is
+// left alone; a connection that breaks is tried again, from the start. Throws Error when there is no network
+// (saying what to do instead), when the server has no such file, or another: larger, smaller or of another
+// checksum.
 void download_file(const Download& download, const std::string& destination,
                    const CorpusProgress& progress = {});
 

@@ -1,9 +1,9 @@
 #include "data/prepared_corpus.h"
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "core/json.h"
 #include "data/token_file.h"
 
 namespace lf {
@@ -95,7 +95,7 @@ PreparedCorpus open_corpus(const std::string& folder) {
         " is not a prepared corpus; make one with longform prepare");
   PreparedCorpus corpus;
   try {
-    corpus = corpus_from_json(folder, Json::parse(read_file(path)));
+    corpus = corpus_from_json(folder, parse_ordered_json(read_file(path), path));
   } catch (const nlohmann::json::exception& error) {
     throw Error(text(path, ": not what this program writes (", error.what(), "); prepare the corpus again"));
   } catch (const UsageError& error) {

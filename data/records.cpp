@@ -1,15 +1,12 @@
 #include "data/records.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "core/check.h"
-#include "core/files.h"
-#include "data/tokenizer/strict_json.h"
+#include "data/json_lines.h"
 
 namespace lf {
 namespace {
@@ -91,46 +88,41 @@ void read_ids(Record& record, const json& object) {
   if (object.contains("global")) read_global(record, object["global"]);
 }
 
-std::string id_of(const json& object, int64_t line) {
-  const auto found = object.find("id");
-  if (found == object.end()) return std::to_string(line);
-  return found->is_string() ? found->get<std::string>() : found->dump();
-}
-
-Record parse(const std::string& text, const std::string& where, int64_t line) {
-  const json object = parse_strict_json(text, where);
-  CHECK(object.is_object(), where, ": not a JSON object");
+Record parse(JsonLine line, const std::string& path) {
+  const int64_t number = line.number;
+  JsonRecord parsed = parse_json_record(std::move(line), path, "a record with text or ids");
+  json& object = parsed.object;
   Record record;
-  record.where = where;
-  record.id = id_of(object, line);
-  CHECK(object.contains("text") != object.contains("ids"), where, ": a record has either text or ids");
+  record.where = parsed.where;
+  record.id = std::to_string(number);
+  if (object.contains("id")) {
+    const json id = record_id(parsed);
+    record.id = id.is_string() ? id.get<std::string>() : id.dump();
+  }
+  CHECK(object.contains("text") != object.contains("ids"), record.where, ": a record has either text or ids");
   if (object.contains("ids")) {
     read_ids(record, object);
     return record;
   }
-  CHECK(object["text"].is_string(), where, ": text is no string");
-  CHECK(!object.contains("mask") && !object.contains("labels") && !object.contains("global"), where,
+  CHECK(object["text"].is_string(), record.where, ": text is no string");
+  CHECK(!object.contains("mask") && !object.contains("labels") && !object.contains("global"), record.where,
         ": mask, global and labels belong to ids, not to text");
-  record.text = object["text"].get<std::string>();
+  record.text = std::move(object["text"].get_ref<std::string&>());
   return record;
 }
 
 }  // namespace
 
 std::vector<Record> read_records(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw_file_error("open", path, errno);
+  JsonLines lines(path);
   std::vector<Record> records;
   std::set<std::string> ids;
-  std::string line;
-  for (int64_t number = 1; std::getline(file, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    records.push_back(parse(line, text(path, ':', number), number));
+  for (JsonLine line; lines.next_record(line);) {
+    records.push_back(parse(std::move(line), path));
     CHECK(ids.insert(records.back().id).second, records.back().where, ": id ", records.back().id,
           " is used twice");
   }
-  CHECK(!file.bad(), "cannot read ", path);
-  CHECK(!records.empty(), path, " has no records");
+  CHECK(!records.empty(), path, " holds no record");
   return records;
 }
 

@@ -4,10 +4,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/check.h"
+#include "core/json.h"
 
 namespace lf {
 namespace {
@@ -47,7 +47,7 @@ std::string to_json(const Provenance& provenance) {
 
 Provenance provenance_from_json(const std::string& path, std::string_view content) {
   try {
-    const nlohmann::json json = nlohmann::json::parse(content);
+    const nlohmann::json json = parse_json(std::string(content), path + ": its provenance");
     Provenance provenance;
     json.at("corpus").get_to(provenance.corpus);
     json.at("split").get_to(provenance.split);

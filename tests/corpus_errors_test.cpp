@@ -44,7 +44,7 @@ TEST(CorpusErrors, BadSourcesAreExplained) {
     EXPECT_FALSE(std::filesystem::exists(folder / "out")) << name;
   };
   fails(CorpusKind::kEnwik8, "absent",
-        "curl --location --fail --continue-at - --output enwik8.zip http://mattmahoney.net/dc/enwik8.zip");
+        "curl --location --fail --output enwik8.zip https://mattmahoney.net/dc/enwik8.zip");
   fails(CorpusKind::kText8, "absent", "no file " + (folder / "absent") + "; text8 is 100000000 bytes");
   fails(CorpusKind::kBytes, "absent", "No such file or directory (ENOENT)");
   fails(CorpusKind::kEnwik8, "", "is a folder, needed a file");

@@ -96,7 +96,7 @@ TEST_F(DocumentCorpora, TwoPreparationsOfOneFolderExcludeEachOther) {
   fs::create_directories(folder_ / "out");
   {
     const PartsFolder held(folder_ / "out");
-    EXPECT_ERROR(prepare_documents(request_), "another process is preparing documents here");
+    EXPECT_ERROR(prepare_documents(request_), "another process is preparing a corpus here");
   }
   EXPECT_EQ(prepare_documents(request_).train.documents, 1);
 }

@@ -154,13 +154,10 @@ TEST(Files, MappedFileMoves) {
   EXPECT_EQ(second.bytes().size(), 5u);
 }
 
-TEST(Files, PublishAndCreateFolders) {
+TEST(Files, CreateFolders) {
   const TemporaryFolder folder;
   EXPECT_TRUE(create_folders(folder / "x/y/z"));
   EXPECT_FALSE(create_folders(folder / "x/y/z"));
-  write_file_atomically(folder / "x/part", "done");
-  publish_file(folder / "x/part", folder / "x/whole");
-  EXPECT_EQ(entries(folder / "x"), (std::vector<std::string>{"whole", "y"}));
 }
 
 TEST(Hash, EqualsPublishedValues) {

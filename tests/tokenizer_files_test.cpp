@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/json.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
-#include "data/tokenizer/strict_json.h"
 #include "data/tokenizer/utf8.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"

@@ -6,8 +6,8 @@
 #include <random>
 
 #include "core/check.h"
+#include "core/json.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
-#include "data/tokenizer/strict_json.h"
 #include "data/tokenizer/utf8.h"
 #include "tests/fuzz.h"
 #include "tests/tokenizer_cases.h"
@@ -140,7 +140,7 @@ TEST(TokenizerFuzz, TokenizerJson) {
   std::mt19937_64 random(6);
   for (FuzzRounds rounds(1000); rounds.more();) {
     try {
-      use(parse_tokenizer_json(parse_strict_json(documents.next(), "NAME"), "NAME"), random);
+      use(parse_tokenizer_json(parse_json(documents.next(), "NAME"), "NAME"), random);
       ++counts.accepted;
     } catch (const Error& error) {
       expect_clean_message(error.what(), "NAME");

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/hash.h"
+#include "core/json.h"
 
 namespace lf {
 namespace {
@@ -110,7 +111,7 @@ std::string manifest_text(const Manifest& manifest) {
 Manifest parse_manifest(const std::string& content, const std::string& path) {
   const std::string_view part = verified_part(content, path);
   try {
-    const ordered_json document = ordered_json::parse(std::string(part) + "}");
+    const ordered_json document = parse_ordered_json(std::string(part) + "}", "its text");
     CHECK(document.at("format") == kFormat, "its format is ", document.at("format"));
     CHECK(document.at("version") == kVersion, "it has version ", document.at("version"),
           ", this program reads version ", kVersion);

@@ -1,8 +1,8 @@
 #include "trainers/generation.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 
+#include "core/json.h"
 #include "core/random.h"
 
 namespace lf {
@@ -17,7 +17,7 @@ void SamplingSettings::validate() const {
 }
 
 SamplingSettings sampling_from_json(const std::string& json, const SamplingSettings& defaults) {
-  const auto object = nlohmann::json::parse(json, nullptr, false);
+  const auto object = parse_json(json, "generation settings");
   if (!object.is_object()) throw UsageError("generation settings: needed a JSON object");
   SamplingSettings s = defaults;
   for (const auto& [key, value] : object.items()) {

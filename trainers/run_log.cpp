@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "data/json_lines.h"
 
 namespace lf {
 namespace {
@@ -80,19 +81,13 @@ void RunLog::write(const ordered_json& record) {
 }
 
 std::vector<LogRecord> read_run_log(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  CHECK(file, path, ": cannot open this log for reading");
+  JsonLines lines(path);
   std::vector<LogRecord> records;
-  std::string line;
-  for (int64_t number = 1; std::getline(file, line); ++number) {
-    // No newline after it: the torn line of a crash, or a line that is being written right now.
-    if (file.eof()) break;
-    json fields = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    CHECK(fields.is_object(), path, ":", number, ": expected one JSON object on the line, got \"",
-          std::string_view(line).substr(0, 60), "\"");
-    records.push_back({number, std::move(fields)});
+  // Without an end: the torn line of a crash, or a line that is being written right now.
+  for (JsonLine line; lines.next(line) && line.terminated;) {
+    const int64_t number = line.number;
+    records.push_back({number, parse_json_record(std::move(line), path, "one JSON object").object});
   }
-  CHECK(!file.bad(), path, ": reading failed");
   return records;
 }
 

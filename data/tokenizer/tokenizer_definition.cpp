@@ -5,8 +5,8 @@
 #include <unordered_set>
 
 #include "core/check.h"
+#include "core/json.h"
 #include "data/tokenizer/byte_alphabet.h"
-#include "data/tokenizer/strict_json.h"
 
 namespace lf {
 
@@ -14,12 +14,12 @@ std::vector<std::string> tokens_by_id(const TokenIds& ids, const std::string& so
   std::vector<std::string> tokens(ids.size());
   std::vector<const std::string*> owner(ids.size());
   for (const auto& [token, id] : ids) {
-    CHECK(id >= 0 && static_cast<size_t>(id) < ids.size(), source, ": token ", quoted_text(token), " has id ",
-          id, ", but ", ids.size(), " tokens need the ids 0 to ", ids.size() - 1, " without gaps");
+    CHECK(id >= 0 && static_cast<size_t>(id) < ids.size(), source, ": token ", escaped(token), " has id ", id,
+          ", but ", ids.size(), " tokens need the ids 0 to ", ids.size() - 1, " without gaps");
     const std::string*& other = owner[static_cast<size_t>(id)];
     CHECK(other == nullptr, source, ": id ", id, " belongs to both ",
-          quoted_text(std::min(token, other ? *other : token)), " and ",
-          quoted_text(std::max(token, other ? *other : token)));
+          escaped(std::min(token, other ? *other : token)), " and ",
+          escaped(std::max(token, other ? *other : token)));
     other = &token;
     tokens[static_cast<size_t>(id)] = token;
   }
@@ -30,8 +30,8 @@ Merge make_merge(const std::string& left, const std::string& right, const TokenI
                  const std::string& place) {
   const auto id_of = [&](const std::string& token) {
     const auto found = ids.find(token);
-    CHECK(found != ids.end(), place, ": the merge of ", quoted_text(left), " and ", quoted_text(right),
-          " needs the token ", quoted_text(token), ", which is not in the vocabulary");
+    CHECK(found != ids.end(), place, ": the merge of ", escaped(left), " and ", escaped(right),
+          " needs the token ", escaped(token), ", which is not in the vocabulary");
     return found->second;
   };
   CHECK(!left.empty() && !right.empty(), place, ": a merge joins two tokens, and one is empty");
@@ -42,21 +42,21 @@ void check_definition(const TokenizerDefinition& definition) {
   const std::unordered_set<std::string> tokens(definition.tokens.begin(), definition.tokens.end());
   for (int byte = 0; byte < 256; ++byte) {
     const std::string& character = byte_character(static_cast<uint8_t>(byte));
-    CHECK(tokens.contains(character), definition.source, ": no token ", quoted_text(character), " for byte ",
+    CHECK(tokens.contains(character), definition.source, ": no token ", escaped(character), " for byte ",
           byte, "; a byte-level vocabulary has one for each of the 256 bytes");
   }
   std::unordered_set<uint64_t> pairs;
   for (const Merge& merge : definition.merges) {
     const uint64_t pair = static_cast<uint64_t>(merge.left) << 32 | static_cast<uint32_t>(merge.right);
     CHECK(pairs.insert(pair).second, definition.source, ": the merge of ",
-          quoted_text(definition.tokens[static_cast<size_t>(merge.left)]), " and ",
-          quoted_text(definition.tokens[static_cast<size_t>(merge.right)]), " is given twice");
+          escaped(definition.tokens[static_cast<size_t>(merge.left)]), " and ",
+          escaped(definition.tokens[static_cast<size_t>(merge.right)]), " is given twice");
   }
   std::unordered_set<std::string> contents;
   for (const AddedToken& token : definition.added) {
     CHECK(!token.content.empty(), definition.source, ": an added token is empty");
     CHECK(contents.insert(token.content).second, definition.source, ": the added token ",
-          quoted_text(token.content), " is given twice");
+          escaped(token.content), " is given twice");
   }
 }
 

@@ -7,7 +7,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
-#include "data/tokenizer/strict_json.h"
+#include "core/json.h"
 #include "data/tokenizer/tokenizer_json.h"
 #include "data/tokenizer/utf8.h"
 
@@ -61,8 +61,7 @@ void apply_config_token(const json& value, const std::string& who, std::vector<A
       has_rules ? parse_added_token(value, who) : AddedToken{.content = value.get<std::string>()};
   const auto known = std::find_if(added.begin(), added.end(),
                                   [&](const AddedToken& other) { return other.content == token.content; });
-  CHECK(known != added.end(), who, " is ", quoted_text(token.content),
-        ", needed one of the vocabulary's <s> ",
+  CHECK(known != added.end(), who, " is ", escaped(token.content), ", needed one of the vocabulary's <s> ",
         "<pad> </s> <unk> <mask> or <|endoftext|>; a tokenizer with others must be saved as tokenizer.json");
   if (!has_rules) return;
   const int32_t id = known->id;
@@ -88,7 +87,7 @@ void apply_config(const json& config, const std::string& path, const TokenizerOp
   const json& decoder = config.at("added_tokens_decoder");
   CHECK(decoder.is_object(), path, ": added_tokens_decoder is ", decoder.type_name(), ", needed an object");
   for (const auto& [id, value] : decoder.items()) {
-    apply_config_token(value, path + ": added_tokens_decoder: " + quoted_text(id), definition.added);
+    apply_config_token(value, path + ": added_tokens_decoder: " + escaped(id), definition.added);
   }
 }
 
@@ -110,7 +109,7 @@ TokenizerDefinition read_two_files(const fs::path& folder, const FileNames& name
 }
 
 TokenizerDefinition read_tokenizer_json(const std::string& path, const TokenizerOptions& options) {
-  TokenizerDefinition result = parse_tokenizer_json(parse_strict_json(read_file(path), path), path);
+  TokenizerDefinition result = parse_tokenizer_json(parse_json(read_file(path), path), path);
   result.add_prefix_space = options.add_prefix_space.value_or(result.add_prefix_space);
   return result;
 }
@@ -128,10 +127,9 @@ std::vector<Merge> parse_merges(std::string_view content, const TokenIds& ids, c
     CHECK(first_invalid_utf8(line) == line.size(), place, ": not UTF-8");
     const size_t space = line.find(' ');
     CHECK(space != line.npos && line.find(' ', space + 1) == line.npos, place,
-          ": needed two tokens with one space between, not ", quoted_text(line));
+          ": needed two tokens with one space between, not ", escaped(line));
     const auto [earlier, is_new] = line_of.emplace(line, number);
-    CHECK(is_new, place, ": the merge ", quoted_text(line), " is given in line ", earlier->second,
-          " already");
+    CHECK(is_new, place, ": the merge ", escaped(line), " is given in line ", earlier->second, " already");
     merges.push_back(
         make_merge(std::string(line.substr(0, space)), std::string(line.substr(space + 1)), ids, place));
   }
@@ -143,14 +141,14 @@ TokenizerDefinition parse_vocabulary_files(const VocabularyFiles& files, const T
   TokenizerDefinition result;
   result.source = files.vocabulary_path;
   const TokenIds ids =
-      parse_vocabulary(parse_strict_json(files.vocabulary, files.vocabulary_path), files.vocabulary_path);
+      parse_vocabulary(parse_json(files.vocabulary, files.vocabulary_path), files.vocabulary_path);
   result.tokens = tokens_by_id(ids, files.vocabulary_path);
   result.merges = parse_merges(files.merges, ids, files.merges_path);
   result.added = default_added_tokens(ids, options);
   if (ids.contains(kBegin) && ids.contains(kEnd)) result.ends = {ids.at(kBegin), ids.at(kEnd)};
   result.add_prefix_space = options.add_prefix_space.value_or(false);
   if (!files.config.empty()) {
-    apply_config(parse_strict_json(files.config, files.config_path), files.config_path, options, result);
+    apply_config(parse_json(files.config, files.config_path), files.config_path, options, result);
   }
   check_definition(result);
   return result;

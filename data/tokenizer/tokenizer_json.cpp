@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "data/tokenizer/strict_json.h"
+#include "core/json.h"
 
 namespace lf {
 namespace {
@@ -24,7 +24,7 @@ class Section {
   void allow(std::initializer_list<const char*> keys) const {
     for (const auto& [key, value] : value_.items()) {
       const bool known = std::find(keys.begin(), keys.end(), key) != keys.end();
-      CHECK(known, who_, ": ", quoted_text(key), " is not known to Longform");
+      CHECK(known, who_, ": ", escaped(key), " is not known to Longform");
     }
   }
   bool has(const char* key) const { return value_.contains(key) && !value_.at(key).is_null(); }
@@ -77,7 +77,7 @@ Merge parse_merge(const json& value, const TokenIds& ids, const std::string& pla
   const std::string merge = value.get<std::string>();
   const size_t space = merge.find(' ');
   CHECK(space != merge.npos && merge.find(' ', space + 1) == merge.npos, place,
-        ": a merge is two tokens with ", "one space between, not ", quoted_text(merge));
+        ": a merge is two tokens with ", "one space between, not ", escaped(merge));
   return make_merge(merge.substr(0, space), merge.substr(space + 1), ids, place);
 }
 
@@ -97,7 +97,7 @@ void check_model(const Section& model) {
 
 bool parse_pre_tokenizer(const Section& rules) {
   rules.allow({"type", "add_prefix_space", "trim_offsets", "use_regex"});
-  CHECK(rules.text("type") == "ByteLevel", rules.who(), ".type is ", quoted_text(rules.text("type")),
+  CHECK(rules.text("type") == "ByteLevel", rules.who(), ".type is ", escaped(rules.text("type")),
         "; only \"ByteLevel\" is supported");
   rules.must_be("use_regex", true);
   rules.flag("trim_offsets", true);  // offsets only
@@ -118,7 +118,7 @@ int32_t parse_end(const Section& rules, const char* key, const TokenIds& ids) {
   CHECK(value.is_array() && value.size() == 2 && value[0].is_string(), who, " must be [\"token\", id]");
   const int32_t id = parse_id(value[1], who + "[1]");
   const auto found = ids.find(value[0].get<std::string>());
-  CHECK(found != ids.end() && found->second == id, who, ": token ", quoted_text(value[0].get<std::string>()),
+  CHECK(found != ids.end() && found->second == id, who, ": token ", escaped(value[0].get<std::string>()),
         " does not have id ", id, " in the vocabulary");
   return id;
 }
@@ -132,7 +132,7 @@ std::optional<SequenceEnds> parse_post_processor(const Section& rules, const Tok
     rules.flag("use_regex", true);
     return std::nullopt;
   }
-  CHECK(type == "RobertaProcessing", rules.who(), ".type is ", quoted_text(type),
+  CHECK(type == "RobertaProcessing", rules.who(), ".type is ", escaped(type),
         "; only \"RobertaProcessing\" and \"ByteLevel\" are supported");
   rules.allow({"type", "sep", "cls", "add_prefix_space", "trim_offsets"});
   return SequenceEnds{parse_end(rules, "cls", ids), parse_end(rules, "sep", ids)};
@@ -147,8 +147,8 @@ std::vector<AddedToken> parse_added_tokens(const json& list, TokenIds& ids, cons
     AddedToken token = parse_added_token(list[i], who);
     token.id = parse_id(Section(list[i], who).at("id"), who + ".id");
     const auto [found, is_new] = ids.emplace(token.content, token.id);
-    CHECK(is_new || found->second == token.id, who, ": token ", quoted_text(token.content), " has id ",
-          token.id, " here and ", found->second, " in the vocabulary");
+    CHECK(is_new || found->second == token.id, who, ": token ", escaped(token.content), " has id ", token.id,
+          " here and ", found->second, " in the vocabulary");
     result.push_back(std::move(token));
   }
   return result;
@@ -162,7 +162,7 @@ TokenIds parse_vocabulary(const json& value, const std::string& source) {
   TokenIds ids;
   ids.reserve(value.size());
   for (const auto& [token, id] : value.items()) {
-    ids.emplace(token, parse_id(id, source + ": the id of " + quoted_text(token)));
+    ids.emplace(token, parse_id(id, source + ": the id of " + escaped(token)));
   }
   return ids;
 }

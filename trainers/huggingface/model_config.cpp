@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "core/files.h"
-#include "data/tokenizer/strict_json.h"
+#include "core/json.h"
 
 namespace lf {
 namespace {
@@ -87,7 +87,7 @@ ModelConfig read_model_config(const std::string& folder) {
         "model.safetensors and its tokenizer's files");
   CHECK(std::filesystem::is_regular_file(config.path), folder,
         " has no config.json: it is not a model's folder");
-  config.json = parse_strict_json(read_file(config.path), config.path);
+  config.json = parse_json(read_file(config.path), config.path);
   CHECK(config.json.is_object(), config.path, " is not a JSON object");
   return config;
 }

@@ -1,7 +1,5 @@
 #include "trainers/huggingface/model_folder.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -11,6 +9,7 @@
 
 #include "core/files.h"
 #include "core/hash.h"
+#include "core/json.h"
 
 namespace lf {
 namespace {
@@ -92,7 +91,7 @@ void write_tokenizer_config(const std::string& folder, const nlohmann::json& mod
   if (!has_vocabulary && !has_whole) return;
   nlohmann::ordered_json config = nlohmann::ordered_json::object();
   if (fs::exists(path)) {
-    config = nlohmann::ordered_json::parse(read_file(path), nullptr, false);
+    config = parse_ordered_json(read_file(path), path);
     CHECK(config.is_object(), path, " is not a JSON object");
   } else {
     config["tokenizer_class"] = "RobertaTokenizer";
@@ -211,22 +210,13 @@ void write_model_folder(const std::string& destination, const nlohmann::json& co
   std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) {
     return std::pair(-element_bytes(a), a.name) < std::pair(-element_bytes(b), b.name);
   });
-  std::string aside;  // never what stands there already, a link to elsewhere least of all
-  int attempt = 0;
-  do {
-    aside = text(folder, ".partial.", ::getpid(), ".", attempt++);
-  } while (!create_folders(aside));
-  try {
-    write_file_atomically(aside + "/config.json", config.dump(2) + "\n");
-    write_safetensors(aside + "/model.safetensors", tensors, {{"format", "pt"}});
-    copy_tokenizer_files(tokenizer_folder, aside);
-    write_tokenizer_config(aside, config);
-    fs::rename(aside, folder);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(aside, ignored);
-    throw;
-  }
+  create_folders(fs::absolute(folder).parent_path().string());
+  PartialPath aside(folder, PartialPath::Kind::kFolder);
+  write_file_atomically(aside.path() + "/config.json", config.dump(2) + "\n");
+  write_safetensors(aside.path() + "/model.safetensors", tensors, {{"format", "pt"}});
+  copy_tokenizer_files(tokenizer_folder, aside.path());
+  write_tokenizer_config(aside.path(), config);
+  aside.publish();
   sync_folder(fs::absolute(folder).parent_path().string());
 }
 

@@ -1,0 +1,30 @@
+// JSON from files: the one parser for whatever a user or another program wrote. Strict, because what is read
+// may come from anywhere: an error has a place, no key appears twice, nesting has a bound, and memory is at
+// most twice the text for texts. Its work grows as the text does, however many keys there are.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace lf {
+
+// Arrays and objects within each other; a tokenizer.json nests eight deep.
+inline constexpr int kDeepestJson = 32;
+
+// Throws Error "PATH:LINE:COLUMN: not valid JSON", and Error "PATH: ..." for a key that an object has twice,
+// nesting deeper than kDeepestJson and numbers beyond what a double holds. Where the content is one line of a
+// file, `line` is its number and stands in every message. The content is used up: whoever moves it in saves a
+// copy.
+nlohmann::json parse_json(std::string content, const std::string& path, int64_t line = 0);
+// The same with the keys in the file's order, for what is written again.
+nlohmann::ordered_json parse_ordered_json(std::string content, const std::string& path);
+
+// Text from a file as it may be shown to a user: in quotation marks, cut after 120 bytes, only ASCII:
+// control characters, broken UTF-8 and everything else escaped.
+std::string escaped(std::string_view shown);
+
+bool is_utf8(std::string_view shown);
+
+}  // namespace lf

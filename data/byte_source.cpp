@@ -1,0 +1,44 @@
+#include "data/byte_source.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/check.h"
+
+namespace lf {
+
+ByteSource::ByteSource(const std::string& path, Packing packing) : path_(path) {
+  if (packing == Packing::kGzip) {
+    packed_.emplace(path);
+    gzip_.emplace(path, packed_->bytes());
+  } else if (path == "-") {
+    descriptor_ = STDIN_FILENO;
+  } else {
+    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor_ < 0) throw_file_error("open", path, errno);
+  }
+}
+
+ByteSource::~ByteSource() {
+  if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
+}
+
+size_t ByteSource::read(std::span<uint8_t> out) {
+  if (gzip_) return gzip_->read(out);
+  size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t size = ::read(descriptor_, out.data() + done, out.size() - done);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) throw_file_error("read", path_ == "-" ? "standard input" : path_, errno);
+    if (size == 0) break;
+    done += static_cast<size_t>(size);
+  }
+  bytes_read_ += static_cast<int64_t>(done);
+  return done;
+}
+
+int64_t ByteSource::bytes_read() const { return gzip_ ? gzip_->packed_bytes_read() : bytes_read_; }
+
+}  // namespace lf

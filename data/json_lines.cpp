@@ -1,0 +1,79 @@
+#include "data/json_lines.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/check.h"
+#include "core/json.h"
+
+namespace lf {
+namespace {
+
+constexpr size_t kChunk = 1 << 18;
+
+}  // namespace
+
+JsonLines::JsonLines(const std::string& path, ByteSource::Packing packing)
+    : path_(path), source_(path, packing), chunk_(kChunk) {}
+
+bool JsonLines::fill() {
+  begin_ = 0;
+  end_ = source_.read(chunk_);
+  return end_ > 0;
+}
+
+void JsonLines::check_length(size_t bytes, size_t more) const {
+  CHECK(bytes <= static_cast<size_t>(kLongestJsonLine) + more, path_, ':', number_,
+        ": the line is longer than ", kLongestJsonLine >> 20,
+        " MiB, the longest that is read; make several records of it");
+}
+
+// The chunk's next bytes, which lie within the line or its end.
+void JsonLines::append(JsonLine& line, size_t bytes) {
+  check_length(line.text.size() + bytes, 1);  // which may be the "\r" of a line end
+  line.text.append(reinterpret_cast<const char*>(chunk_.data()) + begin_, bytes);
+  begin_ += bytes;
+}
+
+bool JsonLines::next(JsonLine& line) {
+  line.text.clear();
+  if (begin_ == end_ && !fill()) return false;
+  line.number = ++number_;
+  line.terminated = false;
+  while (!line.terminated && (begin_ < end_ || fill())) {
+    const uint8_t* const begin = chunk_.data() + begin_;
+    const void* const found = std::memchr(begin, '\n', end_ - begin_);
+    line.terminated = found != nullptr;
+    append(line, found ? static_cast<size_t>(static_cast<const uint8_t*>(found) - begin) : end_ - begin_);
+    if (found) ++begin_;
+  }
+  if (line.text.ends_with('\r')) line.text.pop_back();
+  check_length(line.text.size(), 0);
+  return true;
+}
+
+bool JsonLines::next_record(JsonLine& line) {
+  while (next(line)) {
+    if (!line.blank()) return true;
+  }
+  return false;
+}
+
+JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::string& needed) {
+  JsonRecord record;
+  record.where = text(path, ':', line.number);
+  record.object = parse_json(std::move(line.text), path, line.number);
+  CHECK(record.object.is_object(), record.where, ": a JSON ", record.object.type_name(), ", needed ", needed);
+  return record;
+}
+
+nlohmann::json record_id(const JsonRecord& record) {
+  const auto id = record.object.find("id");
+  CHECK(id != record.object.end(), record.where, ": no id, needed a text or a whole number");
+  CHECK(id->is_string() || id->is_number_integer(), record.where,
+        ": id must be a text or a whole number, not ", id->type_name());
+  return *id;
+}
+
+}  // namespace lf
