@@ -1,13 +1,12 @@
 #include "core/cuda/matmul.h"
 
-#include <cublasLt.h>
-
 #include <array>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 
+#include "core/cuda/cublaslt.h"
 #include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"
 
@@ -46,14 +45,14 @@ void* workspace() {
   return memory;
 }
 
-template <auto Destroy>
+template <const auto& Destroy>
 struct Destroyer {
   template <class T>
   void operator()(T* object) const {
     Destroy(object);
   }
 };
-template <class Handle, auto Destroy>
+template <class Handle, const auto& Destroy>
 using Owner = std::unique_ptr<std::remove_pointer_t<Handle>, Destroyer<Destroy>>;
 using Description = Owner<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
 using Layout = Owner<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
