@@ -49,10 +49,11 @@ LoadedLibrary::LoadedLibrary(const std::string& who, const std::string& file,
       if (load(path)) return;
     }
   }
-  throw Error(reasons.empty() ? text(who, " needs ", file, ", which is neither where the system's loader looks ",
-                                     "(LD_LIBRARY_PATH) nor in ", joined(folders), "; ", remedy)
-                              : text(who, " needs ", file, ", which could not be loaded: ", joined(reasons), "; ",
-                                     remedy));
+  throw Error(
+      reasons.empty()
+          ? text(who, " needs ", file, ", which is neither where the system's loader looks ",
+                 "(LD_LIBRARY_PATH) nor in ", joined(folders), "; ", remedy)
+          : text(who, " needs ", file, ", which could not be loaded: ", joined(reasons), "; ", remedy));
 }
 
 void* LoadedLibrary::symbol(const char* name) const {

@@ -34,9 +34,11 @@ std::vector<std::string> nvidia_folders() {
   std::vector<std::string> folders;
   const auto add = [&](const std::string& root, const std::string& below) {
     if (root.empty() || root == "/") return;
-    if (std::find(folders.begin(), folders.end(), root + below) == folders.end()) folders.push_back(root + below);
+    if (std::find(folders.begin(), folders.end(), root + below) == folders.end())
+      folders.push_back(root + below);
   };
-  for (const std::string& root : {variable("CUDA_HOME"), variable("CUDA_PATH"), std::string("/usr/local/cuda*")}) {
+  for (const std::string& root :
+       {variable("CUDA_HOME"), variable("CUDA_PATH"), std::string("/usr/local/cuda*")}) {
     for (const char* below : {"/lib64", "/lib", "/targets/x86_64-linux/lib"}) add(root, below);
   }
   for (const std::string& root : python_roots()) {

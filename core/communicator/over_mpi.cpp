@@ -41,8 +41,7 @@ std::unique_ptr<Communicator> over_mpi() {
   // The program's run path names its folder in an installed layout; in a build it is the program's own.
   static const LoadedLibrary library("a run of several processes", "liblongform_mpi.so", {program_folder()},
                                      "it comes with builds that found MPI, and needs Open MPI 4 or 5 to run");
-  return std::make_unique<OverMpi>(
-      library.function<decltype(longform_start_mpi)>("longform_start_mpi")());
+  return std::make_unique<OverMpi>(library.function<decltype(longform_start_mpi)>("longform_start_mpi")());
 }
 
 }  // namespace lf

@@ -1,5 +1,5 @@
-// The functions of cuBLASLt that are used, under their own names. The library is half a gigabyte that stands on
-// most machines with a GPU already: it is loaded at the first call, and the program starts without it.
+// The functions of cuBLASLt that are used, under their own names. The library is half a gigabyte that stands
+// on most machines with a GPU already: it is loaded at the first call, and the program starts without it.
 #pragma once
 
 #include <cublasLt.h>
