@@ -46,12 +46,12 @@ class Variable {
 };
 
 TEST(LoadedLibrary, IsCalledByTheNamesOfItsFunctions) {
-  const LoadedFunction<mathematics, double(double)> cube_root("cbrt");
-  EXPECT_EQ(cube_root(27.0), 3.0);
-  EXPECT_EQ(cube_root(8.0), 2.0);
-  const LoadedFunction<mathematics, double(double)> missing("longform_cbrt");
+  const LoadedFunction<mathematics, double(double)> square_root("sqrt");
+  EXPECT_EQ(square_root(9.0), 3.0);
+  EXPECT_EQ(square_root(4.0), 2.0);
+  const LoadedFunction<mathematics, double(double)> missing("longform_sqrt");
   EXPECT_EQ(message_of([&] { missing(1.0); }),
-            "libm.so.6 has no function longform_cbrt; another version of it is needed");
+            "libm.so.6 has no function longform_sqrt; another version of it is needed");
 }
 
 TEST(LoadedLibrary, OneLineSaysWhatWasLookedForAndWhere) {
