@@ -4,17 +4,17 @@
 #include <system_error>
 
 #include "core/check.h"
+#include "core/loaded_library.h"
 
 namespace lf {
 
 std::string sample_corpus_path() {
   constexpr char kName[] = "enwik8-1MB";
+  const std::filesystem::path program = program_folder();
+  // PREFIX/bin/longform stands beside PREFIX/share/longform; a build has a link to the repository.
+  const std::filesystem::path installed = program.parent_path() / LF_INSTALL_DATADIR / "samples" / kName;
+  const std::filesystem::path in_source = program / "source/data/samples" / kName;
   std::error_code error;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-  // PREFIX/bin/longform stands beside PREFIX/share/longform.
-  const std::filesystem::path installed =
-      program.parent_path().parent_path() / LF_INSTALL_DATADIR / "samples" / kName;
-  const std::filesystem::path in_source = std::filesystem::path(LF_SOURCE_DIR) / "data/samples" / kName;
   for (const auto& path : {installed, in_source}) {
     if (std::filesystem::is_regular_file(path, error)) return path.string();
   }

@@ -29,13 +29,12 @@ class Communicator {
 // The communicator of a run of one process.
 std::unique_ptr<Communicator> alone();
 
-#ifdef LF_MPI
 // Whether mpirun, srun or another launcher of MPI started this process.
 bool started_by_mpi();
 // All processes that were started together, through host memory: tensors must be on the CPU. At most one of
 // these at a time; the first starts MPI, and MPI cannot be started again after it has gone.
+// Loads liblongform_mpi.so and with it the system's MPI; an Error says what is missing.
 std::unique_ptr<Communicator> over_mpi();
-#endif
 
 #ifdef LF_NCCL
 // The same processes, one for each GPU: tensors on the device are summed there, in an order of NCCL's own

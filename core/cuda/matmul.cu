@@ -1,7 +1,5 @@
 #include "core/cuda/matmul.h"
 
-#include <cublasLt.h>
-
 #include <array>
 #include <map>
 #include <memory>
@@ -9,6 +7,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "core/cuda/cublaslt.h"
 #include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"
 #include "core/out_of_memory.h"
@@ -49,14 +48,14 @@ void* workspace() {
   return memory;
 }
 
-template <auto Destroy>
+template <const auto& Destroy>
 struct Destroyer {
   template <class T>
   void operator()(T* object) const {
     Destroy(object);
   }
 };
-template <class Handle, auto Destroy>
+template <class Handle, const auto& Destroy>
 using Owner = std::unique_ptr<std::remove_pointer_t<Handle>, Destroyer<Destroy>>;
 using Description = Owner<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
 using Layout = Owner<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;

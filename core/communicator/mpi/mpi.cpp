@@ -1,12 +1,14 @@
-// Processes on one or many machines, through MPI.
+// Processes on one or many machines, through MPI: all of liblongform_mpi.so.
 #include <mpi.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <string>
 #include <type_traits>
+#include <vector>
 
-#include "core/communicator/communicator.h"
+#include "core/communicator/mpi/processes.h"
 
 namespace lf {
 namespace {
@@ -26,9 +28,9 @@ MPI_Datatype type_of() {
   return MPI_UINT16_T;  // bf16: MPI only carries it, the sums are ours
 }
 
-class OverMpi : public Communicator {
+class Started : public MpiProcesses {
  public:
-  OverMpi() {
+  Started() {
     int provided = 0;
     check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "starting");
     CHECK(provided >= MPI_THREAD_FUNNELED, "MPI: this library supports no threads at all; OpenMP needs some");
@@ -36,17 +38,16 @@ class OverMpi : public Communicator {
     check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "asking for the rank");
     check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "asking for the number of ranks");
   }
-  ~OverMpi() override { MPI_Finalize(); }
-  OverMpi(const OverMpi&) = delete;
-  OverMpi& operator=(const OverMpi&) = delete;
+  ~Started() override { MPI_Finalize(); }
+  Started(const Started&) = delete;
+  Started& operator=(const Started&) = delete;
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
-  void sum(Tensor& x) override {
-    visit_float(x.dtype(), [&]<class T>() { sum_in_pieces(x.data<T>(), x.elements()); });
+  void sum(void* values, DType dtype, int64_t count) override {
+    visit_float(dtype, [&]<class T>() { sum_in_pieces(static_cast<T*>(values), count); });
   }
-  void sum(std::vector<double>& values) override { sum_in_pieces(values.data(), std::ssize(values)); }
 
   int64_t maximum(int64_t value) override {
     int64_t largest = value;
@@ -99,14 +100,6 @@ class OverMpi : public Communicator {
 };
 
 }  // namespace
-
-bool started_by_mpi() {
-  // Open MPI, MPICH and its relatives, and SLURM's own start of either.
-  const auto names = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"};
-  return std::any_of(names.begin(), names.end(),
-                     [](const char* name) { return std::getenv(name) != nullptr; });
-}
-
-std::unique_ptr<Communicator> over_mpi() { return std::make_unique<OverMpi>(); }
-
 }  // namespace lf
+
+lf::MpiProcesses* longform_start_mpi() { return new lf::Started; }

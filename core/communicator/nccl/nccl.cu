@@ -5,9 +5,26 @@
 
 #include "core/communicator/communicator.h"
 #include "core/cuda/runtime.h"
+#include "core/loaded_library.h"
+#include "core/nvidia_folders.h"
 
 namespace lf {
 namespace {
+
+const LoadedLibrary& nccl() {
+  static const LoadedLibrary library("NCCL", text("libnccl.so.", NCCL_MAJOR), nvidia_folders(),
+                                     "install libnccl2, or pip install nvidia-nccl-cu12 or -cu13");
+  return library;
+}
+
+// Loaded at the first call; see core/cuda/cublaslt.h.
+#define LF_NCCL_FUNCTION(NAME) const LoadedFunction<nccl, decltype(::NAME)> NAME(#NAME)
+LF_NCCL_FUNCTION(ncclAllReduce);
+LF_NCCL_FUNCTION(ncclCommDestroy);
+LF_NCCL_FUNCTION(ncclCommInitRank);
+LF_NCCL_FUNCTION(ncclGetErrorString);
+LF_NCCL_FUNCTION(ncclGetUniqueId);
+#undef LF_NCCL_FUNCTION
 
 void check(ncclResult_t status, const char* what) {
   CHECK(status == ncclSuccess, "NCCL: ", what, ": ", ncclGetErrorString(status),
