@@ -7,7 +7,7 @@ namespace lf {
 
 void require(Device device) {
   try {
-    Storage(0, device, "a first block");
+    Storage(0, device, [] { return std::string("a first block"); });
   } catch (const Error& error) {
     throw Error(text(error.what(), "; --set device=cpu, or --device cpu, uses the CPU"));
   }
