@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "core/recent.h"
@@ -77,20 +78,18 @@ DeviceAttention describe(const WindowAttentionShape& shape) {
 }
 
 // Everything that the lists are made from.
-std::vector<uint8_t> key_of(const WindowAttentionShape& shape) {
-  std::vector<uint8_t> key;
+std::string key_of(const WindowAttentionShape& shape) {
+  std::string key = text(shape.B, ' ', shape.T, ' ', shape.dilation.size(), ' ', !shape.global_offsets, ' ',
+                         !shape.key_mask, ' ');
   const auto append = [&](const auto* from, int64_t count) {
-    key.insert(key.end(), reinterpret_cast<const uint8_t*>(&count),
-               reinterpret_cast<const uint8_t*>(&count) + sizeof(count));
-    const auto* bytes = reinterpret_cast<const uint8_t*>(from);
-    key.insert(key.end(), bytes, bytes + count * static_cast<int64_t>(sizeof(*from)));
+    key.append(reinterpret_cast<const char*>(from), static_cast<size_t>(count) * sizeof(*from));
   };
-  const int64_t sizes[] = {shape.B, shape.T};
-  append(sizes, 2);
   append(shape.dilation.data(), std::ssize(shape.dilation));
-  append(shape.global_offsets, shape.global_offsets ? shape.B + 1 : 0);
-  append(shape.global_positions, shape.global_offsets ? shape.global_offsets[shape.B] : 0);
-  append(shape.key_mask, shape.key_mask ? shape.B * shape.T : 0);
+  if (shape.global_offsets) {
+    append(shape.global_offsets, shape.B + 1);
+    append(shape.global_positions, shape.global_offsets[shape.B]);
+  }
+  if (shape.key_mask) append(shape.key_mask, shape.B * shape.T);
   return key;
 }
 
@@ -121,7 +120,7 @@ ListsOnDevice upload(const WindowAttentionShape& shape) {
 ListsOnDevice lists_of(const WindowAttentionShape& shape) {
   constexpr size_t kMost = 16;  // patterns of dilation in a model, and a batch before
   static std::mutex mutex;
-  static auto& recent = *new Recent<std::vector<uint8_t>, ListsOnDevice>(kMost);  // outlives other statics
+  static auto& recent = *new Recent<std::string, ListsOnDevice>(kMost);  // outlives other statics
   const std::lock_guard lock(mutex);
   return recent.get(key_of(shape), [&] { return upload(shape); });
 }

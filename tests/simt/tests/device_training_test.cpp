@@ -1,7 +1,9 @@
 // A whole tiny CharLM trained through the device's code (allocator, launches, products, attention, trainer,
 // checkpoints) on the host executor: its losses are the CPU's, and its runs resume and change devices.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "autograd/ops.h"
@@ -69,7 +71,7 @@ class DeviceTraining : public ::testing::Test {
 
 TEST_F(DeviceTraining, LossesAreTheCpus) {
   train(config("device: cpu\n"), "cpu");
-  train(config("device: cuda\n"), "cuda");
+  train(config("device: cuda\nprecision: f32\n"), "cuda");
   expect_same_losses("cuda", "cpu", 1e-5);
 }
 
@@ -104,6 +106,35 @@ TEST_F(DeviceTraining, RunsChangeDevices) {
   train(config("device: cuda\n" + every), "run", true);
   EXPECT_EQ(device_of(run_folder_config(folder_ / "run")), Device::cuda);  // where it is opened from now on
   expect_same_losses("run", "cpu", 1e-5);
+}
+
+// Where the configuration does not say it, a GPU computes in bf16 and the CPU in f32; a run keeps what it has.
+TEST_F(DeviceTraining, PrecisionIsTheDevicesAndThenTheRuns) {
+  train(config("device: cuda\n"), "auto");
+  train(config("device: cuda\nprecision: bf16\n"), "bf16");
+  EXPECT_EQ(read_file(folder_ / "auto/log.jsonl"), read_file(folder_ / "bf16/log.jsonl"));
+  EXPECT_EQ(run_folder_config(folder_ / "auto").precision, PrecisionChoice::bf16);
+  EXPECT_EQ(compute_dtype(config("device: cpu\n")), DType::f32);
+  // A run of a time when cuda meant f32, and one that goes on on the other device.
+  train(config("device: cuda\nprecision: f32\n"), "f32");
+  train(config("device: cuda\n"), "f32", true);
+  EXPECT_EQ(run_folder_config(folder_ / "f32").precision, PrecisionChoice::f32);
+  train(config("device: cpu\n"), "auto", true);
+  EXPECT_EQ(run_folder_config(folder_ / "auto").precision, PrecisionChoice::bf16);
+  EXPECT_ERROR_TEXT(train(config("device: cuda\nprecision: f32\n"), "bf16", true), "precision: bf16 -> f32");
+}
+
+TEST_F(DeviceTraining, SlowAttentionIsSaid) {
+  const auto said = [&](const std::string& more) {
+    ::testing::internal::CaptureStderr();
+    std::filesystem::remove_all(folder_ / "said");
+    train(config(more), "said");
+    return ::testing::internal::GetCapturedStderr();
+  };
+  const std::string slow = "attention runs on the slow plain kernels, which are for checks: ";
+  EXPECT_THAT(said("device: cuda\nprecision: f32\n"), ::testing::HasSubstr(slow + "it computes in f32"));
+  EXPECT_THAT(said("device: cuda\n"), ::testing::HasSubstr(slow + "heads are 16 wide"));
+  EXPECT_THAT(said("device: cpu\n"), ::testing::Not(::testing::HasSubstr(slow)));
 }
 
 // The device is waited for where a step's losses and norm are read, and nowhere else.
