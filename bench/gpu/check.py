@@ -42,8 +42,7 @@ class Check:
         record = self.results["steps"][name] = {"status": "running", "result": {}}
         self.save()
         try:
-            clock = Clock(min(self.caps[name], self.clock.left()))
-            step(self, clock, record["result"])
+            step(self, Clock(min(self.caps[name], self.clock.left())), record["result"])
             record["status"] = "ok"
         except OutOfTime:
             record["status"] = "out of time"
