@@ -80,7 +80,8 @@ def peers(check, clock, result):
     result["ours"] = ours
     result["peers"] = {}
     command = [check.python, program.ROOT / "bench" / "peers" / "gpu_attention.py"]
-    command += check.size([], ["--device", "cpu", "--tokens", 64, "--side", 8, "--batch", 1, "--heads", 2, "--repeats", 1])
+    command += check.size([], ["--device", "cpu", "--tokens", 64, "--side", 8, "--batch", 1, "--heads", 2,
+                               "--repeats", 1])
 
     def keep(line):
         name = line.pop("peer")

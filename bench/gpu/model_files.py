@@ -89,7 +89,7 @@ def write(folder, shape):
 def text(check):
     """A file of documents: the sample corpus, or its beginning."""
     path = check.folder / "text.txt"
-    path.write_bytes(check.program.sample.read_bytes()[: check.size(1 << 20, 5000)])
+    path.write_bytes(check.program.sample.read_bytes()[: check.size(1 << 20, 60000)])
     return path
 
 

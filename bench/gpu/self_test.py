@@ -34,8 +34,9 @@ class Case:
 
     def run(self, *options, **environment):
         out = self.folder / "figures.json"
-        done = subprocess.run([sys.executable, self.script, "--rehearse", "--build", self.folder, "--out", out, *options],
-                              capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", **environment}, check=False)
+        command = [sys.executable, self.script, "--rehearse", "--build", self.folder, "--out", out, *options]
+        done = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", **environment},
+                              check=False)
         self.output = done.stdout + done.stderr
         steps = json.loads(out.read_text(encoding="utf-8"))["steps"] if out.exists() else {}
         return done.returncode, steps

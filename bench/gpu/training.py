@@ -80,7 +80,7 @@ def compare_with_transformers(check, clock, result, arguments):
         ours = result["ours"][line["batch"]]
         ratio = ours["tokens_per_second"] / line["tokens_per_second"]
         print(f"transformers, micro-batch {line['batch']}: {line['tokens_per_second']:.0f} tokens/s,"
-              f" {line['peak_bytes'] / 2**30:.2f} GiB" + ("" if check.rehearses else f": ours has {ratio:.2f} times that"))
+              f" {line['peak_bytes'] / 2**30:.2f} GiB{'' if check.rehearses else f': ours has {ratio:.2f} times that'}")
         if not check.rehearses:
             line["ours_times"] = ratio
             result["in_short"] += f", {ratio:.2f} times transformers' at micro-batch {line['batch']}"
@@ -110,19 +110,26 @@ def char_lm(check, clock, result):
         result["in_short"] = ", ".join(done)
 
 
+RESUMED = """\
+device: {device}
+data: {{path: {sample}}}
+model: {{layers: 2, width: 64, heads: 2, feed_forward: 64, dropout: 0.1, attention_dropout: 0.1}}
+stages: {{list: [{{name: only, sequence_length: 96, windows: [16, 32], dilation: [1, 2], dilated_heads: 1,
+  learning_rate: 0.001, batch_size: 2, micro_batch: 1, steps: 4}}]}}
+validation: {{tokens: 96}}
+evaluation: {{sequence_length: 96, step: 48, after_each_stage: false}}
+checkpoint: {{every_steps: 2}}
+log: {{every_steps: 1, tensorboard: false}}
+"""
+
+
 def resume(check, clock, result):
     """A run that died and went on ends with the bits of one that did not."""
-    settings = [f"device={check.device}", f"data.path={check.program.sample}", "data.kind=bytes", *TINY_CHAR_LM,
-                "stages.doubling.enabled=false", "stages.count=1", "stages.list.0.steps=4", "schedule.warmup_fraction=0",
-                "checkpoint.every_steps=2", "log.every_steps=1", "evaluation.after_each_stage=false",
-                "validation.every_steps=0"]
+    sample = check.folder / "sample.txt"
+    sample.write_bytes(check.program.sample.read_bytes()[:8000])
     config = check.folder / "resume.yaml"
-    config.write_text(f"include: {check.program.configs / 'enwik8_small.yaml'}\n", encoding="utf-8")
-    text = check.program.configs / "enwik8_small.yaml"
-    command = [check.program.longform, "train", text]
-    for setting in settings:
-        command += ["--set", setting]
-    command += ["--set", "stages.list.0.name=only"]
+    config.write_text(RESUMED.format(device=check.device, sample=sample), encoding="utf-8")
+    command = [check.program.longform, "train", config]
     program.checked([*command, "--out", check.folder / "whole"], clock)
     code, _, _ = program.run([*command, "--out", check.folder / "cut"], clock,
                              {"LF_FAILPOINT": "trainer.loss:4=enospc"})

@@ -14,7 +14,8 @@ std::string describe_device();
 // "NVIDIA H200", as the driver calls it.
 std::string device_name();
 
-// What the build holds for devices: "code for sm_80, sm_86, sm_89 and sm_90, PTX of compute_90 for newer ones".
+// What the build holds for devices: "code for sm_80, sm_86, sm_89 and sm_90, PTX of compute_90 for newer
+// ones".
 std::string describe_code();
 // What is to be known where the build has no code for the device, only PTX; else empty.
 std::string first_use_notice();

@@ -12,8 +12,9 @@ namespace lf::cuda {
 // Throws an Error that says what failed, in the runtime's words, and the remedy where one is known.
 void check(cudaError_t status, const char* what);
 
-// The device of this process, which is the calling thread's from here on. The first call chooses it and throws an Error where there is none, where the
-// driver is too old, or where the device cannot run this build's code.
+// The device of this process, which is the calling thread's from here on. The first call chooses it and
+// throws an Error where there is none, where the driver is too old, or where the device cannot run this
+// build's code.
 struct DeviceProperties {
   std::string name;
   int index = 0;

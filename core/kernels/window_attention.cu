@@ -62,7 +62,8 @@ class TensorCoreCall {
 
 int64_t tensor_core_shared_bytes(int64_t K, bool relative) {
   return std::max({forward_shared_bytes(K, relative), backward_queries_shared_bytes(K, relative),
-                   backward_keys_shared_bytes(K, relative), relative ? backward_distances_shared_bytes(K) : 0});
+                   backward_keys_shared_bytes(K, relative),
+                   relative ? backward_distances_shared_bytes(K) : 0});
 }
 
 template <class Element>

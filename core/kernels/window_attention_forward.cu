@@ -240,7 +240,8 @@ void launch_forward(const TileCall& call, const lf::cuda::Grid& grid, const Forw
 int64_t forward_shared_bytes(int64_t K, bool relative) {
   int64_t bytes = 0;
   with_head_width(static_cast<int>(K), [&]<int Width>() {
-    bytes = relative ? KeyWalkMemory<Width, kKeys<Width>, true>::kBytes : KeyWalkMemory<Width, kKeys<Width>, false>::kBytes;
+    bytes = relative ? KeyWalkMemory<Width, kKeys<Width>, true>::kBytes
+                     : KeyWalkMemory<Width, kKeys<Width>, false>::kBytes;
   });
   return bytes;
 }

@@ -32,8 +32,8 @@ int64_t backward_queries_shared_bytes(int64_t K, bool relative);
 int64_t backward_keys_shared_bytes(int64_t K, bool relative);
 int64_t backward_distances_shared_bytes(int64_t K);
 
-// Whether tensor cores serve a call on tensors of T: bf16 whose rows are copied 16 bytes at a time. r: rows of
-// relative positions, or null.
+// Whether tensor cores serve a call on tensors of T: bf16 whose rows are copied 16 bytes at a time. r: rows
+// of relative positions, or null.
 template <class T, class... Views>
 bool has_tensor_cores(const WindowAttentionShape& shape, const T* r, const Views&... views) {
   const auto aligned = [](const auto& view) {

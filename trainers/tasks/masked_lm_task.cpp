@@ -5,10 +5,10 @@
 
 #include "core/profile.h"
 #include "data/document_tokenizer.h"
+#include "trainers/device_notices.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/tasks/char_lm_task.h"
-#include "trainers/device_notices.h"
 #include "trainers/tasks/masked_lm_estimate.h"
 
 namespace lf {

@@ -107,7 +107,8 @@ TEST_F(DeviceTraining, RunsChangeDevices) {
   expect_same_losses("run", "cpu", 1e-5);
 }
 
-// Where the configuration does not say it, a GPU computes in bf16 and the CPU in f32; a run keeps what it has.
+// Where the configuration does not say it, a GPU computes in bf16 and the CPU in f32; a run keeps what it
+// has.
 TEST_F(DeviceTraining, PrecisionIsTheDevicesAndThenTheRuns) {
   train(config("device: cuda\n"), "auto");
   train(config("device: cuda\nprecision: bf16\n"), "bf16");
