@@ -1,4 +1,4 @@
-// longform bench attention|train|generate [--json]
+// longform bench attention|train|generate|device [--json]
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "core/profile.h"
 #include "core/threads.h"
 #include "trainers/attention_benchmark.h"
+#include "trainers/device_benchmark.h"
 #include "trainers/device_peaks.h"
 #include "trainers/generation.h"
 #include "trainers/opened_run.h"
@@ -83,6 +84,8 @@ void add_attention(CLI::App& bench) {
   verb->add_option("--dilation", s.dilation, "Dilation of every head (1)")->check(at_least(1));
   verb->add_option("--global", s.global_tokens, "Global tokens at the start of each sequence (0)")
       ->check(at_least(0));
+  verb->add_option("--dropout", s.dropout, "Probability of dropping an attention weight (0)")
+      ->check(CLI::Range(0.0, 0.99));
   verb->add_option("--device", options->device, "cpu or cuda (cpu)");
   verb->add_option("--dtype", options->dtype, "f32, bf16 or f64 (f32)");
   verb->add_option("--repeats", s.repeats, "Best of so many (3)")->check(at_least(1));
@@ -243,6 +246,33 @@ void add_generate_bench(CLI::App& bench) {
   verb->callback([options] { bench_generate(*options); });
 }
 
+struct DeviceOptions {
+  DeviceBenchmark settings;
+  std::string device = "cpu";
+  bool json = false;
+};
+
+void bench_device(DeviceOptions options) {
+  options.settings.device = parse_device(options.device);
+  const ordered_json result = run_device_benchmark(options.settings);
+  if (options.json) return void(std::printf("%s\n", result.dump().c_str()));
+  std::printf("copies %.4g GB/s read and written, bf16 products %.4g TFLOP/s\n",
+              result["copy_gb_per_second"].get<double>(), result["product_tflops"].get<double>());
+}
+
+void add_device_bench(CLI::App& bench) {
+  auto options = std::make_shared<DeviceOptions>();
+  CLI::App* verb =
+      bench.add_subcommand("device", "Measure what the device can do at most: copies and a large product.");
+  verb->add_option("--device", options->device, "cpu or cuda (cpu)");
+  verb->add_option("--mib", options->settings.mib, "MiB to copy (256)")->check(at_least(1));
+  verb->add_option("--size", options->settings.size, "Rows and columns of the matrices (4096)")
+      ->check(at_least(1));
+  verb->add_option("--repeats", options->settings.repeats, "Best of so many (5)")->check(at_least(1));
+  verb->add_flag("--json", options->json, "One JSON object on standard output");
+  verb->callback([options] { bench_device(*options); });
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app, Outcome&) {
@@ -251,6 +281,7 @@ void add_bench(CLI::App& app, Outcome&) {
   add_attention(*bench);
   add_train_bench(*bench);
   add_generate_bench(*bench);
+  add_device_bench(*bench);
 }
 
 }  // namespace lf::cli

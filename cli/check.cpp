@@ -10,6 +10,7 @@
 #include "core/threads.h"
 #include "trainers/config/reference.h"
 #include "trainers/corpora.h"
+#include "trainers/device_notices.h"
 #include "trainers/tasks/char_lm_estimate.h"
 #include "trainers/tasks/char_lm_task.h"
 #include "trainers/tasks/masked_lm_estimate.h"
@@ -39,6 +40,11 @@ ordered_json describe(const Stage& stage, const std::vector<int64_t>& windows, c
           {"disk_bytes", e.disk_bytes}};
 }
 
+void add_notices(const RunConfig& config, int64_t head_width, bool relative, ordered_json& result) {
+  for (const std::string& notice : device_notices(config, head_width, relative))
+    result["warnings"].push_back(notice);
+}
+
 ordered_json check_masked_lm(const RunConfig& config, const MachineRates& rates) {
   const auto communicator = alone();
   RunConfig here = config;
@@ -56,6 +62,7 @@ ordered_json check_masked_lm(const RunConfig& config, const MachineRates& rates)
                            {"test", corpus.test.tokens}}},
                          {"warnings", corpus.warnings},
                          {"stages", ordered_json::array()}};
+  add_notices(config, shape.head_width(), false, result);
   for (const Stage& stage : resolved_stages(config)) {
     task.check_stage(stage);
     const std::vector<int64_t> full(static_cast<size_t>(shape.layers), stage.sequence_length);
@@ -83,6 +90,7 @@ ordered_json check_char_lm(const RunConfig& config, const MachineRates& rates) {
                                       " exceeds the test split of ", counts.test,
                                       " characters: it is scored in one piece"));
   }
+  add_notices(config, shape.head_width, shape.relative_positions, result);
   for (const Stage& stage : resolved_stages(config)) {
     check_corpus_fits(corpus, stage);
     const StageEstimate e = estimate_stage(config, shape, stage, counts, rates);

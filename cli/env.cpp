@@ -43,6 +43,12 @@ std::string cuda_device() {
   return "not built in; scripts/build cuda makes a build that has it";
 }
 
+// What the build has for devices.
+std::string cuda_code() {
+  if constexpr (kHasCuda) return cuda::describe_code();
+  return "none";
+}
+
 nlohmann::ordered_json environment() {
   struct sysinfo info = {};
   sysinfo(&info);
@@ -58,7 +64,8 @@ nlohmann::ordered_json environment() {
           {"memory_bytes", memory},
           {"memory", format_bytes(memory)},
           {"onednn", text(onednn->major, '.', onednn->minor, '.', onednn->patch)},
-          {"cuda", cuda_device()}};
+          {"cuda", cuda_device()},
+          {"cuda_code", cuda_code()}};
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace lf {
 
 void require(Device device) {
   try {
-    Storage(0, device, "a first block");
+    Storage(0, device, [] { return std::string("a first block"); });
   } catch (const OutOfMemory&) {
     throw;
   } catch (const Error& error) {

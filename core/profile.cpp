@@ -30,7 +30,8 @@ struct Profile::Node {
 
 Profile::Profile(Device device)
     : device_(device), before_(current_), root_(std::make_unique<Node>(Node{"all", 1, 0, {}})) {
-  Storage(0, device, "a first block");  // which refuses a device that is not there
+  Storage(0, device,
+          [] { return std::string("a first block"); });  // which refuses a device that is not there
   started_ = Clock::now();
   current_ = this;
 }

@@ -123,7 +123,7 @@ void check_guard(Device device, const std::byte* data, int64_t bytes, int64_t ca
 
 }  // namespace
 
-Storage::Storage(int64_t bytes, Device device, const std::string& purpose)
+Storage::Storage(int64_t bytes, Device device, const std::function<std::string()>& purpose)
     : bytes_(bytes), capacity_(capacity_for(bytes)), device_(device) {
   CHECK(device == Device::cpu || kHasCuda,
         "device cuda: this build has no CUDA; scripts/build cuda makes one that has");
@@ -136,7 +136,7 @@ Storage::Storage(int64_t bytes, Device device, const std::string& purpose)
     data = allocate(device, capacity_);
   }
   if (!data) {
-    throw OutOfMemory(text(name(device), ": out of memory allocating ", purpose, " = ",
+    throw OutOfMemory(text(name(device), ": out of memory allocating ", purpose(), " = ",
                            format_bytes(static_cast<double>(bytes)), "; live ",
                            format_bytes(static_cast<double>(p.use.live)), ", cached ",
                            format_bytes(static_cast<double>(p.use.cached)), device_memory_left(device)));

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,8 +25,8 @@ void release_cached_memory(Device device);
 // A block of memory on a device, 64-byte aligned; the bytes are uninitialised.
 class Storage {
  public:
-  // `purpose` (say "(8, 16384, 3072) bf16") appears in the out-of-memory message.
-  Storage(int64_t bytes, Device device, const std::string& purpose);
+  // `purpose` says what for (say "(8, 16384, 3072) bf16"); it is asked for an out-of-memory message alone.
+  Storage(int64_t bytes, Device device, const std::function<std::string()>& purpose);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;

@@ -43,7 +43,8 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   result.shape_ = shape;
   result.dtype_ = dtype;
   result.elements_ = shape.elements();
-  result.storage_ = std::make_shared<Storage>(result.bytes(), device, text(shape, ' ', lf::name(dtype)));
+  result.storage_ = std::make_shared<Storage>(result.bytes(), device,
+                                              [&shape, dtype] { return text(shape, ' ', lf::name(dtype)); });
   return result;
 }
 

@@ -4,34 +4,21 @@
 #include <chrono>
 #include <cmath>
 
-#include "core/cuda/memory.h"
+#include "core/parallel.h"
 #include "core/random.h"
 #include "core/storage.h"
+#include "trainers/device_benchmark.h"
 
 namespace lf {
 namespace {
 
-// On a device, ten runs in one go: starting them takes the CPU less time than running them.
-double milliseconds_of(Device device, const std::function<void()>& work) {
-  if constexpr (kHasCuda) {
-    constexpr int kRuns = 10;
-    if (device == Device::cuda) {
-      return cuda::milliseconds_of([&] {
-               for (int run = 0; run < kRuns; ++run) work();
-             }) /
-             kRuns;
-    }
-  }
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
 Tensor random_tensor(const Shape& shape, DType dtype, uint64_t stream, Device device) {
   Tensor x = Tensor::empty(shape, DType::f32);
   const RandomKey key{stream, 0, 0};
-  for (int64_t i = 0; i < x.elements(); ++i)
-    x.data<float>()[i] = 2 * uniform(key, static_cast<uint64_t>(i)) - 1;
+  float* const values = x.data<float>();
+  parallel_for(x.elements(), 1 << 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) values[i] = 2 * uniform(key, static_cast<uint64_t>(i)) - 1;
+  });
   return cast(x, dtype).to(device);
 }
 
@@ -67,7 +54,7 @@ nlohmann::ordered_json measure(const AttentionBenchmark& s, const std::string& n
       .dilation = std::vector<int32_t>(static_cast<size_t>(s.heads), static_cast<int32_t>(s.dilation)),
       .key_mask = {},
       .global_tokens = global_tokens(s, length),
-      .dropout = {}};
+      .dropout = {s.dropout, {.seed = 1, .use = 1, .step = 1}}};
   const int64_t reach = std::min(window * s.dilation, length - 1), ahead = s.causal ? 0 : reach;
   const Var qkv = Var::leaf(random_tensor({s.batch, length, 3, s.heads, s.head_width}, s.dtype, 1, s.device));
   const DType parameter = s.dtype == DType::f64 ? DType::f64 : DType::f32;
@@ -93,16 +80,16 @@ nlohmann::ordered_json measure(const AttentionBenchmark& s, const std::string& n
   for (int64_t repeat = 0; repeat < s.repeats; ++repeat) {
     if (s.device == Device::cpu) {
       Var y;
-      forward = std::min(forward, milliseconds_of(s.device, [&] { y = attend(); }));
-      backward = std::min(backward, milliseconds_of(s.device, [&] { differentiate(y); }));
+      forward = std::min(forward, milliseconds_of_run(s.device, [&] { y = attend(); }));
+      backward = std::min(backward, milliseconds_of_run(s.device, [&] { differentiate(y); }));
       continue;
     }
     // Ten runs one after the other must not keep ten outputs.
-    forward = std::min(forward, milliseconds_of(s.device, [&] {
+    forward = std::min(forward, milliseconds_of_run(s.device, [&] {
                          const NoGrad no_grad;
                          attend();
                        }));
-    backward = std::min(backward, milliseconds_of(s.device, [&] { differentiate(attend()); }) - forward);
+    backward = std::min(backward, milliseconds_of_run(s.device, [&] { differentiate(attend()); }) - forward);
   }
   const double operations = forward_operations(s, length, window) / 1e9;  // TFLOP/s of a millisecond
   return {{"implementation", name},

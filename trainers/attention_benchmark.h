@@ -20,6 +20,7 @@ struct AttentionBenchmark {
   bool relative = false;  // with Transformer-XL's relative term
   int64_t heads = 8, head_width = 64, batch = 1, dilation = 1;
   int64_t global_tokens = 0;  // at the start of every sequence; only `fused`
+  double dropout = 0;         // of the probabilities
   DType dtype = DType::f32;
   Device device = Device::cpu;
   int64_t repeats = 3;

@@ -114,6 +114,15 @@ RunConfig run_folder_config(const std::string& folder) {
   return load_run_config(path);
 }
 
+RunConfig settled_config(const RunConfig& config, const std::string& folder, bool resume) {
+  RunConfig result = config;
+  if (config.precision != PrecisionChoice::automatic) return result;
+  const bool resumes = resume && fs::exists(folder + "/" + kConfigName);
+  const DType dtype = compute_dtype(resumes ? run_folder_config(folder) : config);
+  result.precision = dtype == DType::bf16 ? PrecisionChoice::bf16 : PrecisionChoice::f32;
+  return result;
+}
+
 std::string checked_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
   const std::string stored = folder + "/" + kConfigName;
   check_no_link(folder);

@@ -17,6 +17,10 @@ inline constexpr const char* kConfigName = "config.yaml";
 // The configuration stored with a run.
 RunConfig run_folder_config(const std::string& folder);
 
+// The configuration with what it leaves to the machine decided: by the run in `folder` that is resumed, or
+// for a new one.
+RunConfig settled_config(const RunConfig& config, const std::string& folder, bool resume);
+
 // The folder; throws UsageError when it holds another run, or when resuming would make the run another one.
 std::string checked_run_folder(const RunConfig& config, const std::string& folder, bool resume);
 

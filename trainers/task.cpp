@@ -58,6 +58,8 @@ Device device_of(const RunConfig& config) {
 }
 
 DType compute_dtype(const RunConfig& config) {
+  if (config.precision == PrecisionChoice::automatic)
+    return config.device == DeviceChoice::cuda ? DType::bf16 : DType::f32;
   return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
 }
 

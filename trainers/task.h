@@ -82,6 +82,8 @@ class Task {
   virtual double data_wait_seconds() const = 0;
   // What a target is, in reports: losses are logged as bits per character, or per token.
   virtual const char* unit() const { return "character"; }
+  // What makes a run as configured slower than it could be, each said once when it starts.
+  virtual std::vector<std::string> notices() const { return {}; }
   // The last change to the parameters, after the last stage's updates and before its scores.
   virtual void finish() {}
 };

@@ -9,6 +9,7 @@
 #include "core/failpoint.h"
 #include "core/threads.h"
 #include "trainers/checkpoint_folders.h"
+#include "trainers/device_notices.h"
 #include "trainers/device_peaks.h"
 #include "trainers/run_folder.h"
 #include "trainers/schedule.h"
@@ -30,17 +31,18 @@ std::unique_ptr<Task> open_task(const RunConfig& config, const std::vector<Stage
 
 Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume,
                  std::shared_ptr<RunRequests> requests)
-    : config_(config),
-      folder_(checked_run_folder(config, folder, resume)),
-      stages_(resolved_stages(config)),
+    : config_(settled_config(config, folder, resume)),
+      folder_(checked_run_folder(config_, folder, resume)),
+      stages_(resolved_stages(config_)),
       communicator_(alone()),
-      task_(open_task(config, stages_, *communicator_)),
-      optimizer_(task_->parameters(), config.optimizer),
+      task_(open_task(config_, stages_, *communicator_)),
+      optimizer_(task_->parameters(), config_.optimizer),
       lock_(folder),
-      report_(start_run_folder(config, folder, resume), task_->unit(), device_of(config)),
+      report_(start_run_folder(config_, folder, resume), task_->unit(), device_of(config_)),
       requests_(std::move(requests)),
       last_save_(seconds_now()) {
-  use_threads(config.threads);
+  use_threads(config_.threads);
+  for (const std::string& notice : task_->notices()) report_.message(notice);
   load_newest();
   if (config.log.tensorboard) report_.start_events(state_.step + 1);
 }
@@ -260,6 +262,8 @@ void Trainer::after_step(const StepResult& result) {
     state_.interval_targets += result.targets;
   }
   report_.count(result);
+  if (const std::string compiled = compilation_notice(device_of(config_)); !compiled.empty())
+    report_.message(compiled);
   report_.progress(stage_name(), state_, stage_, result);
   if (every(config_.log.every_steps, state_.stage_step) || stage_done()) log_step(result);
   state_.validation_due = every(config_.validation.every_steps, state_.stage_step) && !stage_done();

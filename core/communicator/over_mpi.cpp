@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
 #include "core/communicator/communicator.h"
 #include "core/communicator/mpi/processes.h"

@@ -24,6 +24,7 @@ void launch(void (*kernel)(Parameters...), const Grid& grid, int threads, int64_
         grid.y, " x ", grid.z, " blocks is too large");
   CHECK(shared_bytes <= device().shared_bytes_per_block, "kernel launch: ", shared_bytes,
         " bytes of shared memory; ", device().name, " has ", device().shared_bytes_per_block);
+  if (!device().has_code) compile(reinterpret_cast<const void*>(kernel));
   constexpr int64_t kWithoutAsking = 48 * 1024;
   if (shared_bytes > kWithoutAsking) {
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),

@@ -18,9 +18,10 @@ bool succeeded(cudaError_t status) {
 }  // namespace
 
 Mark set_mark(Mark spare) noexcept {
+  const cudaStream_t on = stream();  // before an event of this thread is made
   cudaEvent_t event = event_of(spare);
   if (!event && !succeeded(cudaEventCreate(&event))) return nullptr;
-  succeeded(cudaEventRecord(event, stream()));
+  succeeded(cudaEventRecord(event, on));
   return event;
 }
 

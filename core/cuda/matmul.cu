@@ -1,7 +1,6 @@
 #include "core/cuda/matmul.h"
 
 #include <array>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -11,10 +10,13 @@
 #include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"
 #include "core/out_of_memory.h"
+#include "core/recent.h"
 
 namespace lf::cuda {
 namespace {
 
+// A model has a few dozen shapes, and masked language models a number of targets that changes.
+constexpr size_t kMostPlans = 2048;
 constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what NVIDIA recommends for Hopper
 
 void check_blas(cublasStatus_t status, const char* what) {
@@ -219,11 +221,10 @@ bool multiply(const Product& product, cublasLtEpilogue_t epilogue, const Tensor&
   const Request request{product,         a.dtype(),       c.dtype(),       epilogue,
                         alignment_of(a), alignment_of(b), alignment_of(c), bias_alignment};
   static std::mutex mutex;
-  static auto& plans = *new std::map<decltype(request.key()), std::optional<Plan>>;  // outlives the library
+  using Plans = Recent<decltype(request.key()), std::optional<Plan>>;
+  static auto& plans = *new Plans(kMostPlans);  // outlives the library
   const std::lock_guard lock(mutex);
-  auto found = plans.find(request.key());
-  if (found == plans.end()) found = plans.emplace(request.key(), make_plan(request, bias)).first;
-  const std::optional<Plan>& plan = found->second;
+  const std::optional<Plan>& plan = plans.get(request.key(), [&] { return make_plan(request, bias); });
   if (!plan) return false;
   if (bias) set(plan->description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
   run(*plan, request, a, b, c);

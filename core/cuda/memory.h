@@ -14,6 +14,16 @@ std::string describe_device();
 // "NVIDIA H200", as the driver calls it.
 std::string device_name();
 
+// What the build holds for devices: "code for sm_80, sm_86, sm_89 and sm_90, PTX of compute_90 for newer
+// ones".
+std::string describe_code();
+// What is to be known where the build has no code for the device, only PTX; else empty.
+std::string first_use_notice();
+// "compiled 31 kernels for compute capability 12.0 in 48 s" of those since the last call; empty if none.
+std::string compiled_since();
+// What a block of the device may have of shared memory.
+int64_t shared_bytes_per_block();
+
 // A block of device memory; null where there is too little.
 void* allocate(int64_t bytes);
 void release(void* block);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "core/cuda/architectures.h"
 #include "core/cuda/memory.h"
 #include "core/cuda/staging.h"
 #include "core/out_of_memory.h"
@@ -46,8 +47,13 @@ DeviceProperties choose_device() {
   check(cudaSetDevice(chosen), "opening the device");
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, chosen), "reading the device's properties");
-  DeviceProperties result{properties.name, properties.major, properties.minor, properties.multiProcessorCount,
-                          static_cast<int64_t>(properties.sharedMemPerBlockOptin)};
+  DeviceProperties result{properties.name,
+                          chosen,
+                          properties.major,
+                          properties.minor,
+                          properties.multiProcessorCount,
+                          static_cast<int64_t>(properties.sharedMemPerBlockOptin),
+                          built_code().runs_on(properties.major, properties.minor)};
   CHECK(result.major >= kOldestMajor, "device cuda: ", result.name, " has compute capability ", result.major,
         '.', result.minor, "; needed ", kOldestMajor, ".0 or newer (Ampere, Ada, Hopper)");
   return result;
@@ -56,6 +62,16 @@ DeviceProperties choose_device() {
 std::atomic<int64_t> waits_so_far = 0;
 
 void wait() { check(cudaStreamSynchronize(stream()), "waiting for the device"); }
+
+// An event, released also where what is timed throws.
+struct Timer {
+  Timer() { check(cudaEventCreate(&event), "making a timer"); }
+  ~Timer() { cudaEventDestroy(event); }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  cudaEvent_t event = nullptr;
+};
 
 }  // namespace
 
@@ -69,12 +85,17 @@ void check(cudaError_t status, const char* what) {
 
 const DeviceProperties& device() {
   static const DeviceProperties properties = choose_device();
+  thread_local bool opened = false;  // the runtime's choice is each thread's own
+  if (!opened) {
+    check(cudaSetDevice(properties.index), "opening the device");
+    opened = true;
+  }
   return properties;
 }
 
 cudaStream_t stream() {
+  device();
   static cudaStream_t the_stream = [] {
-    device();
     cudaStream_t created = nullptr;
     check(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "making a stream");
     return created;
@@ -91,6 +112,8 @@ std::string describe_device() {
   return text(d.name, ", compute capability ", d.major, '.', d.minor, ", ", d.multiprocessors,
               " multiprocessors, driver ", version(driver), ", runtime ", version(runtime));
 }
+
+int64_t shared_bytes_per_block() { return device().shared_bytes_per_block; }
 
 std::string device_name() { return device().name; }
 
@@ -138,18 +161,14 @@ void fill_bytes(void* to, int byte, int64_t bytes) {
 }
 
 double milliseconds_of(const std::function<void()>& work) {
-  cudaEvent_t start = nullptr, stop = nullptr;
-  check(cudaEventCreate(&start), "making a timer");
-  check(cudaEventCreate(&stop), "making a timer");
   synchronize();
-  check(cudaEventRecord(start, stream()), "starting a timer");
+  const Timer start, stop;
+  check(cudaEventRecord(start.event, stream()), "starting a timer");
   work();
-  check(cudaEventRecord(stop, stream()), "stopping a timer");
-  check(cudaEventSynchronize(stop), "waiting for a timer");
+  check(cudaEventRecord(stop.event, stream()), "stopping a timer");
+  check(cudaEventSynchronize(stop.event), "waiting for a timer");
   float milliseconds = 0;
-  check(cudaEventElapsedTime(&milliseconds, start, stop), "reading a timer");
-  cudaEventDestroy(start);
-  cudaEventDestroy(stop);
+  check(cudaEventElapsedTime(&milliseconds, start.event, stop.event), "reading a timer");
   return milliseconds;
 }
 

@@ -42,7 +42,7 @@ void global_attention_forward(const WindowAttentionShape& shape, const Element* 
   const int64_t queries = shape.global_offsets[shape.B];
   if constexpr (std::is_same_v<Element, bf16>) {
     const TokenView<const bf16> rows{q, 0, shape.H * shape.K};
-    if (has_tensor_cores<Element>(shape, false, rows, k, v, context))
+    if (has_tensor_cores<Element>(shape, nullptr, rows, k, v, context))
       return tensor_core_dense_forward(tile_call(lists.view(), rows, k, v), queries, context, lse);
   }
   plain_forward(plain_call(lists.view(), queries, q, k, v), context, lse);
@@ -60,7 +60,7 @@ void global_attention_backward(const WindowAttentionShape& shape, const Element*
   const Tensor delta = Tensor::empty({queries, shape.H}, DTypeOf<A>::value, Device::cuda);
   if constexpr (std::is_same_v<Element, bf16>) {
     const TokenView<const bf16> rows{q, 0, shape.H * shape.K};
-    if (has_tensor_cores<Element>(shape, false, rows, k, v, context, dcontext, dk, dv)) {
+    if (has_tensor_cores<Element>(shape, nullptr, rows, k, v, context, dcontext, dk, dv)) {
       TileCall tiles = tile_call(lists.view(), rows, k, v);
       tiles.context = context, tiles.dcontext = dcontext, tiles.lse = lse,
       tiles.delta = delta.device_data<A>();

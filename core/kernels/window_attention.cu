@@ -61,6 +61,12 @@ class TensorCoreCall {
 
 }  // namespace
 
+int64_t tensor_core_shared_bytes(int64_t K, bool relative) {
+  return std::max({forward_shared_bytes(K, relative), backward_queries_shared_bytes(K, relative),
+                   backward_keys_shared_bytes(K, relative),
+                   relative ? backward_distances_shared_bytes(K) : 0});
+}
+
 template <class Element>
 void window_attention_forward(const WindowAttentionShape& shape, TokenView<const Element> q,
                               TokenView<const Element> k, TokenView<const Element> v,
@@ -68,7 +74,7 @@ void window_attention_forward(const WindowAttentionShape& shape, TokenView<const
                               Accumulator<Element>* lse) {
   const AttentionOnDevice lists(shape);
   if constexpr (std::is_same_v<Element, bf16>) {
-    if (has_tensor_cores<Element>(shape, relative, q, k, v, context)) {
+    if (has_tensor_cores<Element>(shape, relative ? relative->r : nullptr, q, k, v, context)) {
       return tensor_core_forward(*TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape), context,
                                  lse);
     }
@@ -112,7 +118,8 @@ void window_attention_backward(const WindowAttentionShape& shape, TokenView<cons
   using A = Accumulator<Element>;
   const AttentionOnDevice lists(shape);
   if constexpr (std::is_same_v<Element, bf16>) {
-    if (has_tensor_cores<Element>(shape, relative, q, k, v, context, dcontext, dq, dk, dv)) {
+    const Element* const r = relative ? relative->r : nullptr;
+    if (has_tensor_cores<Element>(shape, r, q, k, v, context, dcontext, dq, dk, dv)) {
       return tensor_core_backward(TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape),
                                   relative, context, lse, dcontext, dq, dk, dv, relative_gradients);
     }

@@ -267,7 +267,7 @@ void launch_distances(const TileCall& call, int64_t tiles, const float* v, bf16*
 
 }  // namespace
 
-int64_t distances_shared_bytes(int64_t K) {
+int64_t backward_distances_shared_bytes(int64_t K) {
   int64_t bytes = 0;
   with_head_width(static_cast<int>(K), [&]<int Width>() { bytes = DistanceMemory<Width>::kBytes; });
   return bytes;

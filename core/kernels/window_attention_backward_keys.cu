@@ -284,6 +284,14 @@ void launch_columns(TileCall call, const KeyOutput& out) {
 
 }  // namespace
 
+int64_t backward_keys_shared_bytes(int64_t K, bool relative) {
+  int64_t bytes = 0;
+  with_head_width(static_cast<int>(K), [&]<int Width>() {
+    bytes = relative ? KeyBlockMemory<Width, true>::kBytes : KeyBlockMemory<Width, false>::kBytes;
+  });
+  return bytes;
+}
+
 void tensor_core_backward_keys(const TileCall& call, int64_t tiles, const float* u, TokenView<bf16> dk,
                                TokenView<bf16> dv, float* key_sums) {
   const KeyOutput out{dk, dv, u, key_sums};

@@ -250,6 +250,15 @@ __global__ void add_splits_kernel(int64_t count, int splits, float scale, const 
 
 }  // namespace
 
+int64_t backward_queries_shared_bytes(int64_t K, bool relative) {
+  int64_t bytes = 0;
+  with_head_width(static_cast<int>(K), [&]<int Width>() {
+    bytes = relative ? KeyWalkMemory<Width, kKeys<Width>, true>::kBytes
+                     : KeyWalkMemory<Width, kKeys<Width>, false>::kBytes;
+  });
+  return bytes;
+}
+
 void tensor_core_backward_queries(const TileCall& call, int64_t tiles, TokenView<bf16> dq) {
   with_head_width(call.shape.K, [&]<int K>() {
     with_flags(call, [&]<bool Relative, bool Drops>() {

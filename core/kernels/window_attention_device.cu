@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
+#include <string>
 #include <vector>
+
+#include "core/recent.h"
 
 namespace lf::kernels::cuda {
 namespace {
@@ -73,37 +77,67 @@ DeviceAttention describe(const WindowAttentionShape& shape) {
   return result;
 }
 
-}  // namespace
+// Everything that the lists are made from.
+std::string key_of(const WindowAttentionShape& shape) {
+  std::string key = text(shape.B, ' ', shape.T, ' ', shape.dilation.size(), ' ', !shape.global_offsets, ' ',
+                         !shape.key_mask, ' ');
+  const auto append = [&](const auto* from, int64_t count) {
+    key.append(reinterpret_cast<const char*>(from), static_cast<size_t>(count) * sizeof(*from));
+  };
+  append(shape.dilation.data(), std::ssize(shape.dilation));
+  if (shape.global_offsets) {
+    append(shape.global_offsets, shape.B + 1);
+    append(shape.global_positions, shape.global_offsets[shape.B]);
+  }
+  if (shape.key_mask) append(shape.key_mask, shape.B * shape.T);
+  return key;
+}
 
-AttentionOnDevice::AttentionOnDevice(const WindowAttentionShape& shape) : view_(describe(shape)) {
+ListsOnDevice upload(const WindowAttentionShape& shape) {
   Lists lists;
-  int64_t offsets = 0, positions = 0, kinds = 0, dilations = 0;
-  const bool dilated = std::ranges::any_of(shape.dilation, [](int32_t D) { return D != 1; });
-  if (dilated) {
+  ListsOnDevice result;
+  if (std::ranges::any_of(shape.dilation, [](int32_t D) { return D != 1; })) {
     std::vector<int32_t> clipped = shape.dilation;  // a dilation beyond T reaches nothing either way
-    for (int32_t& D : clipped) D = std::min(D, std::max(view_.T, 1));
-    dilations = lists.append(clipped);
+    for (int32_t& D : clipped) D = static_cast<int32_t>(std::clamp<int64_t>(shape.T, 1, D));
+    result.dilations = lists.append(clipped);
   }
   if (shape.global_offsets) {
     const auto count = static_cast<size_t>(shape.global_offsets[shape.B]);
-    offsets = lists.append(std::span(shape.global_offsets, static_cast<size_t>(shape.B) + 1));
-    positions = lists.append(std::span(shape.global_positions, count));
+    result.offsets = lists.append(std::span(shape.global_offsets, static_cast<size_t>(shape.B) + 1));
+    result.positions = lists.append(std::span(shape.global_positions, count));
     for (int64_t b = 0; b < shape.B; ++b) {
       const int64_t globals = shape.global_offsets[b + 1] - shape.global_offsets[b];
-      view_.most_globals = std::max(view_.most_globals, static_cast<int>(globals));
+      result.most_globals = std::max(result.most_globals, static_cast<int>(globals));
     }
   }
-  const bool has_kinds = shape.key_mask || shape.global_offsets;
-  if (has_kinds) kinds = lists.append_bytes(kinds_of(shape));
-  if (lists.bytes().empty()) return;
+  if (shape.key_mask || shape.global_offsets) result.kinds = lists.append_bytes(kinds_of(shape));
   const auto length = static_cast<int64_t>(lists.bytes().size());
-  lists_ = Tensor::from({length}, lists.bytes()).to(Device::cuda);
+  if (length > 0) result.memory = Tensor::from({length}, lists.bytes()).to(Device::cuda);
+  return result;
+}
+
+// All layers of a model, and forward and backward, ask for the lists of one batch.
+ListsOnDevice lists_of(const WindowAttentionShape& shape) {
+  constexpr size_t kMost = 16;  // patterns of dilation in a model, and a batch before
+  static std::mutex mutex;
+  static auto& recent = *new Recent<std::string, ListsOnDevice>(kMost);  // outlives other statics
+  const std::lock_guard lock(mutex);
+  return recent.get(key_of(shape), [&] { return upload(shape); });
+}
+
+}  // namespace
+
+AttentionOnDevice::AttentionOnDevice(const WindowAttentionShape& shape) : view_(describe(shape)) {
+  if (shape.dilation.empty() && !shape.key_mask && !shape.global_offsets) return;
+  lists_ = lists_of(shape);
+  view_.most_globals = lists_.most_globals;
   const auto at = [&](int64_t offset) {
-    return reinterpret_cast<const int32_t*>(lists_.device_data<uint8_t>() + offset);
+    return offset < 0 ? nullptr : lists_.memory.device_data<uint8_t>() + offset;
   };
-  if (dilated) view_.dilations = at(dilations);
-  if (shape.global_offsets) view_.global_offsets = at(offsets), view_.global_positions = at(positions);
-  if (has_kinds) view_.kinds = lists_.device_data<uint8_t>() + kinds;
+  const auto numbers = [&](int64_t offset) { return reinterpret_cast<const int32_t*>(at(offset)); };
+  view_.dilations = numbers(lists_.dilations);
+  view_.global_offsets = numbers(lists_.offsets), view_.global_positions = numbers(lists_.positions);
+  view_.kinds = at(lists_.kinds);
 }
 
 }  // namespace lf::kernels::cuda

@@ -52,7 +52,15 @@ struct DeviceAttention {
   }
 };
 
-// Uploads the lists of a shape; they live as long as this object.
+// Lists of tokens and heads in one piece of device memory: where each begins; -1: there is none.
+struct ListsOnDevice {
+  Tensor memory;  // bytes; undefined where there is no list
+  int64_t dilations = -1, offsets = -1, positions = -1, kinds = -1;
+  int most_globals = 0;
+};
+
+// A shape with its lists on the device, where they are brought unless those of one of the last few shapes are
+// the same; they live as long as this object.
 class AttentionOnDevice {
  public:
   explicit AttentionOnDevice(const WindowAttentionShape& shape);
@@ -61,7 +69,7 @@ class AttentionOnDevice {
 
  private:
   DeviceAttention view_;
-  Tensor lists_;  // bytes; undefined where there is no list
+  ListsOnDevice lists_;
 };
 
 }  // namespace lf::kernels::cuda

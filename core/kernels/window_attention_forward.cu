@@ -237,6 +237,15 @@ void launch_forward(const TileCall& call, const lf::cuda::Grid& grid, const Forw
 
 }  // namespace
 
+int64_t forward_shared_bytes(int64_t K, bool relative) {
+  int64_t bytes = 0;
+  with_head_width(static_cast<int>(K), [&]<int Width>() {
+    bytes = relative ? KeyWalkMemory<Width, kKeys<Width>, true>::kBytes
+                     : KeyWalkMemory<Width, kKeys<Width>, false>::kBytes;
+  });
+  return bytes;
+}
+
 void tensor_core_forward(const TileCall& call, int64_t tiles, TokenView<bf16> context, float* lse) {
   with_head_width(call.shape.K, [&]<int K>() {
     launch_forward<K>(call, {tiles, call.shape.H, call.shape.B}, {context, lse});

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "core/cuda/runtime.h"
+#include "core/kernels/window_attention_choice.h"
 #include "core/kernels/window_attention_keys.h"
 
 namespace lf::kernels::cuda {
@@ -25,20 +26,23 @@ void with_head_width(int K, F&& f) {
   }
 }
 
-// Shared memory that the gradients of relative positions need, the most of all kernels; Ada's devices have 99
-// KiB for a block, too little for the widest heads.
-int64_t distances_shared_bytes(int64_t K);
+// Shared memory of a block of each file's kernels; K must have such kernels.
+int64_t forward_shared_bytes(int64_t K, bool relative);
+int64_t backward_queries_shared_bytes(int64_t K, bool relative);
+int64_t backward_keys_shared_bytes(int64_t K, bool relative);
+int64_t backward_distances_shared_bytes(int64_t K);
 
-// Whether tensor cores serve a call on tensors of T: bf16 whose rows are copied 16 bytes at a time.
+// Whether tensor cores serve a call on tensors of T: bf16 whose rows are copied 16 bytes at a time. r: rows
+// of relative positions, or null.
 template <class T, class... Views>
-bool has_tensor_cores(const WindowAttentionShape& shape, bool relative, const Views&... views) {
+bool has_tensor_cores(const WindowAttentionShape& shape, const T* r, const Views&... views) {
   const auto aligned = [](const auto& view) {
     return reinterpret_cast<uintptr_t>(view.data) % 16 == 0 && view.batch_stride % 8 == 0 &&
            view.token_stride % 8 == 0;
   };
   return std::is_same_v<T, bf16> && has_tensor_core_width(shape.K) && shape.scale > 0 &&
-         (aligned(views) && ...) &&
-         (!relative || distances_shared_bytes(shape.K) <= lf::cuda::device().shared_bytes_per_block);
+         (aligned(views) && ...) && reinterpret_cast<uintptr_t>(r) % 16 == 0 &&
+         tensor_core_shared_bytes(shape.K, r != nullptr) <= lf::cuda::device().shared_bytes_per_block;
 }
 
 // The description of a call without relative positions.

@@ -19,6 +19,10 @@ class DeviceAccess {
 // Whether all the bytes lie in one block of device memory.
 bool on_device(const void* data, size_t bytes);
 
+// Copies from the processor's memory so far, and events that exist.
+int64_t uploads();
+int64_t live_events();
+
 // Bytes that are allocated now.
 int64_t used_device_memory();
 

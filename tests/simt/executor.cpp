@@ -168,7 +168,13 @@ void perform(const std::vector<Copy>& copies) {
 
 }  // namespace
 
+namespace {
+size_t most_shared_bytes = 0;
+}
+size_t take_most_shared_bytes() { return std::exchange(most_shared_bytes, size_t{0}); }
+
 void run(const Index3& grid, const Index3& block, size_t shared_bytes, const std::function<void()>& kernel) {
+  most_shared_bytes = std::max(most_shared_bytes, shared_bytes);
   Launch& l = launch();
   prepare(grid, block, shared_bytes);
   l.kernel = &kernel;

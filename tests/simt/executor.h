@@ -23,6 +23,9 @@ struct Index3 {
 // Throws Error for a deadlock, divergence at a rendezvous or an operation that hardware would refuse.
 void run(const Index3& grid, const Index3& block, size_t shared_bytes, const std::function<void()>& kernel);
 
+// The most shared memory of a block since the last call.
+size_t take_most_shared_bytes();
+
 // Seeds the order in which warps and lanes run from the next launch on (default 1).
 void seed_scheduler(uint64_t seed);
 

@@ -130,6 +130,8 @@ HostMemory& host_memory() {
   return *the_memory;
 }
 
+int64_t uploads_so_far = 0, events_now = 0;
+
 void finish_copies() { host_memory().finish(host_memory().copies.size()); }
 
 }  // namespace
@@ -142,6 +144,9 @@ DeviceAccess::~DeviceAccess() { arena().close(); }
 
 bool on_device(const void* data, size_t bytes) { return arena().holds(data, bytes); }
 
+int64_t uploads() { return uploads_so_far; }
+int64_t live_events() { return events_now; }
+
 int64_t used_device_memory() { return static_cast<int64_t>(arena().used()); }
 
 void limit_device_memory(int64_t bytes) {
@@ -152,8 +157,10 @@ void limit_device_memory(int64_t bytes) {
 
 using lf::simt::arena;
 using lf::simt::DeviceAccess;
+using lf::simt::events_now;
 using lf::simt::finish_copies;
 using lf::simt::host_memory;
+using lf::simt::uploads_so_far;
 
 struct SimulatedStream {};
 
@@ -161,9 +168,18 @@ cudaError_t cudaGetDeviceCount(int* count) {
   *count = std::getenv("LF_SIMT_NO_DEVICE") ? 0 : 1;
   return *count ? cudaSuccess : cudaErrorNoDevice;
 }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidValue; }
+// A thread has no device until it chooses one; the runtime's would be the first, which may be another
+// process's.
+thread_local bool chose_device = false;
+cudaError_t cudaSetDevice(int device) {
+  if (device != 0) return cudaErrorInvalidDevice;
+  chose_device = true;
+  return cudaSuccess;
+}
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {"host executor", 8, 0, 2, 163 * 1024};
+  if (const char* capability = std::getenv("LF_SIMT_CAPABILITY"))  // such as 12.0
+    std::sscanf(capability, "%d.%d", &properties->major, &properties->minor);
   return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) {
@@ -175,11 +191,13 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  if (!chose_device) return cudaErrorInvalidDevice;
   static SimulatedStream the_stream;
   *stream = &the_stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  if (!chose_device) return cudaErrorInvalidDevice;
   finish_copies();
   return cudaSuccess;
 }
@@ -193,15 +211,19 @@ struct SimulatedEvent {
   bool asked = false, known = false;
 };
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  if (!chose_device) return cudaErrorInvalidDevice;
   *event = new SimulatedEvent;
+  ++events_now;
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return cudaEventCreate(event); }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
+  --events_now;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  if (!chose_device) return cudaErrorInvalidDevice;
   *event = {std::chrono::steady_clock::now(), host_memory().finished + host_memory().copies.size()};
   return cudaSuccess;
 }
@@ -221,6 +243,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 }
 
 cudaError_t cudaMalloc(void** block, size_t bytes) {
+  if (!chose_device) return cudaErrorInvalidDevice;
   *block = arena().allocate(bytes);
   return *block ? cudaSuccess : cudaErrorMemoryAllocation;
 }
@@ -229,19 +252,23 @@ cudaError_t cudaFree(void* block) {
   return !block || arena().release(block) ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaMallocHost(void** block, size_t bytes) {
+  if (!chose_device) return cudaErrorInvalidDevice;
   *block = std::malloc(bytes);
   host_memory().blocks[static_cast<const std::byte*>(*block)] = bytes;
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  if (!chose_device) return cudaErrorInvalidDevice;
   *total = arena().limit();
   *free = arena().limit() - std::min(arena().limit(), arena().used());
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
+  if (!chose_device) return cudaErrorInvalidDevice;
   const bool to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
   if (arena().holds(to, bytes) != to_device || arena().holds(from, bytes) != from_device)
     return cudaErrorInvalidValue;
+  if (to_device && !from_device) ++uploads_so_far;
   if (kind == cudaMemcpyHostToDevice && host_memory().holds(from)) {
     host_memory().copies.push_back({to, from, bytes});
     return cudaSuccess;
@@ -251,19 +278,31 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t) {
+  if (!chose_device) return cudaErrorInvalidDevice;
   if (!arena().holds(to, bytes)) return cudaErrorInvalidValue;
   const DeviceAccess access;
   std::memset(to, byte, bytes);
   return cudaSuccess;
 }
-cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) { return cudaSuccess; }
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, const void*) {
+  return chose_device ? cudaSuccess : cudaErrorInvalidDevice;
+}
+cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
+  if (!chose_device) return cudaErrorInvalidDevice;
+  return cudaSuccess;
+}
+cudaError_t cudaGetLastError() {
+  if (!chose_device) return cudaErrorInvalidDevice;
+  return cudaSuccess;
+}
 const char* cudaGetErrorName(cudaError_t status) {
   switch (status) {
     case cudaErrorMemoryAllocation:
       return "cudaErrorMemoryAllocation";
     case cudaErrorNoDevice:
       return "cudaErrorNoDevice";
+    case cudaErrorInvalidDevice:
+      return "cudaErrorInvalidDevice";
     default:
       return "cudaErrorInvalidValue";
   }
@@ -272,6 +311,8 @@ const char* cudaGetErrorString(cudaError_t status) {
   switch (status) {
     case cudaErrorMemoryAllocation:
       return "out of memory";
+    case cudaErrorInvalidDevice:
+      return "invalid device ordinal";
     case cudaErrorNoDevice:
       return "no CUDA-capable device is detected";
     default:

@@ -16,7 +16,7 @@ struct RunConfig {
   int64_t seed = 1;
   DeviceChoice device = DeviceChoice::cpu;
   int64_t threads = 0;
-  PrecisionChoice precision = PrecisionChoice::f32;
+  PrecisionChoice precision = PrecisionChoice::automatic;
   TaskChoice task = TaskChoice::char_lm;
   DataSection data;
   ModelSection model;
@@ -38,7 +38,8 @@ struct RunConfig {
           "CPU threads; 0 is one for each CPU that the process may use, as `longform env` says.",
           within(0, 4096));
     field("precision", self.precision,
-          "Type of the activations; parameters, gradients and optimizer state are f32 in any case.");
+          "Type of the activations; auto is bf16 on cuda and f32 on cpu, where the run starts. Parameters, "
+          "gradients and optimizer state are f32 in any case.");
     field("task", self.task, "What is learned.");
     field("data", self.data, "The corpus.");
     field("model", self.model, "Sizes and structure of a character language model.");

@@ -13,7 +13,7 @@
 namespace lf {
 
 enum class DeviceChoice { cpu, cuda };
-enum class PrecisionChoice { f32, bf16 };
+enum class PrecisionChoice { automatic, f32, bf16 };
 enum class TaskChoice { char_lm, masked_lm };
 enum class CorpusChoice { enwik8, text8, bytes };
 enum class NewlineChoice { keep, strip };
@@ -23,7 +23,7 @@ enum class NonFiniteChoice { stop, skip, rollback };
 enum class ScheduleChoice { constant, linear, cosine, polynomial };
 
 inline std::vector<std::string> names_of(DeviceChoice) { return {"cpu", "cuda"}; }
-inline std::vector<std::string> names_of(PrecisionChoice) { return {"f32", "bf16"}; }
+inline std::vector<std::string> names_of(PrecisionChoice) { return {"auto", "f32", "bf16"}; }
 inline std::vector<std::string> names_of(TaskChoice) { return {"char_lm", "masked_lm"}; }
 inline std::vector<std::string> names_of(CorpusChoice) { return {"enwik8", "text8", "bytes"}; }
 inline std::vector<std::string> names_of(NewlineChoice) { return {"keep", "strip"}; }

@@ -5,6 +5,7 @@
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
 #include "data/evaluation_windows.h"
+#include "trainers/device_notices.h"
 #include "trainers/tasks/char_lm_estimate.h"
 
 namespace lf {
@@ -208,6 +209,10 @@ Score CharLMTask::evaluate(Split split, const Protocol& protocol,
                             : split == Split::validation ? *corpus_.validation
                                                          : *corpus_.train;
   return score_tokens(model_, pattern_, compute_dtype(config_), tokens, protocol, progress);
+}
+
+std::vector<std::string> CharLMTask::notices() const {
+  return device_notices(config_, model_.shape.head_width, model_.shape.relative_positions);
 }
 
 double CharLMTask::data_wait_seconds() const { return waited_ + (reader_ ? reader_->wait_seconds() : 0.0); }

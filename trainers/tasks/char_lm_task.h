@@ -48,6 +48,7 @@ class CharLMTask : public Task {
   Score evaluate(Split split, const Protocol& protocol,
                  const std::function<void(int64_t, int64_t)>& progress) override;
   double data_wait_seconds() const override;
+  std::vector<std::string> notices() const override;
 
   const CharLM& model() const { return model_; }
   const CharLMPattern& pattern() const { return pattern_; }

@@ -5,6 +5,7 @@
 
 #include "core/profile.h"
 #include "data/document_tokenizer.h"
+#include "trainers/device_notices.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/tasks/char_lm_task.h"
@@ -199,6 +200,10 @@ Score MaskedLMTask::evaluate(Split split, const Protocol& protocol,
                              protocol, progress);
   score.characters_per_target = static_cast<double>(about.characters) / static_cast<double>(about.tokens);
   return score;
+}
+
+std::vector<std::string> MaskedLMTask::notices() const {
+  return device_notices(config_, model_.encoder.shape.head_width(), false);
 }
 
 double MaskedLMTask::data_wait_seconds() const { return waited_ + (reader_ ? reader_->wait_seconds() : 0.0); }

@@ -50,6 +50,7 @@ class MaskedLMTask : public Task {
   Score evaluate(Split split, const Protocol& protocol,
                  const std::function<void(int64_t, int64_t)>& progress) override;
   double data_wait_seconds() const override;
+  std::vector<std::string> notices() const override;
   const char* unit() const override { return "token"; }
   // Training has no global tokens and never updates the global projections; those that were copies of the
   // local ones when training began become copies again.

@@ -66,7 +66,7 @@ class DeviceEstimate : public ::testing::Test {
 constexpr const char* kNarrow = "sequence_length: 220, windows: 32, batch_size: 2, micro_batch: 2";
 
 TEST_F(DeviceEstimate, MemoryOfAnUpdate) {
-  expect_memory("layers: 2, width: 64, heads: 2, feed_forward: 256", kNarrow);
+  expect_memory("layers: 2, width: 64, heads: 2, feed_forward: 256", kNarrow, "precision: f32\n");
 }
 TEST_F(DeviceEstimate, MemoryInBf16) {
   expect_memory("layers: 2, width: 64, heads: 2, feed_forward: 256", kNarrow, "precision: bf16\n");

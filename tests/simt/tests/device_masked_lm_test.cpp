@@ -25,7 +25,7 @@ class DeviceMaskedLM : public ::testing::Test {
         "test.yaml");
   }
   std::vector<double> losses(const std::string& device) {
-    const RunConfig c = config(device, "micro_batch: 1, steps: 3");
+    const RunConfig c = config(device, "micro_batch: 1, steps: 3", "precision: f32\n");
     EXPECT_EQ(Trainer(c, folder_ / device, false).run(), RunEnd::finished);
     std::vector<double> result;
     for (const LogRecord& record : read_run_log(folder_ / (device + "/log.jsonl"))) {
@@ -52,7 +52,7 @@ TEST_F(DeviceMaskedLM, TrainsWhereAMicroBatchHasNoTarget) {
 }
 
 TEST_F(DeviceMaskedLM, MemoryIsPredicted) {
-  for (const char* more : {"", "precision: bf16\n"}) {
+  for (const char* more : {"precision: f32\n", "precision: bf16\n"}) {
     const RunConfig c = config("cuda", "micro_batch: 2, steps: 1", more);
     const int64_t before = memory_use(Device::cuda).live;
     reset_peak_memory(Device::cuda);

@@ -2,6 +2,7 @@
 // checkpoints) on the host executor: its losses are the CPU's, and its runs resume and change devices.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "autograd/ops.h"
@@ -69,7 +70,7 @@ class DeviceTraining : public ::testing::Test {
 
 TEST_F(DeviceTraining, LossesAreTheCpus) {
   train(config("device: cpu\n"), "cpu");
-  train(config("device: cuda\n"), "cuda");
+  train(config("device: cuda\nprecision: f32\n"), "cuda");
   expect_same_losses("cuda", "cpu", 1e-5);
 }
 
@@ -106,6 +107,37 @@ TEST_F(DeviceTraining, RunsChangeDevices) {
   expect_same_losses("run", "cpu", 1e-5);
 }
 
+// Where the configuration does not say it, a GPU computes in bf16 and the CPU in f32; a run keeps what it
+// has.
+TEST_F(DeviceTraining, PrecisionIsTheDevicesAndThenTheRuns) {
+  train(config("device: cuda\n"), "auto");
+  train(config("device: cuda\nprecision: bf16\n"), "bf16");
+  EXPECT_EQ(read_file(folder_ / "auto/log.jsonl"), read_file(folder_ / "bf16/log.jsonl"));
+  EXPECT_EQ(run_folder_config(folder_ / "auto").precision, PrecisionChoice::bf16);
+  EXPECT_EQ(compute_dtype(config("device: cpu\n")), DType::f32);
+  // A run of a time when cuda meant f32, and one that goes on on the other device.
+  train(config("device: cuda\nprecision: f32\n"), "f32");
+  train(config("device: cuda\n"), "f32", true);
+  EXPECT_EQ(run_folder_config(folder_ / "f32").precision, PrecisionChoice::f32);
+  train(config("device: cpu\n"), "auto", true);
+  EXPECT_EQ(run_folder_config(folder_ / "auto").precision, PrecisionChoice::bf16);
+  EXPECT_ERROR_TEXT(train(config("device: cuda\nprecision: f32\n"), "bf16", true), "precision: bf16 -> f32");
+}
+
+TEST_F(DeviceTraining, SlowAttentionIsSaid) {
+  const auto said = [&](const std::string& more) {
+    ::testing::internal::CaptureStderr();
+    std::filesystem::remove_all(folder_ / "said");
+    train(config(more), "said");
+    return ::testing::internal::GetCapturedStderr();
+  };
+  const std::string slow = "attention runs on the slow plain kernels, which are for checks: ";
+  const auto npos = std::string::npos;
+  EXPECT_NE(said("device: cuda\nprecision: f32\n").find(slow + "it computes in f32"), npos);
+  EXPECT_NE(said("device: cuda\n").find(slow + "heads are 16 wide"), npos);
+  EXPECT_EQ(said("device: cpu\n").find(slow), npos);
+}
+
 // The device is waited for where a step's losses and norm are read, and nowhere else.
 TEST_F(DeviceTraining, AStepWaitsOnce) {
   const auto waits_of = [&](const std::string& name, const std::string& steps) {
@@ -124,7 +156,7 @@ TEST_F(DeviceTraining, MemoryThatDoesNotSufficeIsExplained) {
   release_cached_memory(Device::cuda);
   simt::limit_device_memory(simt::used_device_memory() + 256 * 1024);
   const std::string error =
-      error_of([&] { Trainer(config("device: cuda\n"), folder_ / "run", false).run(); });
+      error_of([&] { Trainer(config("device: cuda\nprecision: f32\n"), folder_ / "run", false).run(); });
   simt::limit_device_memory(0);
   release_cached_memory(Device::cuda);
   EXPECT_NE(error.find("cuda: out of memory allocating ("), std::string::npos) << error;
