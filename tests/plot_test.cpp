@@ -407,7 +407,7 @@ TEST_F(PlotRuns, ErrorsSayWhatIsMissingOrDamagedAndWhere) {
       plot_error(put_log("nan", "{\"event\":\"step\",\"step\":1,\"loss\":\"nan\"}\n")).find("nan or inf"),
       std::string::npos);
   const std::vector<std::pair<std::string, std::string>> damaged = {
-      {"garbage\n", "expected one JSON object"},
+      {"garbage\n", "not valid JSON"},
       {"{\"step\":1}\n", "\"event\""},
       {"{\"event\":\"step\",\"loss\":1}\n", "no \"step\""},
       {"{\"event\":\"step\",\"step\":2}\n", "neither \"bits_per_character\" nor \"loss\""},

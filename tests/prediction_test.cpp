@@ -81,7 +81,7 @@ TEST_F(Records, AreReadWhole) {
 }
 
 TEST_F(Records, ErrorsNameTheLine) {
-  refuse("", "has no records");
+  refuse("", "holds no record");
   refuse("{\"ids\": [1]}\n{oops\n", "records.jsonl:2:1:2: not valid JSON");
   refuse("{\"ids\": " + std::string(200000, '['), "records.jsonl:1: nested more than 32 deep");
   refuse("{\"ids\": [1], \"ids\": [2]}", "appears twice");

@@ -108,7 +108,7 @@ TEST_F(PrepareDocuments, RefusesWithTheRightCode) {
           2, "-1 threads");
   refused(prepare("out", {"--test-source", program_ / "absent.txt"}), 1, "no file or folder");
   write_text(program_ / "bad.jsonl", "{\"text\": \"a\"}\n{\"text\": }\n");
-  refused(prepare("out", {"--test-source", program_ / "bad.jsonl"}), 1, "bad.jsonl:2: not JSON at byte 10");
+  refused(prepare("out", {"--test-source", program_ / "bad.jsonl"}), 1, "bad.jsonl:2:10: not valid JSON");
   EXPECT_FALSE(fs::exists(program_ / "out/documents.json"));
   refused(program_.run({"prepare", "documents", program_ / "books", "--tokenizer", program_ / "books",
                         "--out", program_ / "other"}),

@@ -175,7 +175,7 @@ TEST_F(RunLogTest, DamageIsNamedByFileAndLine) {
   for (const char* damaged : {"{\"step\":2,}", "[1, 2]", "", "\xff\xfe"}) {
     put(std::string("{\"step\":1}\n") + damaged + "\n{\"step\":3}\n");
     const std::string message = error_of([&] { read_run_log(path_); });
-    EXPECT_NE(message.find(path_ + ":2: expected one JSON object"), std::string::npos) << message;
+    EXPECT_NE(message.find(path_ + ":2:"), std::string::npos) << message;
   }
   EXPECT_NE(error_of([&] { read_run_log((folder_ / "absent").string()); }).find("absent"), std::string::npos);
   EXPECT_THROW(read_run_log(folder_.string()), Error);

@@ -234,7 +234,7 @@ TEST(Safetensors, DamagedShapesAndTypesAreRefused) {
   EXPECT_ANSWER(file_of(one_tensor("F64", "[2305843009213693952]", "[0,0]"), 0), "too large to exist");
   EXPECT_ANSWER(file_of(one_tensor("U8", "[4294967296,4294967296,0]", "[0,0]"), 0), "too large to exist");
   EXPECT_ANSWER(file_of(one_tensor("U8", "[-2,-2]", "[0,4]"), 4), "shape must hold whole numbers");
-  EXPECT_ANSWER(file_of(one_tensor("U8", "[[4]]", "[0,4]"), 4), "nested more deeply");
+  EXPECT_ANSWER(file_of(one_tensor("U8", "[[4]]", "[0,4]"), 4), "shape must hold whole numbers");
   EXPECT_ANSWER(file_of(one_tensor("U8", "[\"4\"]", "[0,4]"), 4), "shape must hold whole numbers");
 }
 
@@ -242,22 +242,22 @@ TEST(Safetensors, DamagedHeadersAreRefused) {
   const std::string x = entry("U8", "[4]", "[0,4]");
   EXPECT_ANSWER(file_of("[]", 0), "does not begin with {");
   EXPECT_ANSWER(file_of(" {}", 0), "does not begin with {");
-  EXPECT_ANSWER(file_of(R"({"x":)" + x, 4), "the header is not valid JSON");
-  EXPECT_ANSWER(file_of("{}{}", 0), "the header is not valid JSON: error at byte 11");
-  EXPECT_ANSWER(file_of(R"({"x":1e999})", 0), "the header holds a number that is too large");
-  EXPECT_ANSWER(file_of(std::string("{}\0junk", 7), 0), "contains a zero byte");
-  EXPECT_ANSWER(file_of(R"({"\xff":)" + x + "}", 4), "the header is not valid JSON");
-  EXPECT_ANSWER(file_of("{\"\xff\":" + x + "}", 4), "the header is not valid JSON");
-  EXPECT_ANSWER(file_of(R"({"x":)" + x + R"(,"x":)" + x + "}", 4), "tensor \"x\" appears twice");
+  EXPECT_ANSWER(file_of(R"({"x":)" + x, 4), "not valid JSON");
+  EXPECT_ANSWER(file_of("{}{}", 0), "1:3: not valid JSON");
+  EXPECT_ANSWER(file_of(R"({"x":1e999})", 0), "holds a number that is too large");
+  EXPECT_ANSWER(file_of(std::string("{}\0junk", 7), 0), "a zero byte");
+  EXPECT_ANSWER(file_of(R"({"\xff":)" + x + "}", 4), "not valid JSON");
+  EXPECT_ANSWER(file_of("{\"\xff\":" + x + "}", 4), "not valid JSON");
+  EXPECT_ANSWER(file_of(R"({"x":)" + x + R"(,"x":)" + x + "}", 4), "\"x\" appears twice");
   EXPECT_ANSWER(file_of(R"({"x":{"dtype":"U8","dtype":"I8","shape":[4],"data_offsets":[0,4]}})", 4),
-                "\"x\": \"dtype\" appears twice");
+                "\"dtype\" appears twice");
   EXPECT_ANSWER(file_of(R"({"x":{"dtype":"U8","shape":[4]}})", 4), "tensor \"x\": no data_offsets");
   EXPECT_ANSWER(file_of(R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4],"y":1}})", 4),
                 "tensor \"x\": has keys other than");
   EXPECT_ANSWER(file_of(R"({"x":3})", 0), "tensor \"x\": must be an object");
   EXPECT_ANSWER(file_of(R"({"__metadata__":3})", 0), "__metadata__ must be an object");
   EXPECT_ANSWER(file_of(R"({"__metadata__":{"k":3}})", 0), "\"k\" must be a text");
-  EXPECT_ANSWER(file_of("{\"x\":" + std::string(1'000'000, '['), 0), "nested more deeply");
+  EXPECT_ANSWER(file_of("{\"x\":" + std::string(1'000'000, '['), 0), "nested more than 32 deep");
   // Text from the file reaches a terminal escaped and cut.
   EXPECT_ANSWER(file_of("{\"\\u001b[31m" + std::string(5000, 'n') + "\":3}", 0), "\"\\u001b[31mnnn");
   EXPECT_LT(answer(file_of("{\"" + std::string(5000, 'n') + "\":3}", 0)).size(), 400);

@@ -169,9 +169,9 @@ TEST(WeightsFile, ShardsStayInTheirFolder) {
 TEST(WeightsFile, DamagedIndexesAreRefused) {
   const Sharded sharded;
   const std::string path = sharded.path() + ": ";
-  EXPECT_SAYS(sharded.answer(""), path + "not valid JSON: error at byte 1");
-  EXPECT_SAYS(sharded.answer("{\"weight_map\":{}}}"), path + "not valid JSON");
-  EXPECT_SAYS(sharded.answer(std::string("{}\0", 3)), path + "contains a zero byte");
+  EXPECT_SAYS(sharded.answer(""), path + "the file is empty");
+  EXPECT_SAYS(sharded.answer("{\"weight_map\":{}}}"), "not valid JSON");
+  EXPECT_SAYS(sharded.answer(std::string("{}\0", 3)), "a zero byte");
   EXPECT_SAYS(sharded.answer("[]"), path + "needed an object with the object weight_map");
   EXPECT_SAYS(sharded.answer("{}"), "needed an object with the object weight_map");
   EXPECT_SAYS(sharded.answer(R"({"weight_map":[]})"), "needed an object with the object weight_map");
@@ -181,7 +181,7 @@ TEST(WeightsFile, DamagedIndexesAreRefused) {
   EXPECT_SAYS(sharded.answer(R"({"weight_map":{"a":"one.safetensors","a":"two.safetensors"}})"),
               "\"a\" appears twice");
   EXPECT_SAYS(sharded.answer(R"({"weight_map":{},"weight_map":{}})"), "\"weight_map\" appears twice");
-  EXPECT_SAYS(sharded.answer(std::string(1'000'000, '[')), "nested more deeply");
+  EXPECT_SAYS(sharded.answer(std::string(1'000'000, '[')), "nested more than 32 deep");
   EXPECT_SAYS(sharded.answer(R"({"weight_map":{"a":1e999}})"), "a number that is too large");
   for (const char* size : {"-1", "1.5", "\"36\"", "1e300", "null"}) {
     EXPECT_SAYS(sharded.answer(text(R"({"metadata":{"total_size":)", size,
