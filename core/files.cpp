@@ -56,13 +56,6 @@ const char* advice(int error_number) {
   }
 }
 
-// "No space left on device (ENOSPC); the disk is full ..."
-std::string reason(int error_number) {
-  const char* name = strerrorname_np(error_number);
-  return text(std::generic_category().message(error_number), " (",
-              name ? name : std::to_string(error_number).c_str(), ")", advice(error_number));
-}
-
 std::string folder_of(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
   return folder.empty() ? "." : folder;
@@ -81,6 +74,12 @@ const std::string& not_a_folder(const std::string& path) {
 }
 
 }  // namespace
+
+std::string reason(int error_number) {
+  const char* name = strerrorname_np(error_number);
+  return text(std::generic_category().message(error_number), " (",
+              name ? name : std::to_string(error_number).c_str(), ")", advice(error_number));
+}
 
 void throw_file_error(const std::string& action, const std::string& path, int error_number) {
   throw Error(text("cannot ", action, " ", path, ": ", reason(error_number)));

@@ -16,6 +16,9 @@ namespace lf {
 // rights).
 [[noreturn]] void throw_file_error(const std::string& action, const std::string& path, int error_number);
 
+// "system text (ENAME)", with the same advice.
+std::string reason(int error_number);
+
 // A regular file mapped read-only for as long as the object lives; an empty file gives an empty span.
 class MappedFile {
  public:

@@ -19,7 +19,10 @@ constexpr int kFailed = 1, kBadUsage = 2;
 
 class CliErrors : public ::testing::Test {
  protected:
-  void SetUp() override { write_tiny_config(program_); }
+  void SetUp() override {
+    write_tiny_config(program_);
+    program_.write("records.jsonl", "{\"id\": \"a\", \"ids\": [0, 4, 2]}\n");
+  }
 
   std::string config() const { return read_file(program_ / "config.yaml"); }
   std::vector<std::string> train_command(const std::vector<std::string>& more = {}) const {
@@ -263,14 +266,15 @@ std::vector<std::vector<std::string>> verbs_with(const Program& program, const s
           {"evaluate", path},
           {"generate", path},
           {"plot", path, "--out", program / "new.svg"},
-          {"predict", path, program / "corpus.txt"},
+          {"predict", path, program / "records.jsonl"},
           {"convert", path, program / "new", "--to", "huggingface"},
           {"convert", path, program / "new", "--to", "longformer"},
           {"check", path},
           {"train", program / "config.yaml", "--out", path},
           {"prepare", "bytes", path, "--out", program / "new"},
           {"prepare", "bytes", program / "corpus.txt", "--out", path},
-          {"prepare", "documents", path, "--out", program / "new", "--tokenizer", program / "corpus.txt"},
+          {"prepare", "documents", path, "--out", program / "new", "--tokenizer",
+           source_path("tests/golden/tiny_bpe")},
           {"tokenize", path, program / "corpus.txt"}};
 }
 
@@ -318,9 +322,9 @@ TEST_F(CliErrors, PlacesWithoutRights) {
 
 #ifndef __SANITIZE_ADDRESS__  // which ends the program on impossible requests
 TEST_F(CliErrors, MemoryThatDoesNotSufficeHasAdviceForTheVerb) {
-  refused({"bench", "attention", "--length", "1048576", "--batch", "1000000", "--window", "8"}, kFailed,
-          "a smaller --batch or --length needs less");
-  refused(train_command({"--set", "model.width=4194304", "--set", "model.feed_forward=16777216"}), kFailed,
+  refused({"bench", "attention", "--json", "--length", "1048576", "--batch", "1000000", "--window", "8"},
+          kFailed, "a smaller --batch or --length needs less");
+  refused(train_command({"--set", "model.width=1048576", "--set", "model.feed_forward=4194304"}), kFailed,
           "a smaller model, micro_batch or recompute: true needs less");
 }
 #endif

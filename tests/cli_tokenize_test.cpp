@@ -142,14 +142,14 @@ TEST_F(CliTokenize, Refusals) {
     if (decode) arguments.push_back("--decode");
     refused(arguments, 1, "bad.jsonl:2" + (message.starts_with(':') ? message : ": " + message));
   };
-  record_refused("{", ":1:2: not valid JSON");
-  record_refused("[]", "needed a record {\"id\", \"text\"}");
+  record_refused("{", ":2: not valid JSON");
+  record_refused("[]", "a JSON array, needed a record {\"id\", \"text\"}");
   record_refused("{\"id\":1}", "needed a record {\"id\", \"text\"}");
   record_refused("{\"text\":\"a\"}", "needed a record {\"id\", \"text\"}");
   record_refused("{\"id\":null,\"text\":\"a\"}", "id must be a text or a whole number, not null");
   record_refused("{\"id\":1,\"text\":3}", "text must be a text, not number");
   record_refused("{\"id\":1,\"text\":\"a\",\"text_pair\":3}", "text_pair must be a text, not number");
-  record_refused("{\"id\":1,\"text\":\"\xFF\"}", ":1:17: not valid JSON");
+  record_refused("{\"id\":1,\"text\":\"\xFF\"}", ":17: not valid JSON");
   record_refused("{\"id\":1,\"text\":\"a\"}", "needed a record {\"id\", \"ids\"}", true);
   record_refused("{\"id\":1,\"ids\":3}", "ids is number, needed a list of whole numbers", true);
   record_refused("{\"id\":1,\"ids\":[2048]}", "ids holds 2048, needed whole numbers from 0 to 2047", true);

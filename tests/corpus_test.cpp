@@ -195,7 +195,7 @@ TEST(Corpus, OpeningChecksTheFolder) {
   EXPECT_ERROR(open_corpus(folder.path()), "is not a prepared corpus; make one with longform prepare");
   const std::string json = read_file(out + "/corpus.json");
   write_file_atomically(out + "/corpus.json", json.substr(0, json.size() / 2));
-  EXPECT_ERROR(open_corpus(out), out + "/corpus.json: not what this program writes");
+  EXPECT_ERROR(open_corpus(out), out + "/corpus.json:40:6: not valid JSON");
   std::string other = json;
   other.replace(other.find("\"keep\""), 6, "\"drop\"");
   write_file_atomically(out + "/corpus.json", other);

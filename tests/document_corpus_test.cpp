@@ -191,7 +191,7 @@ TEST_F(DocumentCorpora, OpeningChecksTheFolder) {
   const std::string path = folder_ / "out/documents.json";
   const std::string json = read_file(path);
   write_text(path, json.substr(0, json.size() / 2));
-  EXPECT_ERROR(open_document_corpus(folder_ / "out"), path + ": not what this program writes");
+  EXPECT_ERROR(open_document_corpus(folder_ / "out"), path + ":29:8: not valid JSON");
   std::string other = json;
   other.replace(other.find("\"version\": 1"), 12, "\"version\": 9");
   write_text(path, other);

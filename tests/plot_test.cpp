@@ -414,7 +414,7 @@ TEST_F(PlotRuns, ErrorsSayWhatIsMissingOrDamagedAndWhere) {
       {"{\"event\":\"step\",\"step\":2,\"loss\":\"low\"}\n", "loss: expected a number, got \"low\""}};
   for (const auto& [line, expected] : damaged) {
     const std::string message = plot_error(put_log("damaged", step + line + step));
-    EXPECT_NE(message.find("log.jsonl:2: "), std::string::npos) << message;
+    EXPECT_NE(message.find("log.jsonl:2:"), std::string::npos) << message;
     EXPECT_NE(message.find(expected), std::string::npos) << message;
   }
   EXPECT_FALSE(std::filesystem::exists(out_));

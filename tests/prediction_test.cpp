@@ -82,7 +82,7 @@ TEST_F(Records, AreReadWhole) {
 
 TEST_F(Records, ErrorsNameTheLine) {
   refuse("", "holds no record");
-  refuse("{\"ids\": [1]}\n{oops\n", "records.jsonl:2:1:2: not valid JSON");
+  refuse("{\"ids\": [1]}\n{oops\n", "records.jsonl:2:2: not valid JSON");
   refuse("{\"ids\": " + std::string(200000, '['), "records.jsonl:1: nested more than 32 deep");
   refuse("{\"ids\": [1], \"ids\": [2]}", "appears twice");
   refuse("{\"ids\": [1, 2], \"labels\": [1, 18446744073709551516]}", "labels has 18446744073709551516");

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <memory>
 
 #include "core/files.h"
 #include "tests/places.h"
@@ -92,9 +93,10 @@ TEST_F(RunProfile, StepsAddUpToTheirWallTime) {
 }
 
 TEST_F(RunProfile, IsWrittenWhereASignalStopsTheRun) {
-  Trainer trainer(config(), folder_ / "run", false);
+  const auto requests = std::make_shared<RunRequests>();
+  Trainer trainer(config(), folder_ / "run", false, requests);
   trainer.profile();
-  std::raise(SIGTERM);
+  requests->stop(SIGTERM);
   EXPECT_EQ(trainer.run(), RunEnd::stopped);
   const json stages = profile("run").at("stages");
   ASSERT_EQ(stages.size(), 1u);

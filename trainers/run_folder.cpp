@@ -105,21 +105,29 @@ std::string forbidden_changes(const RunConfig& before, const RunConfig& after) {
   return changes;
 }
 
+// With what the configuration leaves to the machine decided.
+RunConfig settled(RunConfig config) {
+  if (config.precision == PrecisionChoice::automatic) {
+    const bool narrow = compute_dtype(config) == DType::bf16;
+    config.precision = narrow ? PrecisionChoice::bf16 : PrecisionChoice::f32;
+  }
+  return config;
+}
+
 }  // namespace
 
 RunConfig run_folder_config(const std::string& folder) {
   const std::string path = folder + "/" + kConfigName;
   if (!std::filesystem::exists(path))
     throw UsageError(folder + " is not a run folder: it has no " + kConfigName);
-  return load_run_config(path);
+  return settled(load_run_config(path));
 }
 
 RunConfig settled_config(const RunConfig& config, const std::string& folder, bool resume) {
-  RunConfig result = config;
-  if (config.precision != PrecisionChoice::automatic) return result;
   const bool resumes = resume && fs::exists(folder + "/" + kConfigName);
-  const DType dtype = compute_dtype(resumes ? run_folder_config(folder) : config);
-  result.precision = dtype == DType::bf16 ? PrecisionChoice::bf16 : PrecisionChoice::f32;
+  if (config.precision != PrecisionChoice::automatic || !resumes) return settled(config);
+  RunConfig result = config;
+  result.precision = run_folder_config(folder).precision;
   return result;
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/files.h"
 #include "trainers/config/fields.h"
 #include "trainers/config/yaml_reader.h"
 
@@ -50,7 +50,7 @@ std::string read_text(const fs::path& path, std::string& contents) {
   if (size > kLargestFile) return text("has ", size, " bytes; a configuration has at most ", kLargestFile);
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return text("cannot be read: ", std::strerror(errno ? errno : EIO));
+  if (!file) return text("cannot be read: ", reason(errno ? errno : EIO));
   // A device or a pipe has no size beforehand, and may have no end.
   contents.resize(kLargestFile + 1);
   file.read(contents.data(), static_cast<std::streamsize>(contents.size()));
