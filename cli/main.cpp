@@ -39,7 +39,9 @@ const char* less_memory(int argc, char** argv) {
   if (verb == "train" || (verb == "bench" && kind == "train"))
     return "a smaller model, micro_batch or recompute: true needs less";
   if (verb == "evaluate") return "a smaller evaluation.batch_size (--set) needs less";
-  if (verb == "predict" || verb == "generate") return "shorter records, or fewer rows in one, need less";
+  if (verb == "bench" && kind == "generate") return "a smaller --tokens needs less";
+  if (verb == "generate") return "a smaller --length needs less";
+  if (verb == "predict") return "shorter records, or fewer rows in one, need less";
   return "it needs a machine with more memory, or one that is less busy";
 }
 

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/file_paths.h"
 
 namespace lf {
 namespace {
@@ -66,10 +65,11 @@ std::span<const uint8_t> as_bytes(std::string_view content) {
 }
 
 // A folder of the target's name would be replaced by nothing but a folder.
-const std::string& not_a_folder(const std::string& path) {
+const std::string& replaceable(const std::string& path) {
   struct stat status = {};
-  CHECK(::stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode), "cannot write ", path,
-        ": a folder of that name is in the way");
+  if (::stat(path.c_str(), &status) != 0) return path;
+  CHECK(!S_ISDIR(status.st_mode), "cannot write ", path, ": a folder of that name is in the way");
+  CHECK(S_ISREG(status.st_mode), "cannot write ", path, ": it is a device or a pipe; name a file");
   return path;
 }
 
@@ -83,17 +83,6 @@ std::string reason(int error_number) {
 
 void throw_file_error(const std::string& action, const std::string& path, int error_number) {
   throw Error(text("cannot ", action, " ", path, ": ", reason(error_number)));
-}
-
-std::string explained(const std::filesystem::filesystem_error& error) {
-  const std::string first = error.path1().string(), second = error.path2().string();
-  return text("cannot use ", first, second.empty() ? "" : " and ", second, ": ",
-              reason(error.code().value()));
-}
-
-bool is_link(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::is_symlink(std::filesystem::symlink_status(path, ignored));
 }
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
@@ -125,7 +114,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 AtomicFile::AtomicFile(std::string path)
-    : path_(std::move(path)), partial_(not_a_folder(path_), PartialPath::Kind::kFile) {}
+    : path_(std::move(path)), partial_(replaceable(path_), PartialPath::Kind::kFile) {}
 
 void AtomicFile::write_range(int64_t offset, std::span<const uint8_t> bytes) {
   CHECK(partial_.descriptor() >= 0, "write to ", path_, ": the file was already committed");

@@ -1,7 +1,6 @@
 #include "core/threads.h"
 
 #include <omp.h>
-#include <sched.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -100,13 +99,6 @@ fs::path path_below(const ControlGroups& groups, const std::string& group) {
   return below.empty() || *below.begin() == ".." || *below.begin() == "." ? fs::path() : below;
 }
 
-int allowed_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  // More CPUs than the set has room for are no reason to fail.
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();
-}
-
 // Whether the program's file can be started again: the kernel started it itself (not through ld.so), and the
 // name in /proc is that of the same file.
 std::string own_file() {
@@ -149,8 +141,10 @@ ThreadChoice choose_threads(int allowed_cpus, std::optional<double> quota, const
 }
 
 ThreadChoice default_threads() {
+  // OpenMP's count is of the CPUs at its start: where threads are bound, this one may have a single CPU by
+  // now.
   static const ThreadChoice choice =
-      choose_threads(allowed_cpus(), cpu_quota(), std::getenv("OMP_NUM_THREADS"), omp_get_max_threads());
+      choose_threads(omp_get_num_procs(), cpu_quota(), std::getenv("OMP_NUM_THREADS"), omp_get_max_threads());
   return choice;
 }
 
@@ -158,7 +152,8 @@ void start_threads(char** argv) {
   const bool chosen = std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT");
   if (!chosen) {
     if (kmp_set_blocktime && !std::getenv("KMP_BLOCKTIME")) kmp_set_blocktime(0);
-    const std::string file = own_file();
+    // Bound threads keep their CPUs for themselves; started anew, the program would have this thread's alone.
+    const std::string file = omp_get_num_places() > 0 ? std::string() : own_file();
     // A program that cannot be started anew runs as well; it only waits less politely.
     if (!file.empty() && ::setenv("GOMP_SPINCOUNT", kSpins, 0) == 0) ::execv(file.c_str(), argv);
   }

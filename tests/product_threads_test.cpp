@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <array>
+#include <set>
 
 #include "core/hash.h"
 #include "core/kernels/kernels.h"
@@ -103,6 +104,8 @@ TEST(ProductTiles, CoverEveryElementOnce) {
     SCOPED_TRACE(text(p.M, " x ", p.N, " x ", p.K));
     const ProductTiles tiles(p);
     int64_t volume = 0, previous_piece = 0;
+    std::set<std::array<int64_t, 3>>
+        corners;  // of tiles that are aligned, equal volumes leave no room to overlap
     for (int64_t i = 0; i < tiles.count(); ++i) {
       const ProductTile t = tiles[i];
       EXPECT_TRUE(t.row + t.rows <= p.M && t.column + t.columns <= p.N && t.begin + t.depth <= p.K);
@@ -110,6 +113,7 @@ TEST(ProductTiles, CoverEveryElementOnce) {
       EXPECT_EQ(t.offset_a(p), p.transpose_a ? t.begin * p.M + t.row : t.row * p.K + t.begin);
       EXPECT_EQ(t.offset_b(p), p.transpose_b ? t.column * p.K + t.begin : t.begin * p.N + t.column);
       volume += t.rows * t.columns * t.depth;
+      EXPECT_TRUE(corners.insert({t.row, t.column, t.begin}).second);
       previous_piece = t.piece;
       cut_rows += t.row > 0;
       cut_columns += t.column > 0;

@@ -125,6 +125,14 @@ TEST_F(RunPlaces, AFolderThatIsRemovedIsNoticedAtTheNextSave) {
   EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
+TEST_F(RunPlaces, ALockOrLogThatIsRemovedIsNoticedAtTheNextSave) {
+  for (const std::string name : {".lock", "log.jsonl", "timing.jsonl"}) {
+    Trainer trainer(config(4), folder_ / ("run" + name), false);
+    fs::remove(folder_ / ("run" + name + "/" + name));
+    EXPECT_ERROR(trainer.run(), "run" + name + "/" + name + " was removed");
+  }
+}
+
 TEST_F(RunPlaces, AFolderThatIsReplacedIsNoticedAtTheNextSave) {
   Trainer trainer(config(4), folder_ / "run", false);
   fs::rename(folder_ / "run", folder_ / "moved");

@@ -61,11 +61,13 @@ inline bool wait_until_signals_are_held(ChildProcess& child) {
   return false;
 }
 
-// SIGUSR1 every few milliseconds for so many seconds, or until the program ends, which is then true.
-inline bool rain(ChildProcess& child, double seconds) {
+// SIGUSR1 every few milliseconds for so many seconds, or until the program ends, which is then true. Counts
+// what it sent.
+inline bool rain(ChildProcess& child, double seconds, int* sent = nullptr) {
   constexpr double kEvery = 0.003;
   for (double passed = 0; passed < seconds; passed += kEvery) {
     child.kill(SIGUSR1);
+    if (sent) ++*sent;
     if (child.ended_within(kEvery)) return true;
   }
   return false;

@@ -315,8 +315,10 @@ TEST_F(Signals, RainDoesNotChangeARunOfTheDemosSizes) {
   ASSERT_EQ(start("whole", "demo.yaml", "", "", two_threads).wait(), 0) << output();
   ChildProcess child = start("rain", "demo.yaml", "", "", two_threads);
   ASSERT_TRUE(wait_until_signals_are_held(child));
-  rain(child, 1e9);
+  int sent = 0;
+  rain(child, 1e9, &sent);
   ASSERT_EQ(child.wait(), 0) << output();
+  EXPECT_GT(sent, 200);
   expect_end_of_the_whole("rain", 6);
 }
 

@@ -54,6 +54,10 @@ void AppendFile::truncate(int64_t length) {
 
 void AppendFile::sync() {
   if (::fsync(descriptor_) != 0) throw_file_error("sync", path_, errno);
+  struct stat open = {}, there = {};
+  const bool in_place = ::fstat(descriptor_, &open) == 0 && ::lstat(path_.c_str(), &there) == 0 &&
+                        open.st_dev == there.st_dev && open.st_ino == there.st_ino;
+  CHECK(in_place, path_, " was removed or replaced while it was being written; put it back");
   if (folder_synced_) return;
   // The file may be new, and then it survives a power cut only together with its folder's entry.
   const std::string folder = std::filesystem::path(path_).parent_path().string();

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/threads.h"
-
 #include "layers/finite.h"
 
 namespace lf {

@@ -39,10 +39,9 @@ void check_finite(const std::string& folder, int64_t step, const std::vector<Nam
   const std::vector<NotFinite> found = not_finite(tensors);
   if (found.empty()) return;
   const std::optional<std::string> latest = latest_checkpoint(folder);
-  throw Error(
-      text("step ", step, ": the run's state is not finite any more, so it is not saved: ", list_of(found),
-           "; ", latest ? text("the last checkpoint in ", folder, " is whole") : "there is no checkpoint yet",
-           ". Lower the learning rate, or clip gradients with optimizer.clip"));
+  throw Error(text("step ", step, ": the run's state is not finite any more, so it is not saved: ",
+                   list_of(found), "; ", latest ? text(*latest, " stays") : "there is no checkpoint yet",
+                   ". Lower the learning rate, or clip gradients with optimizer.clip"));
 }
 
 // The block's parameters as named tensors that share the memory of `flat`: values, or a moment of them, in
@@ -199,6 +198,9 @@ void RunLock::check_held() const {
   if (!found && errno != ENOENT && errno != ENOTDIR) throw_file_error("read", folder_ + kLockName, errno);
   if (::fstat(descriptor_, &held) != 0) throw_file_error("read", folder_ + kLockName, errno);
   CHECK(
+      found || !fs::exists(folder_ + "/" + kConfigName), folder_, kLockName,
+      " was removed while the run was training, so another could have started there; continue with --resume");
+  CHECK(
       found && held.st_dev == there.st_dev && held.st_ino == there.st_ino, folder_,
       found ? " was replaced while the run in it was training"
             : " was removed or moved while the run in it was training",
@@ -234,7 +236,12 @@ void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& p
 void load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters,
                     Optimizer& optimizer) {
   const Tensor first = optimizer.first().to(Device::cpu), second = optimizer.second().to(Device::cpu);
-  load_named(checkpoint.file(kOptimizerFile), moments(parameters, first, second));
+  const std::vector<NamedTensor> both = moments(parameters, first, second);
+  load_named(checkpoint.file(kOptimizerFile), both);
+  const std::vector<NotFinite> found = not_finite(both);
+  CHECK(found.empty(), checkpoint.folder,
+        ": the moments in it are not finite, so training cannot go on from it: ", list_of(found),
+        "; remove this checkpoint to continue from the one before");
   return_to(optimizer.first(), first);
   return_to(optimizer.second(), second);
   optimizer.set_updates(checkpoint.state.at("optimizer_updates").get<int64_t>());

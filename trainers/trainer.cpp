@@ -335,8 +335,13 @@ void Trainer::save(bool best) {
   lock_.check_held();
   report_.store_lengths(state_);
   const double started = seconds_now();
-  const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, optimizer_, best);
-  for (const std::string& warning : saved.warnings) report_.message("warning: " + warning);
+  try {
+    const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, optimizer_, best);
+    for (const std::string& warning : saved.warnings) report_.message("warning: " + warning);
+  } catch (const Error&) {
+    lock_.check_held();  // a folder that was taken away meanwhile explains every other error
+    throw;
+  }
   report_.flush_events();
   last_save_ = seconds_now();
   report_.leave_out(last_save_ - started);

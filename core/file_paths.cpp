@@ -1,0 +1,21 @@
+#include "core/file_paths.h"
+
+#include <system_error>
+
+#include "core/check.h"
+#include "core/files.h"
+
+namespace lf {
+
+std::string explained(const std::filesystem::filesystem_error& error) {
+  const std::string first = error.path1().string(), second = error.path2().string();
+  return text("cannot use ", first, second.empty() ? "" : " and ", second, ": ",
+              reason(error.code().value()));
+}
+
+bool is_link(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_symlink(std::filesystem::symlink_status(path, ignored));
+}
+
+}  // namespace lf
