@@ -83,13 +83,15 @@ TEST(ConfigInclude, CyclesMissingFilesAndWrongNames) {
   write(folder / "c.yaml", "seed: 1\ninclude: [gone.yaml, 3, [x], \"\"]\n");
   EXPECT_EQ(
       load_errors_of(folder / "c.yaml"),
-      folder / "c.yaml:2:11: include: " + (folder / "gone.yaml cannot be read: No such file or directory\n") +
-          (folder / "c.yaml:2:22: include: ") + (folder / "3 cannot be read: No such file or directory\n") +
+      folder / "c.yaml:2:11: include: " +
+          (folder / "gone.yaml cannot be read: No such file or directory (ENOENT)\n") +
+          (folder / "c.yaml:2:22: include: ") +
+          (folder / "3 cannot be read: No such file or directory (ENOENT)\n") +
           (folder / "c.yaml:2:25: include: expected a file name or a list of them, found a list\n") +
           (folder / "c.yaml:2:30: include: expected a file name or a list of them, found the quoted text "
                     "\"\""));
   EXPECT_EQ(load_errors_of(folder / "none.yaml"),
-            folder / "none.yaml: cannot be read: No such file or directory");
+            folder / "none.yaml: cannot be read: No such file or directory (ENOENT)");
   EXPECT_EQ(load_errors_of(folder.path()), folder.path() + ": is a folder");
   write(folder / "corpus", std::string((1 << 20) + 1, 'x'));
   EXPECT_EQ(load_errors_of(folder / "corpus"),
