@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -51,12 +52,14 @@ inline std::vector<SignalMasks> signal_masks(pid_t pid) {
   return threads;
 }
 
-// Waits until the program answers signals: before that it is the system's loader that they meet. False: it
-// has ended.
+// Waits until the program's thread for signals is there: before that it may be the system's loader that they
+// meet. (Masks alone would not tell: whoever starts a thread blocks every signal for a moment.) False: it has
+// ended.
 inline bool wait_until_signals_are_held(ChildProcess& child) {
   while (!child.ended_within(0.001)) {
     const std::vector<SignalMasks> threads = signal_masks(child.pid());
-    if (!threads.empty() && (threads.front().blocked & answered_signals()) == answered_signals()) return true;
+    const auto waits = [](const SignalMasks& thread) { return thread.name == "signals"; };
+    if (std::any_of(threads.begin(), threads.end(), waits)) return true;
   }
   return false;
 }
