@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "autograd/attention.h"
+#include "autograd/ops.h"
 #include "core/cuda/architectures.h"
 #include "core/cuda/memory.h"
 #include "core/kernels/window_attention_choice.h"
