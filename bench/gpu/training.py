@@ -114,10 +114,10 @@ RESUMED = """\
 device: {device}
 data: {{path: {sample}}}
 model: {{layers: 2, width: 64, heads: 2, feed_forward: 64, dropout: 0.1, attention_dropout: 0.1}}
-stages: {{list: [{{name: only, sequence_length: 96, windows: [16, 32], dilation: [1, 2], dilated_heads: 1,
+stages: {{list: [{{name: only, sequence_length: {length}, windows: [16, 32], dilation: [1, 2], dilated_heads: 1,
   learning_rate: 0.001, batch_size: 2, micro_batch: 1, steps: 4}}]}}
-validation: {{tokens: 96}}
-evaluation: {{sequence_length: 96, step: 48, after_each_stage: false}}
+validation: {{tokens: {length}}}
+evaluation: {{sequence_length: {length}, step: {length}, after_each_stage: false}}
 checkpoint: {{every_steps: 2}}
 log: {{every_steps: 1, tensorboard: false}}
 """
@@ -126,9 +126,10 @@ log: {{every_steps: 1, tensorboard: false}}
 def resume(check, clock, result):
     """A run that died and went on ends with the bits of one that did not."""
     sample = check.folder / "sample.txt"
-    sample.write_bytes(check.program.sample.read_bytes()[:8000])
+    length, characters = check.size((96, 8000), (32, 1000))
+    sample.write_bytes(check.program.sample.read_bytes()[:characters])
     config = check.folder / "resume.yaml"
-    config.write_text(RESUMED.format(device=check.device, sample=sample), encoding="utf-8")
+    config.write_text(RESUMED.format(device=check.device, sample=sample, length=length), encoding="utf-8")
     command = [check.program.longform, "train", config]
     program.checked([*command, "--out", check.folder / "whole"], clock)
     code, _, _ = program.run([*command, "--out", check.folder / "cut"], clock,

@@ -151,8 +151,9 @@ __device__ void add_tiles(const TileCall& call, KeyWalk<K, N, Relative>& walk, c
 }
 
 template <int K, bool Relative, bool Drops>
-__global__ __launch_bounds__(kTileThreads) void query_gradient_kernel(const __grid_constant__ TileCall call,
-                                                                      TokenView<bf16> out) {
+__global__ __launch_bounds__(kTileThreads,
+                             1) void query_gradient_kernel(const __grid_constant__ TileCall call,
+                                                           TokenView<bf16> out) {
   Block block;
   if (!find_block(call.shape, block)) return;
   const int last = min(block.start + kTile, block.tokens.length) - 1;
