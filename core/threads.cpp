@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 // Turns of libgomp's waiting loop, some 10 ns each on AMD's processors and 40 ns on Intel's: long enough for
 // the serial parts between two loops, and short beside a time slice of the scheduler, which a thread that
 // waits for a thread without a CPU would lose. libgomp's own default is 300000.
-constexpr const char* kSpins = "2000";
+constexpr const char* kSpins = "1000";
 
 // A mounted hierarchy of control groups that limits CPU time, and this process's group in it.
 struct ControlGroups {
