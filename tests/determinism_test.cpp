@@ -1,23 +1,12 @@
 // Every op twice, and with one and two threads: outputs and gradients agree to the last bit.
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include "tests/op_cases.h"
 #include "tests/testing.h"
+#include "tests/thread_count.h"
 
 namespace lf {
 namespace {
-
-class ThreadCount {
- public:
-  explicit ThreadCount(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
-  ~ThreadCount() { omp_set_num_threads(before_); }
-  ThreadCount(const ThreadCount&) = delete;
-  ThreadCount& operator=(const ThreadCount&) = delete;
-
- private:
-  int before_;
-};
 
 OpResult run_with_threads(const OpCase& row, DType dtype, int threads) {
   const ThreadCount scope(threads);

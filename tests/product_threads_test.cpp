@@ -1,6 +1,5 @@
 // The same bits for any number of threads, at sizes where oneDNN's own cut of a product depends on it.
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <array>
 #include <set>
@@ -10,22 +9,12 @@
 #include "core/kernels/product_tiles.h"
 #include "tests/program.h"
 #include "tests/testing.h"
+#include "tests/thread_count.h"
 #include "tests/tiny_model.h"
 #include "trainers/huggingface/model_folder.h"
 
 namespace lf {
 namespace {
-
-class ThreadCount {
- public:
-  explicit ThreadCount(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
-  ~ThreadCount() { omp_set_num_threads(before_); }
-  ThreadCount(const ThreadCount&) = delete;
-  ThreadCount& operator=(const ThreadCount&) = delete;
-
- private:
-  int before_;
-};
 
 // One linear layer's products.
 struct Layer {

@@ -133,7 +133,7 @@ std::set<int64_t> kept_steps(const std::string& run_folder, int64_t newest, cons
   int64_t left = retention.keep_last - 1;
   for (const int64_t step : checkpoint_steps(run_folder)) {
     if (step >= newest || left <= 0) continue;
-    const std::string folder = checkpoints_folder(run_folder) + "/" + checkpoint_name(step);
+    const std::string folder = checkpoint_folder(run_folder, step);
     std::error_code ignored;
     if (!fs::exists(folder + "/" + kManifestName, ignored)) continue;  // a wreck is not worth a place
     kept.insert(step);
@@ -165,7 +165,7 @@ SavedCheckpoint save_checkpoint(const std::string& run_folder, int64_t step,
   int64_t needed = 0;
   for (const TensorFile& file : files) needed += safetensors_bytes(file.tensors, {{"format", "pt"}});
   SavedCheckpoint saved;
-  saved.folder = checkpoints_folder(run_folder) + "/" + checkpoint_name(step);
+  saved.folder = checkpoint_folder(run_folder, step);
   std::error_code ignored;
   const bool existed = fs::exists(saved.folder, ignored);
   try {

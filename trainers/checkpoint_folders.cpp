@@ -24,10 +24,6 @@ constexpr std::string_view kStepPrefix = "step-";
 constexpr std::string_view kTemporaryPrefix = ".saving-", kRetiredPrefix = ".removed-";
 constexpr size_t kStepDigits = 9;
 
-std::string path_of(const std::string& run_folder, int64_t step) {
-  return checkpoints_folder(run_folder) + "/" + checkpoint_name(step);
-}
-
 void rename_path(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) throw_file_error("rename to", to, errno);
 }
@@ -77,6 +73,10 @@ std::string checkpoint_name(int64_t step) {
          digits;
 }
 
+std::string checkpoint_folder(const std::string& run_folder, int64_t step) {
+  return checkpoints_folder(run_folder) + "/" + checkpoint_name(step);
+}
+
 std::optional<int64_t> step_of(const std::string& name) {
   if (!name.starts_with(kStepPrefix)) return {};
   int64_t step = 0;
@@ -117,7 +117,7 @@ std::string temporary_folder(const std::string& run_folder, int64_t step) {
 }
 
 void publish_checkpoint(const std::string& run_folder, int64_t step) {
-  const std::string from = temporary_folder(run_folder, step), to = path_of(run_folder, step);
+  const std::string from = temporary_folder(run_folder, step), to = checkpoint_folder(run_folder, step);
   const bool replaces = path_exists(to);
   reach("checkpoint.before_rename", to);
   if (replaces && ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) != 0) {
@@ -139,16 +139,16 @@ void retire_checkpoint(const std::string& run_folder, int64_t step) {
   do {
     retired = text(folder, "/", kRetiredPrefix, checkpoint_name(step), ".", attempt++);
   } while (path_exists(retired));
-  rename_path(path_of(run_folder, step), retired);
+  rename_path(checkpoint_folder(run_folder, step), retired);
 }
 
 void restore_retired(const std::string& run_folder) {
   const std::optional<int64_t> step = pointed_step(run_folder, kLatest);
-  if (!step || path_exists(path_of(run_folder, *step))) return;
+  if (!step || path_exists(checkpoint_folder(run_folder, *step))) return;
   const std::string folder = checkpoints_folder(run_folder);
   for (const std::string& name : names_in(folder)) {
     if (!name.starts_with(text(kRetiredPrefix, checkpoint_name(*step), "."))) continue;
-    return rename_path(folder + "/" + name, path_of(run_folder, *step));
+    return rename_path(folder + "/" + name, checkpoint_folder(run_folder, *step));
   }
 }
 

@@ -17,6 +17,8 @@ std::string checkpoints_folder(const std::string& run_folder);
 
 // "step-000000123": at least nine digits, so that names sort like steps.
 std::string checkpoint_name(int64_t step);
+// RUN_FOLDER/checkpoints/step-000000123
+std::string checkpoint_folder(const std::string& run_folder, int64_t step);
 // The step in such a name; nothing for any other text.
 std::optional<int64_t> step_of(const std::string& name);
 

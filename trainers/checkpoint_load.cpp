@@ -99,14 +99,10 @@ std::string joined(const std::vector<std::string>& problems) {
   return result;
 }
 
-std::string folder_of_step(const std::string& run_folder, int64_t step) {
-  return checkpoints_folder(run_folder) + "/" + checkpoint_name(step);
-}
-
 std::optional<std::string> pointed_folder(const std::string& run_folder, const char* pointer) {
   const std::optional<int64_t> step = pointed_step(run_folder, pointer);
   if (!step) return {};
-  std::string folder = folder_of_step(run_folder, *step);
+  std::string folder = checkpoint_folder(run_folder, *step);
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored)) return {};
   return folder;
@@ -173,7 +169,7 @@ LoadedCheckpoint load_checkpoint(const std::string& run_folder, std::vector<std:
     bool overtaken = false;
     const std::optional<int64_t> latest = pointed_step(run_folder, kLatest);
     for (const int64_t step : candidates(run_folder, latest, problems)) {
-      const std::string folder = folder_of_step(run_folder, step);
+      const std::string folder = checkpoint_folder(run_folder, step);
       const auto before = identity(folder);
       try {
         LoadedCheckpoint loaded = open_checkpoint(folder);
@@ -195,7 +191,7 @@ std::optional<LoadedCheckpoint> load_best_checkpoint(const std::string& run_fold
   for (int attempt = 1;; ++attempt) {
     const std::optional<int64_t> step = pointed_step(run_folder, kBest);
     if (!step) return {};
-    const std::string folder = folder_of_step(run_folder, *step);
+    const std::string folder = checkpoint_folder(run_folder, *step);
     const auto before = identity(folder);
     const auto changed = [&] {
       return identity(folder) != before || pointed_step(run_folder, kBest) != step;
@@ -228,7 +224,8 @@ std::optional<CheckpointReport> inspect_live(const std::string& folder) {
 std::vector<CheckpointReport> inspect_checkpoints(const std::string& run_folder) {
   std::vector<CheckpointReport> reports;
   for (const int64_t step : settled_steps(run_folder)) {
-    if (auto report = inspect_live(folder_of_step(run_folder, step))) reports.push_back(std::move(*report));
+    if (auto report = inspect_live(checkpoint_folder(run_folder, step)))
+      reports.push_back(std::move(*report));
   }
   // Those above may all be gone by now, but never the newest.
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
@@ -243,7 +240,7 @@ std::vector<CheckpointReport> inspect_checkpoints(const std::string& run_folder)
 std::vector<std::string> checkpoint_folders(const std::string& run_folder) {
   std::vector<std::string> folders;
   for (const int64_t step : settled_steps(run_folder)) {
-    folders.push_back(folder_of_step(run_folder, step));
+    folders.push_back(checkpoint_folder(run_folder, step));
   }
   return folders;
 }
