@@ -13,6 +13,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/contention.h"
 #include "core/file_paths.h"
 #include "core/out_of_memory.h"
 #include "core/threads.h"
@@ -78,7 +79,8 @@ void occupy_standard_streams() {
 int main(int argc, char** argv) {
   // The other verbs end by any signal at once, as every program does: they have nothing to save.
   if (argc > 1 && std::strcmp(argv[1], "train") == 0) lf::hold_signals();
-  lf::start_threads(argv);
+  lf::start_threads();
+  const lf::ContentionWatch watch;
   // A file-size limit and a reader that is gone are then errors of the write, which have a message, instead
   // of a silent death.
   for (const int signal : {SIGXFSZ, SIGPIPE}) std::signal(signal, SIG_IGN);

@@ -24,11 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Turns of libgomp's waiting loop, some 10 ns each on AMD's processors and 40 ns on Intel's: long enough for
-// the serial parts between two loops, and short beside a time slice of the scheduler, which a thread that
-// waits for a thread without a CPU would lose. libgomp's own default is 300000.
-constexpr const char* kSpins = "1000";
-
 // A mounted hierarchy of control groups that limits CPU time, and this process's group in it.
 struct ControlGroups {
   bool unified;         // version 2
@@ -99,19 +94,6 @@ fs::path path_below(const ControlGroups& groups, const std::string& group) {
   return below.empty() || *below.begin() == ".." || *below.begin() == "." ? fs::path() : below;
 }
 
-// Whether the program's file can be started again: the kernel started it itself (not through ld.so), and the
-// name in /proc is that of the same file.
-std::string own_file() {
-  if (::getauxval(AT_BASE) == 0) return {};
-  std::error_code error;
-  const fs::path path = fs::read_symlink("/proc/self/exe", error);
-  if (error) return {};
-  struct stat named = {}, running = {};
-  const bool same = ::stat(path.c_str(), &named) == 0 && ::stat("/proc/self/exe", &running) == 0 &&
-                    named.st_dev == running.st_dev && named.st_ino == running.st_ino;
-  return same ? path.string() : std::string();
-}
-
 }  // namespace
 
 std::optional<double> cpu_quota(const std::string& root) {
@@ -148,15 +130,10 @@ ThreadChoice default_threads() {
   return choice;
 }
 
-void start_threads(char** argv) {
-  const bool chosen = std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT");
-  if (!chosen) {
-    if (kmp_set_blocktime && !std::getenv("KMP_BLOCKTIME")) kmp_set_blocktime(0);
-    // Bound threads keep their CPUs for themselves; started anew, the program would have this thread's alone.
-    const std::string file = omp_get_num_places() > 0 ? std::string() : own_file();
-    // A program that cannot be started anew runs as well; it only waits less politely.
-    if (!file.empty() && ::setenv("GOMP_SPINCOUNT", kSpins, 0) == 0) ::execv(file.c_str(), argv);
-  }
+void start_threads() {
+  // LLVM's threads spin for as long as this says, whoever wants their CPUs.
+  if (kmp_set_blocktime && !std::getenv("OMP_WAIT_POLICY") && !std::getenv("KMP_BLOCKTIME"))
+    kmp_set_blocktime(0);
   use_threads(default_threads().count);
 }
 

@@ -1,4 +1,4 @@
-// How many CPU threads compute, and how they wait for each other. The only place that tells OpenMP.
+// How many CPU threads compute. The only place that tells OpenMP.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,9 @@ ThreadChoice choose_threads(int allowed_cpus, std::optional<double> quota, const
 // Of this process.
 ThreadChoice default_threads();
 
-// Before anything computes, at the beginning of main: default_threads(), and threads that wait soon fall
-// asleep, unless the user's variables say otherwise. libgomp reads those only while it is loaded, so this may
-// start the program anew, once.
-void start_threads(char** argv);
+// Before anything computes, at the beginning of main: default_threads(), unless the user's variables say
+// otherwise.
+void start_threads();
 
 // As a configuration says; 0 leaves what is.
 void use_threads(int64_t count);

@@ -1,4 +1,4 @@
-// How many threads there are by CPU set and quota, and that waiting threads sleep.
+// How many threads there are by CPU set and quota.
 #include "core/threads.h"
 
 #include <gtest/gtest.h>
@@ -121,29 +121,6 @@ TEST(StartedProgram, KeepsToItsCpuSetAndToTheUsersWord) {
   const nlohmann::json asked = environment(program, "export OMP_NUM_THREADS=3; ");
   EXPECT_EQ(asked.at("threads"), 3);
   EXPECT_EQ(asked.at("threads_because"), "OMP_NUM_THREADS is 3");
-}
-
-// libgomp says at its start how it was set; it starts a second time where nothing was.
-TEST(StartedProgram, StartsAnewOnceForThreadsThatSleepUnlessTheUserHasChosen) {
-  const Program program;
-  const auto starts = [&](const std::string& before) {
-    const ProgramResult result = program.run({"--version"}, "", {"OMP_DISPLAY_ENV=VERBOSE"},
-                                             "unset OMP_WAIT_POLICY GOMP_SPINCOUNT; " + before);
-    EXPECT_EQ(result.code, 0);
-    std::vector<std::string> spins;
-    for (const std::string& line : lines_of(result.err)) {
-      if (line.find("GOMP_SPINCOUNT") != std::string::npos) spins.push_back(line);
-    }
-    return spins;
-  };
-  const std::vector<std::string> chosen = starts("");
-  if (chosen.empty()) GTEST_SKIP() << "the program does not use libgomp";
-  ASSERT_EQ(chosen.size(), 2u);
-  EXPECT_NE(chosen[1].find("'1000'"), std::string::npos) << chosen[1];
-  EXPECT_EQ(starts("export OMP_WAIT_POLICY=active; ").size(), 1u);
-  const std::vector<std::string> by_user = starts("export GOMP_SPINCOUNT=77; ");
-  ASSERT_EQ(by_user.size(), 1u);
-  EXPECT_NE(by_user[0].find("'77'"), std::string::npos) << by_user[0];
 }
 
 }  // namespace
