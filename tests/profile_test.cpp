@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <string_view>
 #include <thread>
 
 #include "autograd/ops.h"
@@ -14,11 +15,11 @@ namespace {
 
 void sleep_milliseconds(int n) { std::this_thread::sleep_for(std::chrono::milliseconds(n)); }
 
-const PhaseTime& inner(const PhaseTime& time, const std::string& name) {
+const PhaseTime& inner(const PhaseTime& time, std::string_view name) {
   for (const PhaseTime& phase : time.inner) {
     if (phase.name == name) return phase;
   }
-  throw Error("no phase " + name + " in " + time.name);
+  throw Error(text("no phase ", name, " in ", time.name));
 }
 
 std::vector<std::string> names(const PhaseTime& time) {
