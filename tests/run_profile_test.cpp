@@ -45,11 +45,11 @@ class RunProfile : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-const json& phase(const json& list, const std::string& name) {
+const json& phase(const json& list, std::string_view name) {
   for (const json& entry : list) {
     if (entry.at("phase") == name) return entry;
   }
-  throw Error("no phase " + name + " in " + list.dump());
+  throw Error(text("no phase ", name, " in ", list.dump()));
 }
 
 TEST_F(RunProfile, StepsAddUpToTheirWallTime) {
