@@ -48,6 +48,8 @@ ordered_json inspect_run_folder(const std::string& path) {
         {{"path", report.folder}, {"step", report.step}, {"problems", report.problems}});
     problems.insert(problems.end(), report.problems.begin(), report.problems.end());
   }
+  const std::vector<std::string> lost = lost_checkpoints(path);
+  problems.insert(problems.end(), lost.begin(), lost.end());
   result["latest"] = latest_checkpoint(path).value_or("");
   result["best"] = best_checkpoint(path).value_or("");
   result["problems"] = problems;

@@ -57,6 +57,36 @@ TEST(RunLinks, ALinkUnderAHiddenNameIsRemovedAlone) {
   }
 }
 
+// The disk is away, or the copy on it was deleted.
+TEST(RunLinks, ALinkThatLeadsNowhereIsAProblemAndGoesInItsTurn) {
+  const TemporaryFolder run, disk;
+  save_step(run.path(), 10, {.keep_last = 1, .keep_best = true, .is_best = true});
+  const std::string name = "checkpoints/step-000000010";
+  move_away(run / name, disk / "old");
+  fs::remove_all(disk / "old");
+  const std::vector<CheckpointReport> reports = inspect_checkpoints(run.path());
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_NE(reports[0].problems.at(0).find("cannot open " + run / name), std::string::npos)
+      << reports[0].problems[0];
+  EXPECT_EQ(lost_checkpoints(run.path()), Names());
+  EXPECT_ERROR(load_best_checkpoint(run.path()), "cannot open " + run / name);
+  Names warnings;
+  EXPECT_ERROR(load_checkpoint(run.path(), warnings), "no checkpoint is whole");
+  save_step(run.path(), 20, kKeepOne);
+  EXPECT_EQ(saved_names(run.path()), Names{"step-000000020"});
+}
+
+TEST(RunLinks, PointersToNothingAreProblems) {
+  const TemporaryFolder run;
+  save_step(run.path(), 10, {.keep_last = 1, .keep_best = true, .is_best = true});
+  EXPECT_EQ(lost_checkpoints(run.path()), Names());
+  fs::remove_all(run / "checkpoints/step-000000010");
+  EXPECT_EQ(lost_checkpoints(run.path()),
+            (Names{run / "latest" + " names step-000000010, which is not there",
+                   run / "best" + " names step-000000010, which is not there"}));
+  EXPECT_ERROR(load_best_checkpoint(run.path()), run / "best" + " names ");
+}
+
 TEST(RunLinks, ALinkedPartIsRemovedAlone) {
   const TemporaryFolder run, disk;
   save_step(run.path(), 10, kKeepOne);
@@ -228,6 +258,7 @@ TEST(LiveRun, ReadersNeverMeetACheckpointThatIsHalfGone) {
     const auto best = load_best_checkpoint(run.path());
     ASSERT_TRUE(best);
     expect_step(*best, best->step);
+    EXPECT_EQ(lost_checkpoints(run.path()), Names());
     for (const CheckpointReport& report : inspect_checkpoints(run.path()))
       EXPECT_EQ(report.problems, Names()) << report.folder;
   }

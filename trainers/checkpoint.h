@@ -65,7 +65,7 @@ struct LoadedCheckpoint {
 // to `warnings`; an Error lists them when no checkpoint is good.
 LoadedCheckpoint load_checkpoint(const std::string& run_folder, std::vector<std::string>& warnings);
 
-// The checkpoint that the run's `best` names; nothing when there is none.
+// The checkpoint that the run's `best` names; nothing when there is no `best`.
 std::optional<LoadedCheckpoint> load_best_checkpoint(const std::string& run_folder);
 
 // The checkpoint in this folder; an Error lists everything that is wrong with it.
@@ -78,6 +78,9 @@ std::vector<std::string> checkpoint_folders(const std::string& run_folder);
 // or the folder is gone.
 std::optional<std::string> latest_checkpoint(const std::string& run_folder);
 std::optional<std::string> best_checkpoint(const std::string& run_folder);
+
+// What is wrong with `latest` and `best`: they name a checkpoint that is not there.
+std::vector<std::string> lost_checkpoints(const std::string& run_folder);
 
 // What a checkpoint folder holds and everything that is wrong with it.
 struct CheckpointReport {

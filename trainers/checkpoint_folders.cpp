@@ -91,8 +91,11 @@ std::vector<int64_t> checkpoint_steps(const std::string& run_folder) {
   std::vector<int64_t> steps;
   for (const std::string& name : names_in(folder)) {
     const std::optional<int64_t> step = step_of(name);
+    const std::string path = folder + "/" + name;
     std::error_code ignored;
-    if (step && fs::is_directory(folder + "/" + name, ignored)) steps.push_back(*step);
+    // A link that leads nowhere: what it led to may be on a disk that is away.
+    const bool is_link = fs::is_symlink(fs::symlink_status(path, ignored));
+    if (step && (is_link || fs::is_directory(path, ignored))) steps.push_back(*step);
   }
   std::sort(steps.begin(), steps.end(), std::greater<>());
   return steps;

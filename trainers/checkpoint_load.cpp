@@ -111,10 +111,10 @@ std::optional<std::string> pointed_folder(const std::string& run_folder, const c
 // A run that saves faster than its checkpoints can be read is not read for ever.
 constexpr int kAttempts = 100;
 
-// Which folder has a checkpoint's name at this moment; (0, 0) for none.
+// Which folder, or link that leads nowhere, has a checkpoint's name at this moment; (0, 0) for none.
 std::pair<dev_t, ino_t> identity(const std::string& folder) {
   struct stat status = {};
-  if (::stat(folder.c_str(), &status) != 0) return {};
+  if (::stat(folder.c_str(), &status) != 0 && ::lstat(folder.c_str(), &status) != 0) return {};
   return {status.st_dev, status.st_ino};
 }
 
@@ -196,7 +196,8 @@ std::optional<LoadedCheckpoint> load_best_checkpoint(const std::string& run_fold
     const auto changed = [&] {
       return identity(folder) != before || pointed_step(run_folder, kBest) != step;
     };
-    if (before.second == 0 && !changed()) return {};
+    if (before.second == 0 && !changed())
+      throw Error(text(run_folder, "/", kBest, " names ", folder, ", which is not there"));
     try {
       return open_checkpoint(folder);
     } catch (const Error&) {
@@ -251,6 +252,21 @@ std::optional<std::string> latest_checkpoint(const std::string& run_folder) {
 
 std::optional<std::string> best_checkpoint(const std::string& run_folder) {
   return pointed_folder(run_folder, kBest);
+}
+
+std::vector<std::string> lost_checkpoints(const std::string& run_folder) {
+  std::vector<std::string> problems;
+  for (const char* pointer : {kLatest, kBest}) {
+    for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+      const std::optional<int64_t> step = pointed_step(run_folder, pointer);
+      if (!step || identity(checkpoint_folder(run_folder, *step)).second != 0) break;
+      if (pointed_step(run_folder, pointer) != step) continue;  // it has just moved on
+      problems.push_back(
+          text(run_folder, "/", pointer, " names ", checkpoint_name(*step), ", which is not there"));
+      break;
+    }
+  }
+  return problems;
 }
 
 CheckpointReport inspect_checkpoint(const std::string& folder) {
