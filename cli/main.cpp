@@ -8,6 +8,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <string>
 #include <vector>
 
 #include "cli/options.h"
@@ -23,13 +24,32 @@ namespace {
 
 constexpr int kFailed = 1, kBadUsage = 2;
 
-// CLI11's message as one of ours, on standard error. An unknown verb it would report as a missing one.
-int refuse(const CLI::App& app, const CLI::ParseError& error, const std::string& first) {
-  const std::vector<CLI::App*> chosen = app.get_subcommands();
-  const bool unknown_verb = chosen.empty() && !first.empty() && first[0] != '-';
-  const std::string what = unknown_verb ? "unknown verb " + first : error.what();
-  const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
-  std::fprintf(stderr, "error: %s; see longform%s --help\n", what.c_str(), verb.c_str());
+// What is wrong with a command line. CLI11 reports an unknown verb as a missing one, and lists all that it
+// did not expect from the last to the first.
+std::string complaint(const CLI::App& verb, int depth, const CLI::ParseError& error, int argc, char** argv) {
+  const bool has_verbs = !verb.get_subcommands([](const CLI::App*) { return true; }).empty();
+  const std::string next = depth + 1 < argc ? argv[depth + 1] : "";
+  if (has_verbs && !next.empty()) return next[0] == '-' ? "unknown option " + next : "unknown verb " + next;
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return error.what();
+  for (int i = depth + 1; i < argc; ++i) {
+    const std::string option = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
+    if (option.starts_with('-') && !verb.get_option_no_throw(option)) return "unknown option " + option;
+  }
+  return error.what();
+}
+
+// CLI11's message as one of ours, on standard error.
+int refuse(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const CLI::App* verb = &app;
+  int depth = 0;
+  std::string verbs;
+  while (!verb->get_subcommands().empty()) {
+    verb = verb->get_subcommands().front();
+    verbs += " " + verb->get_name();
+    ++depth;
+  }
+  std::fprintf(stderr, "error: %s; see longform%s --help\n",
+               complaint(*verb, depth, error, argc, argv).c_str(), verbs.c_str());
   return kBadUsage;
 }
 
@@ -61,7 +81,7 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // help and version
-    return refuse(app, error, argc > 1 ? argv[1] : "");
+    return refuse(app, error, argc, argv);
   }
   return outcome.exit_code;
 }

@@ -73,6 +73,11 @@ TEST_F(CliErrors, UnknownVerbsAndFlags) {
   refused({"train", program_ / "nowhere.yaml", "--out", program_ / "run"}, kBadUsage, "nowhere.yaml");
   refused({"check"}, kBadUsage, "configuration");
   refused({"bench"}, kBadUsage, "subcommand");
+  refused({"bench", "trian"}, kBadUsage, "unknown verb trian; see longform bench --help");
+  refused({"--verson"}, kBadUsage, "unknown option --verson; see longform --help");
+  refused({"bench", "attention", "--foo", "3"}, kBadUsage,
+          "unknown option --foo; see longform bench attention --help");
+  refused({"prepare", "documents"}, kBadUsage, "see longform prepare documents --help");
   refused({"bench", "attention", "--implementations", "magic"}, kBadUsage, "magic");
   refused({"bench", "attention", "--dtype", "f8"}, kBadUsage, "f8");
   refused({"bench", "attention", "--length", "0"}, kBadUsage, "--length");
