@@ -112,7 +112,8 @@ def check_interruption(case):
     for number in (signal.SIGINT, signal.SIGTERM):
         (case.folder / "figures.json").unlink(missing_ok=True)
         process = subprocess.Popen(case.command("--only", "environment", "attention"), text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=case.environment({"PRETENCE": "attention-hangs"}))
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   env=case.environment({"PRETENCE": "attention-hangs"}))
         while "attention" not in case.steps() and process.poll() is None:
             time.sleep(0.1)
         process.send_signal(number)
@@ -155,7 +156,9 @@ def check_tools(case):
     case.expect(code == 1 and "key_gradient_kernel" in steps["nsight"]["why"], "a kernel that is not measured is told")
     code, steps = case.run("--only", "nsight", tools=True, PRETENCE="ncu-denied")
     case.expect(code == 0 and "ERR_NVGPUCTRPERM" in steps["nsight"]["why"], "counters that are denied are left out")
-    for pretence in ("sanitizer-idle", "sanitizer-finds", "tests-none", "test-renamed"):
+    code, steps = case.run("--only", "memcheck", PRETENCE="test-renamed")
+    case.expect(code == 1 and "11 of the 12 tests" in steps["memcheck"]["why"], "a list that is old is told anywhere")
+    for pretence in ("sanitizer-idle", "sanitizer-finds", "tests-none"):
         code, steps = case.run("--only", "memcheck", tools=True, PRETENCE=pretence)
         case.expect(code == 1 and steps["memcheck"]["status"] == "failed", f"memcheck with {pretence} is to fail")
     sources = program.ROOT / "core" / "kernels"

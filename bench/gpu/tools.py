@@ -41,7 +41,8 @@ def profile(check, clock, ncu, kernel):
     """The lines of CSV about one launch of a kernel, the header first."""
     command = [ncu, "--csv", "--metrics", ",".join(METRICS), "--kernel-name", f"regex:^{kernel}$", "--launch-count",
                "1", check.program.longform, "bench", "attention", "--device", check.device, "--dtype", "bf16",
-               "--heads", "12", "--head-width", "64", "--batch", "8", "--length", "4096", "--window", "256", "--repeats", "1"]
+               "--heads", "12", "--head-width", "64", "--batch", "8", "--length", "4096", "--window", "256",
+               "--repeats", "1"]
     code, out, err = program.run(command, clock)
     if "ERR_NVGPUCTRPERM" in out + err:
         raise program.LeftOut("Nsight Compute may not read the device's counters here (ERR_NVGPUCTRPERM)")
