@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 
 import program
 
@@ -11,7 +12,8 @@ MARK = re.compile(r"\[ +(RUN|OK|SKIPPED|FAILED) +\] (\S+)")
 class Account:
     """The tests that a process began, from what it printed."""
 
-    def __init__(self, text):
+    def __init__(self, text, silent=0):
+        self.silent = silent  # seconds since it last said something
         self.ran, self.skipped, self.failed, self.unfinished = 0, 0, [], None
         said = []
         for line in text.splitlines():
@@ -30,10 +32,19 @@ class Account:
         self.tail = text.strip()[-800:]
 
 
+def log(check, n):
+    """Where the n-th process prints."""
+    return check.folder / f"tests-{n}.txt"
+
+
 def output(check, n):
-    """What the n-th process has printed."""
-    path = check.folder / f"tests-{n}.txt"
+    path = log(check, n)
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def account(check, n):
+    path = log(check, n)
+    return Account(output(check, n), time.time() - path.stat().st_mtime if path.exists() else 0)
 
 
 def run(commands, check, clock, result):
@@ -42,7 +53,7 @@ def run(commands, check, clock, result):
     processes = []
     try:
         for n, (command, environment) in enumerate(commands):
-            with open(check.folder / f"tests-{n}.txt", "w", encoding="utf-8") as file:
+            with open(log(check, n), "w", encoding="utf-8") as file:
                 processes.append(program.start(command, environment, cwd=check.folder, stdout=file,
                                                stderr=subprocess.STDOUT))
         for process in processes:
@@ -50,10 +61,10 @@ def run(commands, check, clock, result):
     except (subprocess.TimeoutExpired, program.OutOfTime):
         pass
     finally:
-        codes = [process.poll() for process in processes]
+        codes, accounts = [process.poll() for process in processes], [account(check, n) for n in range(len(commands))]
         for process in processes:
             program.stop(process)
-    judge([Account(output(check, n)) for n in range(len(commands))], codes, result)
+    judge(accounts, codes, result)
 
 
 def judge(accounts, codes, result):
@@ -61,7 +72,9 @@ def judge(accounts, codes, result):
     failed = [name for account in accounts for name in account.failed]
     failed += [f"{account.unfinished}: the process ended with {code} in it" for account, code in zip(accounts, codes)
                if code is not None and account.unfinished]
-    late = [account.unfinished or "no test" for account, code in zip(accounts, codes) if code is None]
+    late = sorted(((account.silent, account.unfinished or "no test") for account, code in zip(accounts, codes)
+                   if code is None), reverse=True)
+    late = [f"{name} ({seconds:.0f} s)" for seconds, name in late]
     ran, skipped = sum(account.ran for account in accounts), sum(account.skipped for account in accounts)
     result.update(ran=ran, skipped=skipped, failed=failed, unfinished=late, processes=len(accounts),
                   in_short=f"{ran} tests ran, {skipped} skipped, {len(failed)} failed")
