@@ -1,7 +1,9 @@
 """What the check does where steps fail, run out of time or have nothing to run: with programs that only pretend."""
 
+import contextlib
 import importlib.machinery
 import importlib.util
+import io
 import json
 import pathlib
 import shutil
@@ -11,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import google_test
 import machine
 import pretenders
 import program
@@ -108,11 +111,16 @@ def check_start(case):
         case.expect(machine.commit_of(outer / "bundle", clock) is None, "that of a folder around a bundle is not its")
 
 
+def take_interrupts():
+    """For a child; a shell's background jobs inherit that they ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def check_interruption(case):
     for number in (signal.SIGINT, signal.SIGTERM):
         (case.folder / "figures.json").unlink(missing_ok=True)
         process = subprocess.Popen(case.command("--only", "environment", "attention"), text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=take_interrupts,
                                    env=case.environment({"PRETENCE": "attention-hangs"}))
         while "attention" not in case.steps() and process.poll() is None:
             time.sleep(0.1)
@@ -138,6 +146,11 @@ def check_correctness(case):
         case.expect(len(names) == 1 and "DeviceW.Eq/hard" in names[0] and names[0] in record["why"],
                     f"{pretence}: the test has a name")
         case.expect(record["result"]["ran"] >= 2, f"{pretence}: the others count")
+    result = {}
+    with contextlib.suppress(program.OutOfTime), contextlib.redirect_stdout(io.StringIO()):
+        google_test.judge([google_test.Account(f"[ RUN      ] A.{seconds}\n", seconds) for seconds in (3, 9)],
+                          [None, None], result)
+    case.expect(result["unfinished"] == ["A.9 (9 s)", "A.3 (3 s)"], "the test that has run longest comes first")
     code, steps = case.run(*only, PRETENCE="tests-none")
     case.expect(code == 1 and "NOTHING WAS CHECKED" in case.output, "no test is no success")
     code, steps = case.run(*only, build="")
