@@ -7,7 +7,7 @@ import tempfile
 import time
 import traceback
 
-from program import Clock, Failed, LeftOut, OutOfTime
+from program import Clock, Failed, LeftOut, NoDevice, OutOfTime
 
 
 class Check:
@@ -16,7 +16,7 @@ class Check:
     def __init__(self, program, out, seconds, caps, rehearses, python):
         self.program, self.out, self.caps = program, out, caps
         self.rehearses, self.python = rehearses, python
-        self.device = "cuda"
+        self.device, self.has_device = "cuda", True  # until a step finds that there is none
         self.clock = Clock(seconds)
         self.scratch = tempfile.TemporaryDirectory(prefix="longform-gpu-check-")
         self.folder = pathlib.Path(self.scratch.name)
@@ -44,16 +44,21 @@ class Check:
         try:
             step(self, Clock(min(self.caps[name], self.clock.left())), record["result"])
             record["status"] = "ok"
-        except OutOfTime:
-            record["status"] = "out of time"
+        except OutOfTime as error:
+            record.update(status="out of time", why=str(error) or "its time was used up")
         except LeftOut as why:
             record.update(status="left out", why=str(why))
         except Failed as error:
             record.update(status="failed", why=str(error))
+            self.has_device &= not isinstance(error, NoDevice)
+        except KeyboardInterrupt:
+            record["status"] = "interrupted"
+            raise
         except Exception:  # a fault of the check is a finding too, and no reason to lose the other steps
             record.update(status="failed", why=traceback.format_exc(limit=-3))
-        record["seconds"] = round(time.monotonic() - began, 1)
-        self.save()
+        finally:
+            record["seconds"] = round(time.monotonic() - began, 1)
+            self.save()
         print(f"{record['status']}{': ' + record['why'] if 'why' in record else ''} ({record['seconds']} s)",
               flush=True)
         return record["status"] in ("ok", "left out")
@@ -64,5 +69,5 @@ class Check:
         for name, record in self.results["steps"].items():
             short = record["result"].get("in_short") or record.get("why", "").strip().splitlines()[-1:]
             short = short if isinstance(short, str) else " ".join(short)
-            lines.append(f"{name:<14} {record['status']:<12} {record.get('seconds', 0):>8}  {short[:110]}")
+            lines.append(f"{name:<14} {record['status']:<12} {record.get('seconds', 0):>8}  {short[:160]}")
         return "\n".join(lines)

@@ -5,6 +5,8 @@ import json
 import random
 import struct
 
+import program
+
 BASE = {"vocab_size": 50265, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
         "intermediate_size": 3072, "max_position_embeddings": 4098, "window": 512}
 TINY = {"vocab_size": 341, "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -94,6 +96,7 @@ def text(check):
 
 
 def configuration(model, corpus, tokens, batch):
-    return (f"task: masked_lm\ndata: {{path: {corpus}}}\nmasked_lm: {{model: {model}}}\n"
+    return (f"task: masked_lm\ndata: {{path: {program.quoted(corpus)}}}\n"
+            f"masked_lm: {{model: {program.quoted(model)}}}\n"
             f"stages: {{list: [{{name: micro-batch {batch}, sequence_length: {tokens}, batch_size: {batch},"
             f" micro_batch: {batch}, learning_rate: 1.0e-5, steps: 100}}]}}\n")

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import queue
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,11 +14,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class OutOfTime(Exception):
-    """The step's time is used up."""
+    """The step's time is used up; the message says in what, where that is known."""
 
 
 class Failed(Exception):
     """A command of the step failed; the message is for people."""
+
+
+class NoDevice(Failed):
+    """There is no device: nothing else can run."""
 
 
 class LeftOut(Exception):
@@ -59,13 +64,16 @@ def stop(process):
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    process.wait()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        pass  # a driver may hold a process whose kernel hangs; the check goes on
 
 
 def start(command, environment=None, **more):
-    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            stdin=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True,
-                            env={**os.environ, **(environment or {})}, **more)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    return subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, text=True, errors="replace",
+                            start_new_session=True, env={**os.environ, **(environment or {})}, **pipes)
 
 
 def run(command, clock, environment=None, **more):
@@ -93,6 +101,22 @@ def checked(command, clock, environment=None, **more):
     if code != 0:
         raise Failed(f"{shown(command)}\nended with {code}: {(err.strip() or out.strip())[-2000:]}")
     return out
+
+
+def answer(command, clock, seconds=5):
+    """What a tool of the machine says, or None where it is missing, fails or dawdles: nothing depends on it."""
+    if not shutil.which(command[0]):
+        return None
+    try:
+        code, out, _ = run(command, Clock(min(seconds, clock.left())))
+    except OutOfTime:
+        return None
+    return out.strip() if code == 0 else None
+
+
+def quoted(path):
+    """A path as YAML reads it back, whatever characters it has."""
+    return json.dumps(str(path), ensure_ascii=False)
 
 
 def json_of(command, clock, environment=None, **more):

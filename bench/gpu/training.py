@@ -1,7 +1,6 @@
 """Steps: whole updates of a masked language model and of character models, and a run that is interrupted."""
 
 import hashlib
-import importlib.util
 import json
 import random
 import re
@@ -56,40 +55,58 @@ def masked_lm(check, clock, result):
         result["ours"][str(batch)] = bench_train(check, clock, config, [], steps=check.size(8, 1))
     ours = result["ours"][str(batches[-1])]
     result["in_short"] = f"ours {ours['tokens_per_second']:.0f} tokens/s"
-    if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
-        print("transformers' step is left out: this Python has no PyTorch or no transformers")
-        result["transformers"] = {"left_out": "this Python has no PyTorch or no transformers"}
-        return
     compare_with_transformers(check, clock, result, [model, record, "--tokens", tokens, "--batches",
                                                      ",".join(map(str, batches))])
 
 
-def compare_with_transformers(check, clock, result, arguments):
-    theirs = result["transformers"] = {}
-    command = [check.python, program.ROOT / "bench" / "peers" / "gpu_masked_lm.py", *arguments]
-    command += check.size([], ["--device", "cpu", "--repeats", 1])
+class Transformers:
+    """The lines that bench/peers/gpu_masked_lm.py prints, as they come; the loss must be the first and ours."""
 
-    def keep(line):
-        if "loss" in line:
-            theirs["loss"] = line["loss"]
-            return
-        theirs[line["batch"]] = line
+    def __init__(self, check, result):
+        self.compares, self.result, self.lines = not check.rehearses, result, {}
+        result["transformers"] = self.lines
+
+    def keep(self, line):
+        if "left_out" in line:
+            self.lines.update(line)
+            print(f"transformers' step is left out: {line['left_out']}", flush=True)
+            self.result["in_short"] += "; transformers' left out"
+        elif "loss" in line:
+            self.lines["loss"] = line["loss"]
+            self.compare_losses()
+        else:
+            self.compare_losses()
+            self.lines[line["batch"]] = line
+            self.compare_times(line)
+
+    def compare_losses(self):
+        ours, theirs = self.result["loss"], self.lines.get("loss")
+        if theirs is None:
+            raise program.Failed("transformers' loss was to come first")
+        if not abs(theirs - ours) / ours < 2e-4:  # f32 on both sides, in other orders
+            raise program.Failed(f"loss {ours} is not transformers' {theirs} on the same weights")
+
+    def compare_times(self, line):
         if "failed" in line:
-            print(f"transformers, micro-batch {line['batch']}, did not run: {line['failed'][:200]}")
+            print(f"transformers, micro-batch {line['batch']}, did not run: {line['failed'][:200]}", flush=True)
             return
-        ours = result["ours"][line["batch"]]
-        ratio = ours["tokens_per_second"] / line["tokens_per_second"]
-        print(f"transformers, micro-batch {line['batch']}: {line['tokens_per_second']:.0f} tokens/s,"
-              f" {line['peak_bytes'] / 2**30:.2f} GiB{'' if check.rehearses else f': ours has {ratio:.2f} times that'}")
-        if not check.rehearses:
-            line["ours_times"] = ratio
-            result["in_short"] += f", {ratio:.2f} times transformers' at micro-batch {line['batch']}"
+        text = (f"transformers, micro-batch {line['batch']}: {line['tokens_per_second']:.0f} tokens/s,"
+                f" {line['peak_bytes'] / 2**30:.2f} GiB")
+        if self.compares:
+            line["ours_times"] = ratio = (self.result["ours"][line["batch"]]["tokens_per_second"]
+                                          / line["tokens_per_second"])
+            text += f": ours has {ratio:.2f} times that"
+            self.result["in_short"] += f", {ratio:.2f} times transformers' at micro-batch {line['batch']}"
+        print(text, flush=True)
 
-    program.json_lines(command, clock, keep)
-    difference = abs(theirs["loss"] - result["loss"]) / result["loss"]
-    print(f"loss {result['loss']:.6f}, transformers' {theirs['loss']:.6f}")
-    if not difference < 2e-4:  # f32 on both sides, in other orders
-        raise program.Failed(f"loss {result['loss']} is not transformers' {theirs['loss']} on the same weights")
+
+def compare_with_transformers(check, clock, result, arguments):
+    found = Transformers(check, result)
+    command = [check.python, program.ROOT / "bench" / "peers" / "gpu_masked_lm.py", *arguments]
+    program.json_lines([*command, *check.size([], ["--device", "cpu", "--repeats", 1])], clock, found.keep)
+    if "left_out" not in found.lines:
+        found.compare_losses()
+        print(f"loss {result['loss']:.6f}, transformers' {found.lines['loss']:.6f}")
 
 
 TINY_CHAR_LM = ["model.layers=1", "model.width=32", "model.heads=1", "model.feed_forward=32",
@@ -101,7 +118,7 @@ TINY_CHAR_LM = ["model.layers=1", "model.width=32", "model.heads=1", "model.feed
 
 def char_lm(check, clock, result):
     """The paper's small character model, first and last stage."""
-    settings = [f"data.path={check.program.sample}", "data.kind=bytes", *check.size([], TINY_CHAR_LM)]
+    settings = [f"data.path={program.quoted(check.program.sample)}", "data.kind=bytes", *check.size([], TINY_CHAR_LM)]
     for stage in (1, 5):
         result[f"stage_{stage}"] = bench_train(check, clock, check.program.configs / "enwik8_small.yaml", settings,
                                                stage, check.size(4, 1))
@@ -123,27 +140,34 @@ log: {{every_steps: 1, tensorboard: false}}
 """
 
 
+def last_weights(check, run):
+    """The digest of a finished run's weights."""
+    weights = sorted((check.folder / run / "checkpoints").glob("step-*4/model.safetensors"))
+    if not weights:
+        raise program.Failed(f"{run}: no checkpoint of the last step")
+    return hashlib.sha256(weights[-1].read_bytes()).hexdigest()
+
+
 def resume(check, clock, result):
-    """A run that died and went on ends with the bits of one that did not."""
+    """A run that died between its second step and its last, and went on, ends with the bits of one that did not."""
     sample = check.folder / "sample.txt"
     length, characters = check.size((96, 8000), (32, 1000))
     sample.write_bytes(check.program.sample.read_bytes()[:characters])
     config = check.folder / "resume.yaml"
-    config.write_text(RESUMED.format(device=check.device, sample=sample, length=length), encoding="utf-8")
+    config.write_text(RESUMED.format(device=check.device, sample=program.quoted(sample), length=length),
+                      encoding="utf-8")
     command = [check.program.longform, "train", config]
     program.checked([*command, "--out", check.folder / "whole"], clock)
-    code, _, _ = program.run([*command, "--out", check.folder / "cut"], clock,
-                             {"LF_FAILPOINT": "trainer.loss:4=enospc"})
+    code, out, err = program.run([*command, "--out", check.folder / "cut"], clock,
+                                 {"LF_FAILPOINT": "trainer.loss:4=enospc"})
     if code == 0:
         raise program.Failed("the run that was to die did not")
+    left = sorted(path.name for path in (check.folder / "cut" / "checkpoints").glob("step-*"))
+    if len(left) != 1 or not left[0].endswith("2"):
+        raise program.Failed(f"the run that was to die behind its second step left {left or 'no checkpoint'}:"
+                             f" it ended with {code}: {(err.strip() or out.strip())[-800:]}")
     program.checked([*command, "--out", check.folder / "cut", "--resume"], clock)
-    sums = []
-    for run in ("whole", "cut"):
-        weights = sorted((check.folder / run / "checkpoints").glob("step-*4/model.safetensors"))
-        if not weights:
-            raise program.Failed(f"{run}: no checkpoint of the last step")
-        sums.append(hashlib.sha256(weights[-1].read_bytes()).hexdigest())
-    result["weights"] = sums
-    if sums[0] != sums[1]:
+    result["weights"] = [last_weights(check, run) for run in ("whole", "cut")]
+    if result["weights"][0] != result["weights"][1]:
         raise program.Failed("the resumed run's weights have other bits")
     result["in_short"] = "a resumed run has the same bits"

@@ -3,20 +3,34 @@ SDPA and transformers' Longformer attention.
 
     python3 bench/peers/gpu_attention.py [--tokens 4096] [--side 256] [--batch 8] [--heads 12] [--repeats 5]
 
-bf16, head width 64. Times are the device's own, best of several, inputs rotated so that no cache keeps them. A line of
-JSON for each peer as soon as it is measured; what a peer cannot do is reported in its words. --device cpu rehearses
-the same code where PyTorch has kernels for it.
+bf16, head width 64. All peers get the same q, k, v and gradient; before it is timed, what a peer gives for the last
+head of the last sequence is compared with the formula in f32: a peer that computes something else has no figures.
+Times are the device's own, best of several, inputs rotated so that no cache keeps them. A line of JSON for each
+peer's forward and backward as soon as it is measured; what a peer cannot do is reported in its words. --device cpu
+rehearses the same code where PyTorch has kernels for it.
 """
 
 import argparse
+import collections
 import json
 import math
+import sys
 import time
 
-import torch
+import gpu_torch
+
+try:
+    import torch
+except (ImportError, OSError):  # main() says so
+    torch = None
 
 HEAD_WIDTH = 64
 ROTATION = 4
+TOLERANCE = 2e-2  # of the largest element; bf16 rounds its steps to 0.4 %, and a key more or less is several per cent
+
+# forward(i) and backward(i) take the i-th inputs and give the context and the gradient of q as (B, T, H, K);
+# whole: backward(i) does the forward, too.
+Peer = collections.namedtuple("Peer", "forward backward whole")
 
 
 def milliseconds(run, options):
@@ -44,67 +58,81 @@ def milliseconds(run, options):
     return best
 
 
-def tensors(options, shape, count, gradients=0):
-    return [[torch.randn(shape, device=options.device, dtype=torch.bfloat16, requires_grad=n < gradients)
-             for n in range(count)] for _ in range(ROTATION)]
+def make_inputs(options):
+    """(q, k, v, gradient) as (B, T, H, K), ROTATION times; the same numbers for every peer."""
+    torch.manual_seed(1)
+    shape = (options.batch, options.tokens, options.heads, HEAD_WIDTH)
+    return [[torch.randn(shape, device=options.device, dtype=torch.bfloat16) for _ in range(4)]
+            for _ in range(ROTATION)]
 
 
-def times(forward, backward, options, includes_forward=False):
-    forward_ms = milliseconds(forward, options)
-    backward_ms = milliseconds(backward, options)
-    return {"forward_ms": forward_ms, "backward_ms": backward_ms - (forward_ms if includes_forward else 0)}
+def exact(options, one):
+    """The context of the last head of the last sequence and the gradient of its q, by the formula, in f32."""
+    q, k, v, gradient = (x[-1, :, -1].float().cpu() for x in one)
+    q.requires_grad_()
+    place = torch.arange(options.tokens)
+    outside = (place[:, None] - place).abs() > options.side
+    weights = (q @ k.T * HEAD_WIDTH**-0.5).masked_fill(outside, -math.inf).softmax(1)
+    context = weights @ v
+    return {"forward": context.detach(), "backward": torch.autograd.grad(context, q, gradient)[0]}
 
 
-def flash(options):
+def difference(received, expected):
+    """The largest, as a share of the largest element."""
+    received = received[-1, :, -1].detach().float().cpu()
+    return ((received - expected).abs().max() / expected.abs().max()).item()
+
+
+def flash(options, inputs):
     """PyTorch's own flash attention kernels with a window on both sides."""
-    inputs = tensors(options, (options.batch, options.tokens, options.heads, HEAD_WIDTH), 4)
     window = {"window_size_left": options.side, "window_size_right": options.side}
 
-    def forward(i):
+    def run(i):
         q, k, v, _ = inputs[i % ROTATION]
         return torch.ops.aten._flash_attention_forward(
             q, k, v, None, None, options.tokens, options.tokens, 0.0, False, False, **window)
 
-    outputs = [forward(i) for i in range(ROTATION)]
+    outputs = [run(i) for i in range(ROTATION)]
 
     def backward(i):
         q, k, v, gradient = inputs[i % ROTATION]
         out, lse, seed, offset, _ = outputs[i % ROTATION]
-        torch.ops.aten._flash_attention_backward(
+        return torch.ops.aten._flash_attention_backward(
             gradient, q, k, v, out, lse, None, None, options.tokens, options.tokens, 0.0, False, seed, offset,
-            **window)
+            **window)[0]
 
-    return times(forward, backward, options)
+    return Peer(lambda i: run(i)[0], backward, False)
 
 
-def flex(options, kernel_options=None):
+def flex(options, inputs, kernel_options=None):
     """FlexAttention, compiled on a GPU, with a block mask of the window."""
-    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+    from torch.nn.attention import flex_attention
 
     def in_window(batch, head, query, key):
         return (query - key).abs() <= options.side
 
-    mask = create_block_mask(in_window, None, None, options.tokens, options.tokens, device=options.device)
-    attend = torch.compile(flex_attention, dynamic=False) if options.device == "cuda" else flex_attention
-    on_gpu = options.device == "cuda"
-    inputs = tensors(options, (options.batch, options.heads, options.tokens, HEAD_WIDTH), 4, gradients=3 * on_gpu)
+    mask = flex_attention.create_block_mask(in_window, None, None, options.tokens, options.tokens,
+                                            device=options.device)
+    attend, on_gpu = flex_attention.flex_attention, options.device == "cuda"
+    if on_gpu:  # elsewhere it has no backward, and wants to be told so
+        attend = torch.compile(attend, dynamic=False)
+    own = [[x.transpose(1, 2).contiguous().requires_grad_(on_gpu and n < 3) for n, x in enumerate(one)]
+           for one in inputs]
 
-    def forward(i):
-        return attend(*inputs[i % ROTATION][:3], block_mask=mask, kernel_options=kernel_options)
+    def run(i):
+        return attend(*own[i % ROTATION][:3], block_mask=mask, kernel_options=kernel_options)
 
     def both(i):
-        *qkv, gradient = inputs[i % ROTATION]
-        torch.autograd.grad(forward(i), qkv, gradient)
+        *qkv, gradient = own[i % ROTATION]
+        return torch.autograd.grad(run(i), qkv, gradient)[0].transpose(1, 2)
 
-    if not on_gpu:  # where there is no backward
-        return times(forward, forward, options)
-    return times(forward, both, options, includes_forward=True)
+    return Peer(lambda i: run(i).transpose(1, 2), both, True)
 
 
-def flex_flash(options):
+def flex_flash(options, inputs):
     """FlexAttention's back end of flash attention kernels."""
     torch._dynamo.reset()
-    return flex(options, {"BACKEND": "FLASH"})
+    return flex(options, inputs, {"BACKEND": "FLASH"})
 
 
 def cudnn_graph(cudnn, options, sample, backward):
@@ -135,56 +163,97 @@ def cudnn_graph(cudnn, options, sample, backward):
     return graph, named
 
 
-def cudnn_windowed(options):
+def cudnn_windowed(options, inputs):
     """cuDNN's SDPA with a band, through NVIDIA's cudnn-frontend."""
     import cudnn
 
-    inputs = []
-    for q, k, v, do in tensors(options, (options.batch, options.tokens, options.heads, HEAD_WIDTH), 4):
-        one = {name: x.transpose(1, 2) for name, x in zip(("q", "k", "v", "do"), (q, k, v, do))}
+    own = []
+    for given in inputs:
+        one = {name: x.transpose(1, 2) for name, x in zip(("q", "k", "v", "do"), given)}
         for name, like in (("o", "q"), ("dq", "q"), ("dk", "k"), ("dv", "v")):
             one[name] = torch.empty_like(one[like])
         one["stats"] = torch.empty(options.batch, options.heads, options.tokens, 1, device=options.device)
-        inputs.append(one)
+        own.append(one)
 
-    def runner(backward):
-        graph, named = cudnn_graph(cudnn, options, inputs[0], backward)
+    def runner(backward, result):
+        graph, named = cudnn_graph(cudnn, options, own[0], backward)
         workspace = torch.empty(graph.get_workspace_size(), device=options.device, dtype=torch.uint8)
-        return lambda i: graph.execute({named[name]: inputs[i % ROTATION][name] for name in named}, workspace)
 
-    forward = runner(False)
+        def run(i):
+            graph.execute({named[name]: own[i % ROTATION][name] for name in named}, workspace)
+            return own[i % ROTATION][result].transpose(1, 2)
+
+        return run
+
+    made = {}
+
+    def backward(i):
+        if not made:  # a graph that is refused must not cost the forward's figures
+            made["run"] = runner(True, "dq")
+        return made["run"](i)
+
+    forward = runner(False, "o")
     for i in range(ROTATION):
         forward(i)
-    return times(forward, runner(True), options)
+    return Peer(forward, backward, False)
 
 
-def longformer(options):
-    """transformers' sliding chunks, without the projections' share: they are a small part and are counted."""
+def longformer(options, inputs):
+    """transformers' sliding chunks. The layer gets q, k and v as the results of its projections, which cost nothing."""
     from transformers.models.longformer.modeling_longformer import LongformerConfig, LongformerSelfAttention
 
     width = options.heads * HEAD_WIDTH
     config = LongformerConfig(hidden_size=width, num_attention_heads=options.heads, num_hidden_layers=1,
                               attention_window=[2 * options.side], attention_probs_dropout_prob=0.0)
-    layer = LongformerSelfAttention(config, layer_id=0).to(options.device).bfloat16()
-    shape = (options.batch, options.tokens, width)
-    inputs = [torch.randn(shape, device=options.device, dtype=torch.bfloat16, requires_grad=True)
-              for _ in range(ROTATION)]
-    mask = torch.zeros(options.batch, options.tokens, device=options.device)
+    layer = LongformerSelfAttention(config, layer_id=0).to(options.device)
+    mask = torch.zeros(options.batch, options.tokens, device=options.device, dtype=torch.bfloat16)
     flags = {"is_index_masked": mask > 0, "is_index_global_attn": mask > 0, "is_global_attn": False}
+    shape = inputs[0][0].shape
+    own = [[x.flatten(2).transpose(0, 1).contiguous().requires_grad_() for x in one[:3]] for one in inputs]
+    gradients = [one[3].flatten(2) for one in inputs]
 
-    def forward(i):
-        return layer(inputs[i % ROTATION], attention_mask=mask.bfloat16(), **flags)[0]
+    class Given(torch.nn.Module):
+        def forward(self, hidden):
+            return self.result
 
-    gradient = torch.ones(shape, device=options.device, dtype=torch.bfloat16)
-    wanted = list(layer.parameters())[:6]  # of the projections of local tokens; the global ones are not used
+    layer.query, layer.key, layer.value = Given(), Given(), Given()
+
+    def run(i):
+        q, k, v = own[i % ROTATION]
+        layer.query.result, layer.key.result, layer.value.result = q.clone(), k, v  # the layer scales q in its place
+        return layer(q.transpose(0, 1), attention_mask=mask, **flags)[0]
 
     def both(i):
-        torch.autograd.grad(forward(i), [inputs[i % ROTATION], *wanted], gradient)
+        dq = torch.autograd.grad(run(i), own[i % ROTATION], gradients[i % ROTATION])[0]
+        return dq.transpose(0, 1).reshape(shape)
 
-    return times(forward, both, options, includes_forward=True)
+    return Peer(lambda i: run(i).reshape(shape), both, True)
 
 
-PEERS = {"flash": flash, "flex": flex, "flex_flash": flex_flash, "cudnn": cudnn_windowed, "longformer": longformer}
+# Those that compile come last.
+PEERS = {"flash": flash, "cudnn": cudnn_windowed, "longformer": longformer, "flex": flex, "flex_flash": flex_flash}
+
+
+def measure(name, options, inputs, expected):
+    """A line for the forward and one for the backward, which comes only behind a forward that is right."""
+    peer, ms = None, {}
+    for way in ("forward", "backward"):
+        line = {"peer": name, "way": way}
+        try:
+            peer = peer or PEERS[name](options, inputs)
+            run = getattr(peer, way)
+            error = difference(run(0), expected[way])
+            line["max_error"] = error if math.isfinite(error) else str(error)
+            if error <= TOLERANCE:
+                ms[way] = milliseconds(run, options)
+                line["ms"] = ms[way] - (ms["forward"] if way == "backward" and peer.whole else 0)
+            else:
+                line["wrong"] = f"its {way} differs from the formula's by {error:.2g} of the largest element"
+        except Exception as error:  # a peer that cannot run is a finding, not the end
+            line["failed"] = f"{type(error).__name__}: {error}"[:500]
+        print(json.dumps(line), flush=True)
+        if "ms" not in line:
+            return
 
 
 def main():
@@ -193,18 +262,16 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     options = parser.parse_args()
-    for name, peer in PEERS.items():
-        line = {"peer": name, "torch": torch.__version__, "conditions": vars(options)}
-        try:
-            if options.device == "cuda" and not torch.cuda.is_available():
-                raise RuntimeError("PyTorch sees no GPU")
-            line.update(peer(options))
-        except Exception as error:  # a peer that cannot run is a finding, not the end
-            line["failed"] = f"{type(error).__name__}: {error}"[:500]
-        finally:
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-        print(json.dumps(line), flush=True)
+    if why := gpu_torch.why_not(options.device):
+        print(json.dumps({"left_out": why}))
+        sys.exit(0)
+    print(json.dumps({"conditions": vars(options), "torch": torch.__version__}), flush=True)
+    inputs = make_inputs(options)
+    expected = exact(options, inputs[0])
+    for name in PEERS:
+        measure(name, options, inputs, expected)
+        if options.device == "cuda":
+            torch.cuda.empty_cache()
 
 
 if __name__ == "__main__":

@@ -9,10 +9,16 @@ folder's dropout. A line of JSON for each; --device cpu rehearses the same code.
 
 import argparse
 import json
+import sys
 import time
 
-import torch
-from transformers import LongformerForMaskedLM
+import gpu_torch
+
+try:
+    import torch
+    from transformers import LongformerForMaskedLM
+except (ImportError, OSError):  # main() says so
+    torch = None
 
 
 def loss_of(model, path, device):
@@ -60,6 +66,9 @@ def main():
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     options = parser.parse_args()
+    if why := gpu_torch.why_not(options.device, "transformers"):
+        print(json.dumps({"left_out": why}))
+        sys.exit(0)
     torch.manual_seed(1)
     model = LongformerForMaskedLM.from_pretrained(options.model).to(options.device)
     print(json.dumps({"loss": loss_of(model, options.record, options.device)}), flush=True)
