@@ -49,12 +49,6 @@ TEST(DeviceCode, RunsOnItsGenerationFromItsOwnDeviceOn) {
   EXPECT_EQ(cuda::describe(cuda::parse_architectures("90-virtual")), "PTX of compute_90 for newer devices");
 }
 
-AttentionCase relative_case(int64_t K) {
-  AttentionCase c{"relative", 1, 70, 1, K, 20, 0};
-  c.relative = true;
-  return c;
-}
-
 TEST(DeviceAttentionChoice, SaysWhyKernelsArePlain) {
   EXPECT_EQ(why_plain_attention(DType::bf16, 64, true, 0), "");
   EXPECT_EQ(why_plain_attention(DType::f32, 64, false, 0), "it computes in f32; tensor cores take bf16");
@@ -69,6 +63,12 @@ TEST(DeviceAttentionChoice, SaysWhyKernelsArePlain) {
 }
 
 #ifdef LF_SIMULATED_CUDA
+
+AttentionCase relative_case(int64_t K) {
+  AttentionCase c{"relative", 1, 70, 1, K, 20, 0};
+  c.relative = true;
+  return c;
+}
 
 // A real device may be newer than all code of a build.
 TEST(DeviceCode, IsNotedWhereThereIsNone) {
