@@ -113,6 +113,25 @@ TEST_F(RunCorpus, AMovedCorpusIsNamedAndResumedFromElsewhere) {
   EXPECT_NE(read_file(program_ / "run/config.yaml").find(program_ / "corpus"), std::string::npos);
 }
 
+TEST_F(RunCorpus, NothingIsPreparedOverARunOrAnotherCorpus) {
+  ASSERT_EQ(train().code, 0);
+  program_.write("other.txt", std::string(30000, 'x') + "yz");
+  const auto over = [&](const std::string& source, const std::string& folder) {
+    return run({"prepare", "bytes", source, "--out", folder});
+  };
+  expect_error(over("corpus.txt", "run"), 2, {"run exists already and holds a run", "name a new folder"});
+  expect_error(run({"prepare", "enwik8", "--download", "--out", "run"}), 2, {"holds a run"});
+  EXPECT_FALSE(fs::exists(program_ / "run/corpus.json"));
+  const std::string before = read_file(program_ / "corpus/corpus.json");
+  expect_error(over("other.txt", "corpus"), 2,
+               {"corpus exists already", "another source", "name a new folder"});
+  EXPECT_EQ(read_file(program_ / "corpus/corpus.json"), before);
+  EXPECT_EQ(run({"evaluate", "run"}).code, 0);
+  EXPECT_EQ(over("corpus.txt", "corpus").code, 0) << "the same source, with other settings";
+  program_.write("corpus/corpus.json", "damaged");
+  EXPECT_EQ(over("other.txt", "corpus").code, 0) << "what cannot be read is mended by preparing again";
+}
+
 TEST_F(RunCorpus, TheCacheWithoutAHomeIsTheUsersOwn) {
   const auto check = [&](const std::vector<std::string>& variables) {
     return program_.run({"check", program_ / "config.yaml"}, "", variables);
