@@ -53,7 +53,7 @@ ordered_json to_longformer(const Options& options) {
 // A run's checkpoint, under its pretrained model's config.json.
 ordered_json run_to_huggingface(const Options& options) {
   std::vector<std::string> warnings;
-  const OpenedRun run = open_run(options.source, options.checkpoint, {}, warnings);
+  const OpenedRun run = open_run(options.source, options.checkpoint, {}, warnings, CorpusUse::none);
   print_warnings(warnings);
   const auto* task = dynamic_cast<const MaskedLMTask*>(run.task.get());
   CHECK(task, options.source, " is a run of task: ", choice_name(run.config.task),

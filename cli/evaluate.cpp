@@ -7,6 +7,7 @@
 #include "cli/verbs.h"
 #include "trainers/console.h"
 #include "trainers/opened_run.h"
+#include "trainers/tasks/char_lm_task.h"
 
 namespace lf::cli {
 namespace {
@@ -39,7 +40,8 @@ nlohmann::ordered_json report(const OpenedRun& run, Split split, const Protocol&
       {"loss_nats", score.mean()}};
   if (!characters) result["bits_per_" + unit] = score.bits();
   result["bits_per_character"] = score.bits_per_character();
-  if (characters) result["newlines"] = choice_name(run.config.data.newlines);
+  if (const auto* char_lm = dynamic_cast<const CharLMTask*>(run.task.get()))
+    result["newlines"] = newlines_name(char_lm->corpus().corpus.newlines);
   result["checkpoint"] = run.checkpoint;
   result["step"] = run.state.step;
   result["stage"] = run.stage.name;

@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "data/corpus.h"
 #include "data/download.h"
+#include "data/output_folder.h"
 #include "trainers/console.h"
 
 namespace lf::cli {
@@ -50,6 +51,7 @@ void prepare(Options options) {
     throw UsageError("prepare " + options.kind +
                      ": name the file or zip, or fetch the official one with --download");
   }
+  check_holds_no_run(options.out);  // before anything is fetched into it
   if (options.download) options.source = download_corpus(kind, options.out, progress);
   CorpusRequest request;
   request.source = options.source;

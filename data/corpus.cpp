@@ -13,6 +13,7 @@
 
 #include "core/check.h"
 #include "core/hash.h"
+#include "data/output_folder.h"
 #include "data/token_file.h"
 
 namespace lf {
@@ -208,6 +209,7 @@ PreparedCorpus prepare_corpus(const CorpusRequest& request) {
   // into this folder.
   std::optional<OutputFolder> folder;
   CorpusSource source(request.source, request.kind);
+  check_holds_no_run(request.folder);
   folder.emplace(request.folder);
   // A raw file unpacks nothing, but a killed preparation of an archive may have left what it unpacked.
   const std::string scratch = request.folder + "/source";
@@ -216,6 +218,7 @@ PreparedCorpus prepare_corpus(const CorpusRequest& request) {
   if (request.kind == CorpusKind::kText8) check_text8(request.source, source.bytes());
   const SplitSizes sizes = split_sizes(static_cast<int64_t>(source.bytes().size()), request.split);
   PreparedCorpus corpus = describe(source, request);
+  check_output_folder(request.folder, {corpus.source_sha256});
 
   std::array<Split, 3> splits = cut(source.bytes(), sizes);
   for (Split& split : splits) split.counts = count_bytes(split.bytes);

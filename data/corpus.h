@@ -28,7 +28,7 @@ struct CorpusRequest {
   CorpusKind kind = CorpusKind::kEnwik8;
   Newlines newlines = Newlines::kKeep;
   SplitFractions split = {};
-  std::string folder;             // made if missing; token files of an earlier preparation are replaced
+  std::string folder;             // made if missing; an earlier preparation of the source is replaced
   bool require_official = false;  // refuse anything but the published file
   CorpusProgress progress = {};
 };
@@ -38,8 +38,8 @@ struct CorpusRequest {
 // that occur anywhere in the source (the published protocol: 205 for enwik8, 204 when newlines are stripped),
 // so a symbol may occur in no training token. Such symbols get a row in the embedding that only the softmax
 // trains, and a warning here. Throws Error for a source that is missing, empty, damaged or outside text8's
-// alphabet (file, offset and byte), and for output that cannot be written; then nothing of the new
-// preparation is left behind.
+// alphabet (file, offset and byte), for a folder that holds a run or another source's corpus, and for output
+// that cannot be written; then nothing of the new preparation is left behind.
 PreparedCorpus prepare_corpus(const CorpusRequest& request);
 
 }  // namespace lf

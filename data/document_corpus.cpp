@@ -16,6 +16,7 @@
 #include "data/document_parts.h"
 #include "data/document_pieces.h"
 #include "data/document_splits.h"
+#include "data/output_folder.h"
 #include "data/token_file.h"
 
 namespace lf {
@@ -225,6 +226,7 @@ void write_corpus(const std::array<StreamSegment, 3>& segments, const CorpusProg
 DocumentCorpus prepare_documents(const DocumentRequest& request) {
   check_request(request);
   check_folder(request);
+  check_holds_no_run(request.folder);
   DocumentCorpus corpus;
   corpus.folder = request.folder;
   corpus.tokenizer_hash = request.tokenizer.hash;
@@ -233,6 +235,9 @@ DocumentCorpus prepare_documents(const DocumentRequest& request) {
   corpus.paragraphs = request.paragraphs;
   std::vector<Stream> streams = find_streams(request, corpus);
   describe_sources(streams, request.progress, corpus);
+  std::vector<std::string> sources;
+  for (const DocumentSourceFile& source : corpus.sources) sources.push_back(source.sha256);
+  check_output_folder(request.folder, sources);
 
   PartsFolder folder(request.folder);
   int64_t total_bytes = 0, bytes_before = 0;

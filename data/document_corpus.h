@@ -31,7 +31,7 @@ struct DocumentRequest {
   DocumentTokenizer tokenizer;
   // Encodes every paragraph (lines between blank lines) alone and joins them without a separator.
   bool paragraphs = false;
-  std::string folder;            // made if missing; an earlier preparation is replaced
+  std::string folder;            // made if missing; an earlier preparation of these sources is replaced
   int threads = 0;               // 0: as many as OpenMP would use
   int64_t part_bytes = 8 << 20;  // of text that are encoded at once and need not be again
   CorpusProgress progress = {};
@@ -76,7 +76,8 @@ struct DocumentCorpus {
 // nearest end of a document when that changes the split's size by at most a tenth, else it is made inside a
 // document. The result does not depend on the number of threads. Finished parts stay in FOLDER/parts until
 // the end: a preparation that was interrupted goes on behind them and ends with the same bytes. Throws Error
-// for bad sources (file:line), a vocabulary beyond 65,536, ids outside it and a split that would be empty.
+// for bad sources (file:line), a folder that holds a run or a corpus of none of these sources, a vocabulary
+// beyond 65,536, ids outside it and a split that would be empty.
 DocumentCorpus prepare_documents(const DocumentRequest& request);
 
 // documents.json as text.

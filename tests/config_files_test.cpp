@@ -114,7 +114,7 @@ TEST(ConfigFiles, PaperSchedules) {
   for (const std::string corpus : {"enwik8", "text8"}) {
     expect_paper(corpus + "_small.yaml", false, small, repeated({{1, 6}, {2, 2}, {3, 2}, {4, 2}}));
     expect_paper(corpus + "_large.yaml", true, large, repeated({{1, 15}, {2, 5}, {3, 5}, {4, 5}}));
-    EXPECT_EQ(choice_name(load_run_config(kConfigs + corpus + "_large.yaml").data.kind), corpus);
+    EXPECT_EQ(choice_name(load_run_config(kConfigs + corpus + "_large.yaml").data.kind.value()), corpus);
   }
 }
 
@@ -127,7 +127,7 @@ TEST(ConfigFiles, AblationsAreOnePhaseOfText8WithTheAverageWindow) {
     ASSERT_EQ(stages.size(), 1u);
     EXPECT_EQ(stages[0].steps, 150000);
     EXPECT_EQ(stages[0].sequence_length, 2048);
-    EXPECT_EQ(config.data.kind, CorpusChoice::text8);
+    EXPECT_EQ(config.data.kind.value(), CorpusChoice::text8);
     const auto& windows = stages[0].windows;
     EXPECT_NEAR(std::accumulate(windows.begin(), windows.end(), 0.0) / 12, 230, 1);
     EXPECT_EQ(windows.front() < windows.back(), name != "decreasing_windows" && name != "fixed_window");

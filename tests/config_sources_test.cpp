@@ -119,7 +119,7 @@ TEST(ConfigSet, OverridesOfEveryKind) {
   EXPECT_EQ(config.stages.list[0].steps.given, 100);
   EXPECT_EQ(config.data.path, "a=b: c #d");
   EXPECT_EQ(config.stages.list[0].windows->values, (std::vector<int64_t>{1, 9, 3}));
-  EXPECT_EQ(config.data.split, (std::array<double, 3>{0.5, 0.3, 0.2}));
+  EXPECT_EQ(config.data.split.value(), (std::array<double, 3>{0.5, 0.3, 0.2}));
   EXPECT_EQ(config.optimizer.non_finite.policy, NonFiniteChoice::rollback);
   EXPECT_EQ(config.seed, 5);
 }

@@ -61,9 +61,10 @@ TEST(CorpusErrors, BadSourcesAreExplained) {
 TEST(CorpusErrors, OutputThatCannotBeWrittenIsExplainedAndTheOldOneStays) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "source", letters(100'000));
-  write_file_atomically(folder / "other", letters(50'000));
-  const PreparedCorpus old = prepare_corpus(request(folder / "other", CorpusKind::kText8, folder / "out"));
   const CorpusRequest wish = request(folder / "source", CorpusKind::kText8, folder / "out");
+  CorpusRequest earlier = wish;
+  earlier.split = {.validation = 0.3, .test = 0.3};
+  const PreparedCorpus old = prepare_corpus(earlier);
   {
     rlimit limit;
     ::getrlimit(RLIMIT_FSIZE, &limit);

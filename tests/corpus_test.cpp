@@ -98,6 +98,7 @@ TEST(Corpus, StrippingRemovesNewlinesFromEverySplitAndTheVocabulary) {
 
   write_file_atomically(folder / "lines", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n\n");
   wish.source = folder / "lines";
+  wish.folder = folder / "lines_out";
   wish.newlines = Newlines::kStrip;
   wish.split = {.validation = 0.05, .test = 0.04};
   EXPECT_ERROR(prepare_corpus(wish), "the test split is nothing but newlines");

@@ -75,6 +75,7 @@ TEST_F(DocumentCorpora, ACutMovesToTheEndOfADocumentThatIsNear) {
   const auto near = write_documents({94'550, 5'450}, "source/a.jsonl");
   request_.split = {.validation = 0.2, .test = 0.05};
   EXPECT_EQ(text_of_tokens(prepare_documents(request_).test.path), near[1] + "$");
+  request_.folder = folder_ / "far";  // the first one holds another source's corpus
   const auto far = write_documents({93'000, 7'000}, "source/a.jsonl");
   const DocumentCorpus corpus = prepare_documents(request_);
   EXPECT_TRUE(corpus.test.begins_inside_document);
@@ -182,6 +183,22 @@ TEST_F(DocumentCorpora, TextThatCannotBePreparedIsExplained) {
   EXPECT_ERROR(prepare_documents(request_), "the test split would be empty: 21 tokens are too few to cut");
   write_text(folder_ / "source/a.jsonl", "{\"text\": \"\"}\n");
   EXPECT_ERROR(prepare_documents(request_), "split would be empty: 0 tokens");
+}
+
+TEST_F(DocumentCorpora, NothingIsPreparedOverARunOrAnotherCorpus) {
+  write_documents({20'000}, "source/a.jsonl");
+  prepare_documents(request_);
+  const std::string before = read_file(folder_ / "out/documents.json");
+  write_documents({20'000, 10'000}, "other/b.jsonl");
+  DocumentRequest other = request_;
+  other.sources = {folder_ / "other"};
+  EXPECT_ERROR(prepare_documents(other), "holds a corpus of another source (documents.json)");
+  EXPECT_EQ(read_file(folder_ / "out/documents.json"), before);
+  other.sources.push_back(folder_ / "source");
+  EXPECT_EQ(prepare_documents(other).sources.size(), 2u) << "the same sources and more";
+  write_text(folder_ / "run/log.jsonl", "");
+  other.folder = folder_ / "run";
+  EXPECT_ERROR(prepare_documents(other), "holds a run (log.jsonl)");
 }
 
 TEST_F(DocumentCorpora, OpeningChecksTheFolder) {

@@ -220,7 +220,7 @@ TEST_F(TrainerTest, RefusesACorpusThatChanged) {
   std::swap(corpus[100], corpus[200]);
   ASSERT_NE(corpus[100], corpus[200]);
   write_file_atomically(folder_ / "corpus.txt", corpus);
-  EXPECT_NOT_RESUMED(c, UsageError, "corpus.txt has changed");
+  EXPECT_NOT_RESUMED(c, UsageError, "corpus.txt is not what it was trained on");
 }
 
 TEST_F(TrainerTest, DoesNotStartOverWhenItsCheckpointsAreGone) {

@@ -12,6 +12,7 @@
 #include "core/files.h"
 #include "layers/finite.h"
 #include "trainers/checkpoint_folders.h"
+#include "trainers/corpora.h"
 #include "trainers/run_log.h"
 
 namespace lf {
@@ -86,10 +87,10 @@ void return_to(Tensor flat, const Tensor& host) {
 }
 
 // Keys that may differ between a run and its resumption: they change neither weights nor logged results, but
-// for the rounding of another device.
+// for the rounding of another device. The corpus may have moved; check_same_run() knows it by its content.
 bool may_change(const std::string& line) {
-  for (const char* prefix : {"checkpoint.", "device:", "log.tensorboard", "threads:", "evaluation.batch_size",
-                             "validation.batch_size"}) {
+  for (const char* prefix : {"checkpoint.", "data.path:", "device:", "log.tensorboard",
+                             "threads:", "evaluation.batch_size", "validation.batch_size"}) {
     if (line.rfind(prefix, 0) == 0) return true;
   }
   return false;
@@ -110,6 +111,7 @@ RunConfig settled(RunConfig config) {
     const bool narrow = compute_dtype(config) == DType::bf16;
     config.precision = narrow ? PrecisionChoice::bf16 : PrecisionChoice::f32;
   }
+  config.data = written_out(config.data);
   return config;
 }
 
@@ -124,10 +126,11 @@ RunConfig run_folder_config(const std::string& folder) {
 
 RunConfig settled_config(const RunConfig& config, const std::string& folder, bool resume) {
   const bool resumes = resume && fs::exists(folder + "/" + kConfigName);
-  if (config.precision != PrecisionChoice::automatic || !resumes) return settled(config);
   RunConfig result = config;
-  result.precision = run_folder_config(folder).precision;
-  return result;
+  if (config.precision == PrecisionChoice::automatic && resumes)
+    result.precision = run_folder_config(folder).precision;
+  if (config.task == TaskChoice::char_lm) result.data = settled_data(config.data);
+  return settled(result);
 }
 
 std::string checked_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
@@ -158,10 +161,23 @@ void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config,
                           ", which was saved with another configuration:", changes,
                           "\nundo the change, or start another run with --out"));
   }
-  if (checkpoint.state.contains("data") && checkpoint.state.at("data") != task.data_hash()) {
-    throw UsageError(text("cannot continue ", checkpoint.folder, ": the content of ", config.data.path,
-                          " has changed since; put the corpus back, or start another run with --out"));
+  if (!has_data_of(checkpoint, task)) {
+    throw UsageError(text("cannot continue ", checkpoint.folder, ": the content of data.path ",
+                          config.data.path,
+                          " is not what it was trained on; put the corpus back, name where it is with --set "
+                          "data.path=..., or start another run with --out"));
   }
+}
+
+bool has_data_of(const LoadedCheckpoint& checkpoint, const Task& task) {
+  return !checkpoint.state.contains("data") || checkpoint.state.at("data") == task.data_hash();
+}
+
+void check_same_vocabulary(const LoadedCheckpoint& checkpoint, const RunConfig& config, const Task& task) {
+  if (!checkpoint.state.contains("vocabulary")) return;  // saved by an earlier version
+  if (checkpoint.state.at("vocabulary") == task.vocabulary_hash()) return;
+  throw UsageError(text("data.path ", config.data.path, " has other symbols than the corpus that ",
+                        checkpoint.folder, " was trained on, so its model cannot read it"));
 }
 
 void check_same_model(const LoadedCheckpoint& checkpoint, const RunConfig& config,
@@ -173,11 +189,13 @@ void check_same_model(const LoadedCheckpoint& checkpoint, const RunConfig& confi
 
 std::string start_run_folder(const RunConfig& config, const std::string& folder, bool resume) {
   checked_run_folder(config, folder, resume);
-  const std::string stored = folder + "/" + kConfigName;
-  // A resumed run may have changed what does not change its results, such as the device.
-  const std::string yaml = to_yaml(config);
-  if (!fs::exists(stored) || read_file(stored) != yaml) write_file_atomically(stored, yaml);
+  if (!fs::exists(folder + "/" + kConfigName)) store_config(config, folder);
   return folder;
+}
+
+void store_config(const RunConfig& config, const std::string& folder) {
+  const std::string stored = folder + "/" + kConfigName, yaml = to_yaml(config);
+  if (!fs::exists(stored) || read_file(stored) != yaml) write_file_atomically(stored, yaml);
 }
 
 RunLock::RunLock(const std::string& folder) : folder_(folder) {
@@ -211,11 +229,9 @@ void RunLock::check_held() const {
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
                          Task& task, Optimizer& optimizer, bool best) {
   const ParameterBlock& parameters = task.parameters();
-  const nlohmann::ordered_json json = {{"run", to_json(state)},
-                                       {"optimizer_updates", optimizer.updates()},
-                                       {"config", to_yaml(config)},
-                                       {"data", task.data_hash()},
-                                       {"model", task.model_hash()}};
+  const nlohmann::ordered_json json = {
+      {"run", to_json(state)},    {"optimizer_updates", optimizer.updates()}, {"config", to_yaml(config)},
+      {"data", task.data_hash()}, {"vocabulary", task.vocabulary_hash()},     {"model", task.model_hash()}};
   const Retention retention{
       .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};
   const auto host = [](const Tensor& flat) { return flat.to(Device::cpu); };

@@ -17,8 +17,8 @@ inline constexpr const char* kConfigName = "config.yaml";
 // The configuration stored with a run.
 RunConfig run_folder_config(const std::string& folder);
 
-// The configuration with what it leaves to the machine decided: by the run in `folder` that is resumed, or
-// for a new one.
+// The configuration with what it leaves to the machine and the corpus decided: by the run in `folder` that is
+// resumed, or for a new one. Throws as settled_data() does.
 RunConfig settled_config(const RunConfig& config, const std::string& folder, bool resume);
 
 // The folder; throws UsageError when it holds another run, or when resuming would make the run another one.
@@ -28,10 +28,18 @@ std::string checked_run_folder(const RunConfig& config, const std::string& folde
 // configuration of a new run; returns the folder. It is done once nothing of the configuration can fail any
 // more, so that a corrected configuration does not meet a run of the wrong one.
 std::string start_run_folder(const RunConfig& config, const std::string& folder, bool resume);
+// The configuration as the run's own: a resumed run, once it is known to be the same, may have changed what
+// does not change its results, such as the device.
+void store_config(const RunConfig& config, const std::string& folder);
 
 // Throws UsageError when the checkpoint was saved with another configuration or other data: both may have
 // been edited in place since.
 void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config, const Task& task);
+// Whether the checkpoint was trained on the very data that the task has open.
+bool has_data_of(const LoadedCheckpoint& checkpoint, const Task& task);
+// Throws UsageError when the tokens of the task's data stand for other symbols than those the checkpoint's
+// do.
+void check_same_vocabulary(const LoadedCheckpoint& checkpoint, const RunConfig& config, const Task& task);
 // Throws Error when what the model is made from (Task::model_hash) was another when the checkpoint was saved.
 void check_same_model(const LoadedCheckpoint& checkpoint, const RunConfig& config,
                       const std::string& model_hash);

@@ -53,6 +53,8 @@ class Task {
   virtual ParameterBlock& parameters() = 0;
   // Names the content of the data: other data, another hash.
   virtual std::string data_hash() const = 0;
+  // Names what the token ids of the data stand for; "" where the model itself decides it.
+  virtual std::string vocabulary_hash() const { return ""; }
   // Names what the model is made from beside the run itself, such as a pretrained model's config.json; "" for
   // nothing.
   virtual std::string model_hash() const { return ""; }

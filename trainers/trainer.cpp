@@ -44,6 +44,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
   use_threads(config_.threads);
   for (const std::string& notice : task_->notices()) report_.message(notice);
   load_newest();
+  store_config(config_, folder_);
   if (config.log.tensorboard) report_.start_events(state_.step + 1);
 }
 

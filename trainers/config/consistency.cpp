@@ -41,7 +41,7 @@ void judge_sections(const RunConfig& config, Judge& judge) {
   judge.require(!model.relative_positions || model.width % 2 == 0, "model.width",
                 {"model.relative_positions"},
                 "must be even for relative positions (sines and cosines), found ", model.width);
-  const auto& split = config.data.split;
+  const auto split = config.data.split.value();
   const double sum = std::accumulate(split.begin(), split.end(), 0.0);
   constexpr double kRounding = 1e-9;  // decimal fractions do not add up exactly
   judge.require(std::abs(sum - 1.0) < kRounding, "data.split", {}, "the fractions sum to ", sum, ", not 1");

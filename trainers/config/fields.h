@@ -40,12 +40,14 @@ struct PerLayer {
   bool operator==(const PerLayer&) const = default;
 };
 
-// A key that may be left out: then it is inherited from the previous stage, or else the fallback.
+// A key that may be left out: then its value comes from elsewhere (the previous stage, the corpus), or else
+// is the fallback.
 template <class T>
 struct Inherited {
   std::optional<T> given;
   T fallback{};
 
+  T value() const { return given.value_or(fallback); }
   bool operator==(const Inherited&) const = default;
 };
 

@@ -38,16 +38,20 @@ inline constexpr double kLargestLength = 1 << 30;  // tokens in a sequence or a 
 
 struct DataSection {
   std::string path = "sample";
-  CorpusChoice kind = CorpusChoice::bytes;
-  NewlineChoice newlines = NewlineChoice::keep;
-  std::array<double, 3> split{0.90, 0.05, 0.05};
+  // What a prepared folder decides itself, so that it matters whether they were given.
+  Inherited<CorpusChoice> kind{{}, CorpusChoice::bytes};
+  Inherited<NewlineChoice> newlines{{}, NewlineChoice::keep};
+  Inherited<std::array<double, 3>> split{{}, {0.90, 0.05, 0.05}};
 
   static void visit(auto& self, auto&& field) {
     field("path", self.path,
           "Folder made by `longform prepare`, a raw file or zip, or `sample` for the corpus shipped with "
           "Longform; relative to the current folder. Masked language models need a folder made by `longform "
           "prepare documents`.");
-    field("kind", self.kind, "How a raw file is read: its alphabet and its expected size.");
+    field("kind", self.kind,
+          "How a raw file is read: its alphabet and its expected size. A prepared folder has its own, which "
+          "may be "
+          "left out here and is refused when it differs; so do the next two.");
     field("newlines", self.newlines, "Whether newline bytes are symbols of the corpus or removed from it.");
     field("split", self.split, "Fractions of the corpus for training, validation and test, in file order.",
           between(0, 1));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/hash.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
 #include "data/evaluation_windows.h"
@@ -59,7 +60,7 @@ int32_t newline_token(const TokenFile& tokens) {
 CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary) {
   const ModelSection& m = config.model;
   CHECK(m.vocabulary == 0 || m.vocabulary >= vocabulary, "model.vocabulary is ", m.vocabulary,
-        ", but the corpus has ", vocabulary, " symbols");
+        ", but data.path ", config.data.path, " has ", vocabulary, " symbols");
   return {.vocabulary = m.vocabulary ? m.vocabulary : vocabulary,
           .layers = m.layers,
           .width = m.width,
@@ -150,6 +151,8 @@ CharLMTask::CharLMTask(const RunConfig& config, const Communicator& communicator
       parameters_(pack(model_, DType::f32, device_of(config))) {
   initialise(model_, parameters_, config.model.initializer_range, static_cast<uint64_t>(config.seed));
 }
+
+std::string CharLMTask::vocabulary_hash() const { return lf::content_hash(corpus_.train->header().symbols); }
 
 void CharLMTask::use_stage(const Stage& stage) {
   stage_ = stage;

@@ -37,6 +37,7 @@ class CharLMTask : public Task {
     return corpus_.train->header().content_hash + corpus_.validation->header().content_hash +
            corpus_.test->header().content_hash;
   }
+  std::string vocabulary_hash() const override;
   void check_stage(const Stage& stage) const override { check_corpus_fits(corpus_, stage); }
   void use_stage(const Stage& stage) override;
   void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) override;

@@ -5,6 +5,7 @@
 
 #include "core/profile.h"
 #include "data/document_tokenizer.h"
+#include "trainers/corpora.h"
 #include "trainers/device_notices.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
@@ -50,6 +51,8 @@ void check_tokenizer(const DocumentCorpus& corpus, const RunConfig& config) {
 }  // namespace
 
 DocumentFiles open_document_files(const std::string& folder) {
+  CHECK(std::filesystem::exists(folder), missing_corpus(folder),
+        " documents SOURCE --tokenizer FOLDER --out ", folder);
   if (!is_document_corpus(folder)) {
     throw Error(text("data.path ", folder,
                      " holds no prepared documents; make them with: longform prepare "

@@ -1,0 +1,161 @@
+// A run and its corpus: keys that contradict a prepared folder, a corpus that was replaced, moved, or is
+// prepared into a cache that cannot be trusted.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/program.h"
+
+namespace lf {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RunCorpus : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_tiny_config(program_);
+    prepare("corpus", {"--newlines", "strip", "--validation", "0.1", "--test", "0.2"});
+  }
+  void prepare(const std::string& name, const std::vector<std::string>& more = {},
+               const std::string& source = "corpus.txt") {
+    fs::remove_all(program_ / name);
+    std::vector<std::string> command = {"prepare", "bytes", program_ / source, "--out", program_ / name};
+    command.insert(command.end(), more.begin(), more.end());
+    EXPECT_EQ(program_.run(command).code, 0);
+  }
+  // From the test's folder, so that data.path=corpus is there.
+  ProgramResult run(const std::vector<std::string>& arguments, const std::string& from = "") const {
+    return program_.run(arguments, "", {}, "cd " + (program_ / from) + " && ");
+  }
+  ProgramResult train(const std::vector<std::string>& more = {}, const std::string& from = "") const {
+    std::vector<std::string> command = {"train", program_ / "config.yaml", "--out", program_ / "run",
+                                        "--set", "data.path=corpus"};
+    command.insert(command.end(), more.begin(), more.end());
+    return run(command, from);
+  }
+  static void expect_error(const ProgramResult& result, int code, const std::vector<std::string>& parts) {
+    EXPECT_EQ(result.code, code) << result.err;
+    for (const std::string& part : parts)
+      EXPECT_NE(result.err.find(part), std::string::npos) << "no \"" << part << "\" in: " << result.err;
+  }
+
+  Program program_;
+};
+
+TEST_F(RunCorpus, GivenKeysThatContradictThePreparedFolderAreRefused) {
+  expect_error(train({"--set", "data.newlines=keep"}), 2,
+               {"data.newlines is keep, but data.path corpus was prepared with newlines strip",
+                "leave the key out", "--newlines keep"});
+  expect_error(train({"--set", "data.kind=text8"}), 2, {"data.kind is text8", "with kind bytes"});
+  expect_error(train({"--set", "data.split=[0.5,0.25,0.25]"}), 2,
+               {"data.split is [0.5, 0.25, 0.25]", "with split [0.7, 0.1, 0.2]", "--validation 0.25"});
+  expect_error(
+      run({"check", program_ / "config.yaml", "--set", "data.path=corpus", "--set", "data.newlines=keep"}), 2,
+      {"data.newlines is keep"});
+  EXPECT_FALSE(fs::exists(program_ / "run"));
+}
+
+TEST_F(RunCorpus, TheCorpussOwnKeysAreRecordedAndReported) {
+  const ProgramResult trained = train();
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const std::string config = read_file(program_ / "run/config.yaml");
+  EXPECT_NE(config.find("newlines: strip\n  split: [0.7, 0.1, 0.2]"), std::string::npos) << config;
+  const ProgramResult scored = run({"evaluate", "run", "--json"});
+  ASSERT_EQ(scored.code, 0) << scored.err;
+  EXPECT_EQ(nlohmann::json::parse(scored.out).at("newlines"), "strip");
+  // What the run recorded is no contradiction to another corpus that is meant.
+  prepare("kept");
+  const ProgramResult other = run({"evaluate", "run", "--json", "--set", "data.path=kept"});
+  if (other.code == 0) {
+    EXPECT_EQ(nlohmann::json::parse(other.out).at("newlines"), "keep");
+  } else {
+    expect_error(other, 2, {"data.path kept has other symbols"});
+  }
+  expect_error(run({"evaluate", "run", "--set", "data.newlines=keep"}), 2, {"data.newlines is keep"});
+  EXPECT_EQ(train({"--resume"}).code, 0);
+}
+
+TEST_F(RunCorpus, AReplacedCorpusIsNoticed) {
+  ASSERT_EQ(train().code, 0);
+  fs::rename(program_ / "corpus", program_ / "original");
+  prepare("corpus", {"--newlines", "strip"});  // of the same text, cut elsewhere
+  for (const char* verb : {"evaluate", "generate"})
+    expect_error(run({verb, "run"}), 2, {"corpus (data.path) has changed since", "--set data.path="});
+  EXPECT_EQ(run({"evaluate", "run", "--set", "data.path=corpus"}).code, 0);
+  EXPECT_EQ(run({"generate", "run", "--length", "2", "--set", "data.path=original"}).code, 0);
+  // Other symbols: the corpus is to blame, not the shape of a tensor.
+  program_.write("letters.txt", std::string(3000, 'x') + std::string(3000, 'y') + std::string(3000, 'z'));
+  prepare("corpus", {}, "letters.txt");
+  expect_error(run({"evaluate", "run"}), 2, {"corpus (data.path) has changed since"});
+  expect_error(run({"evaluate", "run", "--set", "data.path=corpus"}), 2,
+               {"data.path corpus has other symbols"});
+}
+
+TEST_F(RunCorpus, AMovedCorpusIsNamedAndResumedFromElsewhere) {
+  ASSERT_EQ(train().code, 0);
+  fs::create_directory(program_ / "elsewhere");
+  const std::vector<std::string> parts = {"data.path corpus", program_ / "elsewhere/corpus",
+                                          "--set data.path="};
+  expect_error(run({"evaluate", program_ / "run"}, "elsewhere"), 1, parts);
+  expect_error(run({"generate", program_ / "run"}, "elsewhere"), 1, parts);
+  expect_error(train({"--resume"}, "elsewhere"), 1, parts);
+  prepare("other", {"--newlines", "strip", "--validation", "0.1", "--test", "0.2"}, "config.yaml");
+  const std::string before = read_file(program_ / "run/config.yaml");
+  expect_error(train({"--resume", "--set", "data.path=" + (program_ / "other")}, "elsewhere"), 2,
+               {"data.path " + (program_ / "other"), "is not what it was trained on"});
+  EXPECT_EQ(read_file(program_ / "run/config.yaml"), before);
+  const ProgramResult resumed =
+      train({"--resume", "--set", "data.path=" + (program_ / "corpus")}, "elsewhere");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_NE(read_file(program_ / "run/config.yaml").find(program_ / "corpus"), std::string::npos);
+}
+
+TEST_F(RunCorpus, NothingIsPreparedOverARunOrAnotherCorpus) {
+  ASSERT_EQ(train().code, 0);
+  program_.write("other.txt", std::string(30000, 'x') + "yz");
+  const auto over = [&](const std::string& source, const std::string& folder) {
+    return run({"prepare", "bytes", source, "--out", folder});
+  };
+  expect_error(over("corpus.txt", "run"), 2, {"run exists already and holds a run", "name a new folder"});
+  expect_error(run({"prepare", "enwik8", "--download", "--out", "run"}), 2, {"holds a run"});
+  EXPECT_FALSE(fs::exists(program_ / "run/corpus.json"));
+  const std::string before = read_file(program_ / "corpus/corpus.json");
+  expect_error(over("other.txt", "corpus"), 2,
+               {"corpus exists already", "another source", "name a new folder"});
+  EXPECT_EQ(read_file(program_ / "corpus/corpus.json"), before);
+  EXPECT_EQ(run({"evaluate", "run"}).code, 0);
+  EXPECT_EQ(over("corpus.txt", "corpus").code, 0) << "the same source, with other settings";
+  program_.write("corpus/corpus.json", "damaged");
+  EXPECT_EQ(over("other.txt", "corpus").code, 0) << "what cannot be read is mended by preparing again";
+}
+
+TEST_F(RunCorpus, TheCacheWithoutAHomeIsTheUsersOwn) {
+  const auto check = [&](const std::vector<std::string>& variables) {
+    return program_.run({"check", program_ / "config.yaml"}, "", variables);
+  };
+  fs::create_directory(program_ / "tmp");
+  const std::vector<std::string> homeless = {"XDG_CACHE_HOME=", "HOME=", "TMPDIR=" + (program_ / "tmp")};
+  const std::string own = program_ / ("tmp/longform-" + std::to_string(::geteuid()));
+  EXPECT_EQ(check(homeless).code, 0);
+  struct stat made = {};
+  ASSERT_EQ(::stat(own.c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 0777, 0700u);
+  ASSERT_EQ(::chmod(own.c_str(), 0777), 0);  // somebody else could have written into it
+  expect_error(check(homeless), 1, {own, "XDG_CACHE_HOME"});
+  fs::remove_all(own);
+  fs::create_directory_symlink(program_ / "corpus", own);
+  expect_error(check(homeless), 1, {own, "XDG_CACHE_HOME"});
+  expect_error(check({"XDG_CACHE_HOME=/proc/nowhere"}), 1, {"/proc/nowhere", "XDG_CACHE_HOME"});
+  if (::geteuid() != 0) return;
+  fs::remove(own);
+  fs::create_directory(own);
+  ASSERT_EQ(::chmod(own.c_str(), 0700), 0);
+  ASSERT_EQ(::chown(own.c_str(), 65534, 65534), 0);
+  expect_error(check(homeless), 1, {own, "XDG_CACHE_HOME"});
+}
+
+}  // namespace
+}  // namespace lf
