@@ -28,8 +28,8 @@ void check_blas(cublasStatus_t status, const char* what) {
 }
 
 cublasLtHandle_t handle() {
+  device();  // the library's calls use the calling thread's, whichever thread opened it
   static cublasLtHandle_t the_handle = [] {
-    device();
     cublasLtHandle_t created = nullptr;
     check_blas(cublasLtCreate(&created), "opening the library");
     return created;

@@ -104,11 +104,11 @@ cudaStream_t stream() {
 }
 
 std::string describe_device() {
+  const DeviceProperties& d = device();
   int driver = 0, runtime = 0;
   check(cudaDriverGetVersion(&driver), "asking for the driver's version");
   check(cudaRuntimeGetVersion(&runtime), "asking for the runtime's version");
   const auto version = [](int number) { return text(number / 1000, '.', number % 1000 / 10); };
-  const DeviceProperties& d = device();
   return text(d.name, ", compute capability ", d.major, '.', d.minor, ", ", d.multiprocessors,
               " multiprocessors, driver ", version(driver), ", runtime ", version(runtime));
 }
@@ -129,7 +129,10 @@ void* allocate(int64_t bytes) {
   return block;
 }
 
-void release(void* block) { check(cudaFree(block), "releasing memory"); }
+void release(void* block) {
+  device();
+  check(cudaFree(block), "releasing memory");
+}
 
 DeviceMemory device_memory() {
   device();

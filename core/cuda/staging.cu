@@ -21,6 +21,7 @@ Staging::Staging() {
 }
 
 void Staging::copy(void* to, const void* from, int64_t bytes) {
+  device();
   const std::lock_guard lock(mutex_);
   for (int64_t done = 0; done < bytes; done += kPieceBytes) {
     const auto size = static_cast<size_t>(std::min(kPieceBytes, bytes - done));

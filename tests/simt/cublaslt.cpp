@@ -196,6 +196,7 @@ const char* cublasLtGetStatusString(cublasStatus_t status) {
 }
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
+  if (!lf::simt::device_is_set()) return CUBLAS_STATUS_NOT_INITIALIZED;
   static SimulatedBlas the_library;
   *handle = &the_library;
   return CUBLAS_STATUS_SUCCESS;
@@ -270,6 +271,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatmulPreference_t preference, int requested,
                                               cublasLtMatmulHeuristicResult_t* results, int* found) {
   *found = 0;
+  if (!lf::simt::device_is_set()) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (!description || !a || !b || !c || !d || !preference || requested < 1)
     return CUBLAS_STATUS_INVALID_VALUE;
@@ -293,7 +295,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               cublasLtMatrixLayout_t c_layout, void* d, cublasLtMatrixLayout_t d_layout,
                               const cublasLtMatmulAlgo_t* algorithm, void* workspace, size_t workspace_bytes,
                               cudaStream_t stream) {
-  if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!handle || !lf::simt::device_is_set()) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (!algorithm || !stream) return CUBLAS_STATUS_INVALID_VALUE;
   const SimulatedMatmulDesc& p = *description;
   cublasStatus_t status = check_shapes(p, *a_layout, *b_layout, *c_layout, *d_layout);

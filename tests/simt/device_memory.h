@@ -16,6 +16,11 @@ class DeviceAccess {
   DeviceAccess& operator=(const DeviceAccess&) = delete;
 };
 
+// A machine has several devices, a process one of them: whether the calling thread has set it. All calls of
+// the runtime and of cuBLASLt that would use a thread's device refuse to run where it has not.
+inline constexpr int kDevices = 2;
+bool device_is_set();
+
 // Whether all the bytes lie in one block of device memory.
 bool on_device(const void* data, size_t bytes);
 

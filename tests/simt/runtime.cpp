@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -132,6 +133,12 @@ HostMemory& host_memory() {
 
 int64_t uploads_so_far = 0, events_now = 0;
 
+// The device that was chosen first, which holds all memory, and the calling thread's. A thread has none until
+// it chooses; the runtime's would be the first, which may be another process's.
+constexpr int kNone = -1;
+std::atomic<int> process_device = kNone;
+thread_local int thread_device = kNone;
+
 void finish_copies() { host_memory().finish(host_memory().copies.size()); }
 
 }  // namespace
@@ -141,6 +148,8 @@ DeviceAccess::DeviceAccess() {
   arena().open();
 }
 DeviceAccess::~DeviceAccess() { arena().close(); }
+
+bool device_is_set() { return thread_device != kNone && thread_device == process_device; }
 
 bool on_device(const void* data, size_t bytes) { return arena().holds(data, bytes); }
 
@@ -156,24 +165,27 @@ void limit_device_memory(int64_t bytes) {
 }  // namespace lf::simt
 
 using lf::simt::arena;
+using lf::simt::device_is_set;
 using lf::simt::DeviceAccess;
 using lf::simt::events_now;
 using lf::simt::finish_copies;
 using lf::simt::host_memory;
+using lf::simt::kNone;
+using lf::simt::process_device;
+using lf::simt::thread_device;
 using lf::simt::uploads_so_far;
 
 struct SimulatedStream {};
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = std::getenv("LF_SIMT_NO_DEVICE") ? 0 : 1;
+  *count = std::getenv("LF_SIMT_NO_DEVICE") ? 0 : lf::simt::kDevices;
   return *count ? cudaSuccess : cudaErrorNoDevice;
 }
-// A thread has no device until it chooses one; the runtime's would be the first, which may be another
-// process's.
-thread_local bool chose_device = false;
 cudaError_t cudaSetDevice(int device) {
-  if (device != 0) return cudaErrorInvalidDevice;
-  chose_device = true;
+  if (device < 0 || device >= lf::simt::kDevices) return cudaErrorInvalidDevice;
+  int none = kNone;
+  process_device.compare_exchange_strong(none, device);
+  thread_device = device;
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
@@ -191,13 +203,13 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   static SimulatedStream the_stream;
   *stream = &the_stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   finish_copies();
   return cudaSuccess;
 }
@@ -211,60 +223,65 @@ struct SimulatedEvent {
   bool asked = false, known = false;
 };
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   *event = new SimulatedEvent;
   ++events_now;
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return cudaEventCreate(event); }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   delete event;
   --events_now;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   *event = {std::chrono::steady_clock::now(), host_memory().finished + host_memory().copies.size()};
   return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   event->known |= std::exchange(event->asked, true);
   return event->known ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   event->known = true;
   if (event->copies > host_memory().finished) host_memory().finish(event->copies - host_memory().finished);
   return cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop) {
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   if (!stop->known) return cudaErrorNotReady;
   *milliseconds = std::chrono::duration<float, std::milli>(stop->at - start->at).count();
   return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** block, size_t bytes) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   *block = arena().allocate(bytes);
   return *block ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFree(void* block) {
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   finish_copies();
   return !block || arena().release(block) ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaMallocHost(void** block, size_t bytes) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   *block = std::malloc(bytes);
   host_memory().blocks[static_cast<const std::byte*>(*block)] = bytes;
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   *total = arena().limit();
   *free = arena().limit() - std::min(arena().limit(), arena().used());
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   const bool to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
   if (arena().holds(to, bytes) != to_device || arena().holds(from, bytes) != from_device)
     return cudaErrorInvalidValue;
@@ -278,21 +295,21 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   if (!arena().holds(to, bytes)) return cudaErrorInvalidValue;
   const DeviceAccess access;
   std::memset(to, byte, bytes);
   return cudaSuccess;
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, const void*) {
-  return chose_device ? cudaSuccess : cudaErrorInvalidDevice;
+  return device_is_set() ? cudaSuccess : cudaErrorInvalidDevice;
 }
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() {
-  if (!chose_device) return cudaErrorInvalidDevice;
+  if (!device_is_set()) return cudaErrorInvalidDevice;
   return cudaSuccess;
 }
 const char* cudaGetErrorName(cudaError_t status) {
