@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
@@ -20,7 +21,7 @@ namespace lf {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{50};
-constexpr double kContended = 0.05, kCalmSeconds = 2;
+constexpr double kContended = 0.2, kMemorySeconds = 0.2, kCalmSeconds = 2;
 
 // OpenMP threads that sleep: a team of its own, so that libgomp counts one thread more than there are CPUs.
 class Crowd {
@@ -97,7 +98,9 @@ double seconds_without_cpu(const std::string& root) {
 }
 
 bool Contention::observe(double seconds_without, double elapsed) {
-  if (seconds_without > kContended * elapsed) {
+  const double weight = -std::expm1(-elapsed / kMemorySeconds);
+  threads_without_ += weight * (seconds_without / elapsed - threads_without_);
+  if (threads_without_ > kContended) {
     contended_ = true;
     calm_ = 0;
   } else {

@@ -81,7 +81,7 @@ TEST(ProductThreads, SameBitsInsideAParallelLoop) {
 }
 
 TEST(ProductTiles, CoverEveryElementOnce) {
-  using kernels::Product, kernels::ProductTiles, kernels::ProductTile;
+  using kernels::Product, kernels::ProductTiles, kernels::ProductTile, kernels::SmallTiles;
   size_t cut_rows = 0, cut_columns = 0, cut_depth = 0;
   for (const Product& p : std::vector<Product>{{1, 1, 1, false, false},
                                                {0, 5, 3, false, false},
@@ -90,27 +90,46 @@ TEST(ProductTiles, CoverEveryElementOnce) {
                                                {192, 192, 4099, true, false},
                                                {616, 50265, 7, false, true},
                                                {2048, 2049, 512, false, false}}) {
-    SCOPED_TRACE(text(p.M, " x ", p.N, " x ", p.K));
-    const ProductTiles tiles(p);
-    int64_t volume = 0, previous_piece = 0;
-    std::set<std::array<int64_t, 3>>
-        corners;  // of tiles that are aligned, equal volumes leave no room to overlap
-    for (int64_t i = 0; i < tiles.count(); ++i) {
-      const ProductTile t = tiles[i];
-      EXPECT_TRUE(t.row + t.rows <= p.M && t.column + t.columns <= p.N && t.begin + t.depth <= p.K);
-      EXPECT_TRUE(t.piece >= previous_piece && t.piece < tiles.pieces());
-      EXPECT_EQ(t.offset_a(p), p.transpose_a ? t.begin * p.M + t.row : t.row * p.K + t.begin);
-      EXPECT_EQ(t.offset_b(p), p.transpose_b ? t.column * p.K + t.begin : t.begin * p.N + t.column);
-      volume += t.rows * t.columns * t.depth;
-      EXPECT_TRUE(corners.insert({t.row, t.column, t.begin}).second);
-      previous_piece = t.piece;
-      cut_rows += t.row > 0;
-      cut_columns += t.column > 0;
-      cut_depth += t.begin > 0;
+    for (const SmallTiles small : {SmallTiles::packed, SmallTiles::in_place}) {
+      SCOPED_TRACE(
+          text(p.M, " x ", p.N, " x ", p.K, small == SmallTiles::packed ? "" : ", small ones in place"));
+      const ProductTiles tiles(p, small);
+      int64_t volume = 0, previous_piece = 0;
+      std::set<std::array<int64_t, 3>>
+          corners;  // of tiles that are aligned, equal volumes leave no room to overlap
+      for (int64_t i = 0; i < tiles.count(); ++i) {
+        const ProductTile t = tiles[i];
+        EXPECT_TRUE(t.row + t.rows <= p.M && t.column + t.columns <= p.N && t.begin + t.depth <= p.K);
+        EXPECT_TRUE(t.piece >= previous_piece && t.piece < tiles.pieces());
+        EXPECT_EQ(t.offset_a(p), p.transpose_a ? t.begin * p.M + t.row : t.row * p.K + t.begin);
+        EXPECT_EQ(t.offset_b(p), p.transpose_b ? t.column * p.K + t.begin : t.begin * p.N + t.column);
+        volume += t.rows * t.columns * t.depth;
+        EXPECT_TRUE(corners.insert({t.row, t.column, t.begin}).second);
+        previous_piece = t.piece;
+        cut_rows += t.row > 0;
+        cut_columns += t.column > 0;
+        cut_depth += t.begin > 0;
+      }
+      EXPECT_EQ(volume, p.M * p.N * p.K);
     }
-    EXPECT_EQ(volume, p.M * p.N * p.K);
   }
   EXPECT_TRUE(cut_rows > 0 && cut_columns > 0 && cut_depth > 0);
+}
+
+// 512 x 512 is small by oneDNN's rule, 1024 x 512 is not: the sum is cut instead.
+TEST(ProductTiles, AreNotSmallWhereThatIsSlow) {
+  using kernels::Product, kernels::ProductTiles, kernels::SmallTiles;
+  const Product gradient_of_a_weight{2048, 512, 2048, true, false};
+  EXPECT_EQ(ProductTiles(gradient_of_a_weight, SmallTiles::packed)[0].rows, 256);
+  const ProductTiles tiles(gradient_of_a_weight, SmallTiles::in_place);
+  EXPECT_EQ(tiles.count(), 4);
+  EXPECT_EQ(tiles[0].rows, 1024);
+  EXPECT_EQ(tiles[0].columns, 512);
+  EXPECT_EQ(tiles[0].depth, 1024);
+  // One that is small anyway is cut as ever.
+  const Product narrow{4096, 192, 768, false, true};
+  EXPECT_EQ(ProductTiles(narrow, SmallTiles::in_place)[0].rows,
+            ProductTiles(narrow, SmallTiles::packed)[0].rows);
 }
 
 // Runs of a model 256 wide: every file of the last checkpoint.

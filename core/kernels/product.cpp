@@ -54,7 +54,8 @@ void for_each_tile(const ProductTiles& tiles, F&& f) {
 // Gives `multiply_tile` for each tile where its result goes. Pieces of K are summed apart and added in order.
 template <class Result, class F>
 void multiply_tiles(const Product& p, Result* c, F&& multiply_tile) {
-  const ProductTiles tiles(p);
+  static const bool before_avx512 = dnnl::get_effective_cpu_isa() < dnnl::cpu_isa::avx512_core;
+  const ProductTiles tiles(p, before_avx512 ? SmallTiles::in_place : SmallTiles::packed);
   if (tiles.pieces() == 1) {
     for_each_tile(tiles, [&](const ProductTile& t) { multiply_tile(t, c + t.row * p.N + t.column); });
     return;

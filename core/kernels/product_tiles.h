@@ -29,9 +29,13 @@ struct ProductTile {
   }
 };
 
+// How the product of a tile treats its operands: always packed at first or, where the tile is small, read in
+// place.
+enum class SmallTiles { packed, in_place };
+
 class ProductTiles {
  public:
-  explicit ProductTiles(const Product& product);
+  ProductTiles(const Product& product, SmallTiles small);
 
   int64_t count() const { return counts_[0] * counts_[1] * counts_[2]; }
   int64_t pieces() const { return counts_[2]; }  // of K
