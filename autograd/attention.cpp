@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "autograd/ops.h"
-#include "core/kernels/global_attention.h"
-#include "core/kernels/window_attention.h"
+#include "core/kernels/attention/global.h"
+#include "core/kernels/attention/window.h"
 #include "core/profile.h"
 
 namespace lf {

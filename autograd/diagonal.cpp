@@ -1,5 +1,6 @@
 // Banded products, one diagonal at a time: slow, but with no memory beyond inputs and outputs.
 #include "autograd/ops.h"
+#include "core/kernels/convert.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
 

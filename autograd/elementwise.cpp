@@ -1,4 +1,5 @@
 #include "autograd/ops.h"
+#include "core/kernels/convert.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
 

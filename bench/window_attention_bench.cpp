@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "core/kernels/window_attention.h"
+#include "core/kernels/attention/window.h"
 
 namespace {
 

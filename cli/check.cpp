@@ -9,10 +9,10 @@
 #include "core/format.h"
 #include "core/threads.h"
 #include "trainers/config/reference.h"
-#include "trainers/corpora.h"
-#include "trainers/device_notices.h"
 #include "trainers/tasks/char_lm_estimate.h"
 #include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/corpora.h"
+#include "trainers/tasks/device_notices.h"
 #include "trainers/tasks/masked_lm_estimate.h"
 #include "trainers/tasks/masked_lm_task.h"
 

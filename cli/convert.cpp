@@ -11,7 +11,7 @@
 #include "layers/finite.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
-#include "trainers/opened_run.h"
+#include "trainers/run/opened_run.h"
 #include "trainers/tasks/masked_lm_task.h"
 
 namespace lf::cli {

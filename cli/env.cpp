@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.h"
-#include "core/cuda/memory.h"
 #include "core/device.h"
+#include "core/device_memory.h"
 #include "core/format.h"
 #include "core/storage.h"
 #include "core/threads.h"

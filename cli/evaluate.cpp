@@ -5,8 +5,8 @@
 
 #include "cli/options.h"
 #include "cli/verbs.h"
-#include "trainers/console.h"
-#include "trainers/opened_run.h"
+#include "trainers/report/console.h"
+#include "trainers/run/opened_run.h"
 #include "trainers/tasks/char_lm_task.h"
 
 namespace lf::cli {

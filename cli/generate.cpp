@@ -10,9 +10,9 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "data/json_lines.h"
-#include "trainers/console.h"
-#include "trainers/generation.h"
-#include "trainers/opened_run.h"
+#include "trainers/generation/sampling.h"
+#include "trainers/report/console.h"
+#include "trainers/run/opened_run.h"
 #include "trainers/tasks/char_lm_task.h"
 
 namespace lf::cli {

@@ -5,12 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.h"
-#include "core/safetensors.h"
-#include "core/weights_file.h"
-#include "data/document_corpus.h"
-#include "data/prepared_corpus.h"
+#include "core/weights/safetensors.h"
+#include "core/weights/weights_file.h"
+#include "data/characters/prepared_corpus.h"
+#include "data/documents/document_corpus.h"
 #include "data/token_file.h"
-#include "trainers/checkpoint.h"
+#include "trainers/run/checkpoint.h"
 
 namespace lf::cli {
 namespace {

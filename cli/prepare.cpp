@@ -6,10 +6,10 @@
 #include "cli/prepare_documents.h"
 #include "cli/verbs.h"
 #include "core/check.h"
-#include "data/corpus.h"
-#include "data/download.h"
+#include "data/characters/corpus.h"
+#include "data/characters/download.h"
 #include "data/output_folder.h"
-#include "trainers/console.h"
+#include "trainers/report/console.h"
 
 namespace lf::cli {
 namespace {

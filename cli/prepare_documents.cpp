@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
-#include "data/document_corpus.h"
-#include "data/document_tokenizer.h"
-#include "trainers/console.h"
+#include "data/documents/document_corpus.h"
+#include "data/documents/document_tokenizer.h"
+#include "trainers/report/console.h"
 
 namespace lf::cli {
 namespace {

@@ -1,6 +1,6 @@
 #include "core/device.h"
 
-#include "core/cuda/memory.h"
+#include "core/device_memory.h"
 #include "core/out_of_memory.h"
 #include "core/storage.h"
 

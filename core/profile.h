@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "core/cuda/marks.h"
 #include "core/device.h"
+#include "core/device_marks.h"
 
 namespace lf {
 

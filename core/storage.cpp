@@ -9,7 +9,7 @@
 #include <mutex>
 #include <vector>
 
-#include "core/cuda/memory.h"
+#include "core/device_memory.h"
 #include "core/format.h"
 #include "core/out_of_memory.h"
 

@@ -98,13 +98,6 @@ class Tensor {
   std::shared_ptr<Storage> storage_;
 };
 
-// The values of one-element float tensors of one device, brought to the CPU in one go: a device is waited for
-// once, not for each.
-std::vector<double> read_together(const std::vector<Tensor>& scalars);
-
-// Element-by-element conversion between floating dtypes; returns x itself when the dtype is already right.
-Tensor cast(const Tensor& x, DType dtype);
-
 template <class T>
 T* Tensor::data() const {
   CHECK(device() == Device::cpu, "tensor ", shape_, " is on the device; the CPU needs a copy");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/kernels/convert.h"
 #include "core/profile.h"
 
 namespace lf {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/safetensors.h"
+#include "core/weights/safetensors.h"
 #include "layers/module.h"
 
 namespace lf {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels/convert.h"
 #include "core/kernels/kernels.h"
 #include "core/random.h"
 #include "core/tensor.h"

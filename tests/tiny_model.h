@@ -5,8 +5,8 @@
 #include <string>
 
 #include "core/files.h"
-#include "core/safetensors.h"
-#include "data/document_tokenizer.h"
+#include "core/weights/safetensors.h"
+#include "data/documents/document_tokenizer.h"
 #include "layers/encoder.h"
 #include "tests/places.h"
 #include "tests/testing.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/safetensors.h"
+#include "core/weights/safetensors.h"
 #include "data/records.h"
 #include "layers/encoder.h"
 

@@ -7,12 +7,13 @@
 #include <utility>
 
 #include "core/failpoint.h"
+#include "core/kernels/convert.h"
 #include "core/threads.h"
-#include "trainers/checkpoint_folders.h"
-#include "trainers/device_notices.h"
-#include "trainers/device_peaks.h"
-#include "trainers/run_folder.h"
-#include "trainers/schedule.h"
+#include "trainers/measure/device_peaks.h"
+#include "trainers/optimizer/schedule.h"
+#include "trainers/run/checkpoint_folders.h"
+#include "trainers/run/run_folder.h"
+#include "trainers/tasks/device_notices.h"
 
 namespace lf {
 namespace {

@@ -7,12 +7,12 @@
 #include <string>
 
 #include "core/profile.h"
-#include "trainers/optimizer.h"
-#include "trainers/run_folder.h"
-#include "trainers/run_report.h"
+#include "trainers/optimizer/optimizer.h"
+#include "trainers/report/run_report.h"
+#include "trainers/run/run_folder.h"
+#include "trainers/run/run_state.h"
 #include "trainers/run_requests.h"
-#include "trainers/run_state.h"
-#include "trainers/task.h"
+#include "trainers/tasks/task.h"
 
 namespace lf {
 

@@ -176,9 +176,9 @@ def check_tools(case):
     for pretence in ("sanitizer-idle", "sanitizer-finds", "tests-none"):
         code, steps = case.run("--only", "memcheck", tools=True, PRETENCE=pretence)
         case.expect(code == 1 and steps["memcheck"]["status"] == "failed", f"memcheck with {pretence} is to fail")
-    sources = program.ROOT / "core" / "kernels"
+    sources = program.ROOT / "core" / "kernels" / "attention" / "cuda"
     if sources.exists():  # not in a bundle
-        text = "".join(path.read_text(encoding="utf-8") for path in sources.glob("window_attention_*.cu"))
+        text = "".join(path.read_text(encoding="utf-8") for path in sources.glob("*.cu"))
         for kernel in tools.KERNELS:
             case.expect(f" {kernel}(" in text, f"there is no kernel {kernel}")
 

@@ -3,7 +3,7 @@
 #include <iterator>
 
 #include "core/communicator/communicator.h"
-#include "core/communicator/mpi/processes.h"
+#include "core/communicator/mpi_processes.h"
 #include "core/loaded_library.h"
 
 namespace lf {

@@ -8,8 +8,8 @@
 #include <set>
 #include <sstream>
 
-#include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"
+#include "core/device_memory.h"
 
 namespace lf::cuda {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/cuda/marks.h"
+#include "core/device_marks.h"
 
 #include <nvtx3/nvToolsExt.h>
 

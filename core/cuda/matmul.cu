@@ -7,8 +7,8 @@
 #include <type_traits>
 
 #include "core/cuda/cublaslt.h"
-#include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"
+#include "core/device_memory.h"
 #include "core/out_of_memory.h"
 #include "core/recent.h"
 

@@ -5,8 +5,8 @@
 #include <cstdlib>
 
 #include "core/cuda/architectures.h"
-#include "core/cuda/memory.h"
 #include "core/cuda/staging.h"
+#include "core/device_memory.h"
 #include "core/out_of_memory.h"
 
 namespace lf::cuda {

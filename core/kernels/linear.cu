@@ -2,6 +2,7 @@
 // over rows.
 #include "core/cuda/column_sums.h"
 #include "core/cuda/matmul.h"
+#include "core/kernels/convert.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {

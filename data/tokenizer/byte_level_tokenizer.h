@@ -11,10 +11,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "data/special_ids.h"
 #include "data/tokenizer/added_tokens.h"
 #include "data/tokenizer/merge_table.h"
 #include "data/tokenizer/piece_cache.h"
+#include "data/tokenizer/special_ids.h"
 #include "data/tokenizer/tokenizer_definition.h"
 #include "data/tokenizer/tokenizer_files.h"
 

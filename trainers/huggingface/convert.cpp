@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/kernels/convert.h"
 #include "core/random.h"
 #include "layers/finite.h"
 #include "trainers/huggingface/model_folder.h"

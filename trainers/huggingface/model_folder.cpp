@@ -10,6 +10,7 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json.h"
+#include "core/kernels/convert.h"
 
 namespace lf {
 namespace {

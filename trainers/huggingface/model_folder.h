@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/safetensors.h"
-#include "core/weights_file.h"
+#include "core/weights/safetensors.h"
+#include "core/weights/weights_file.h"
 #include "layers/encoder.h"
 #include "trainers/huggingface/model_config.h"
 

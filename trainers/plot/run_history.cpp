@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "trainers/run_log.h"
+#include "trainers/run/run_log.h"
 
 namespace lf {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/kernels/attention/shares.h"
 #include "core/kernels/kernels.h"
-#include "core/kernels/window_attention_shares.h"
 #include "trainers/tasks/char_lm_task.h"
 
 namespace lf {

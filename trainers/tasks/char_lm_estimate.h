@@ -3,7 +3,7 @@
 #pragma once
 
 #include "layers/char_lm.h"
-#include "trainers/machine_rates.h"
+#include "trainers/measure/machine_rates.h"
 
 namespace lf {
 

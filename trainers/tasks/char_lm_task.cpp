@@ -5,9 +5,9 @@
 #include "core/hash.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
-#include "data/evaluation_windows.h"
-#include "trainers/device_notices.h"
+#include "data/characters/evaluation_windows.h"
 #include "trainers/tasks/char_lm_estimate.h"
+#include "trainers/tasks/device_notices.h"
 
 namespace lf {
 namespace {

@@ -4,10 +4,10 @@
 #include <functional>
 #include <optional>
 
-#include "data/windows.h"
+#include "data/sequence_order.h"
 #include "layers/char_lm.h"
-#include "trainers/corpora.h"
-#include "trainers/task.h"
+#include "trainers/tasks/corpora.h"
+#include "trainers/tasks/task.h"
 
 namespace lf {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "layers/encoder.h"
-#include "trainers/machine_rates.h"
+#include "trainers/measure/machine_rates.h"
 
 namespace lf {
 

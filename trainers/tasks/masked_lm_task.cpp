@@ -4,12 +4,12 @@
 #include <filesystem>
 
 #include "core/profile.h"
-#include "data/document_tokenizer.h"
-#include "trainers/corpora.h"
-#include "trainers/device_notices.h"
+#include "data/documents/document_tokenizer.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/corpora.h"
+#include "trainers/tasks/device_notices.h"
 #include "trainers/tasks/masked_lm_estimate.h"
 
 namespace lf {

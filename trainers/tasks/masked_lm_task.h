@@ -4,10 +4,10 @@
 #include <memory>
 #include <optional>
 
-#include "data/document_corpus.h"
-#include "data/masked_reader.h"
+#include "data/documents/document_corpus.h"
+#include "data/documents/masked_reader.h"
 #include "layers/encoder.h"
-#include "trainers/task.h"
+#include "trainers/tasks/task.h"
 
 namespace lf {
 

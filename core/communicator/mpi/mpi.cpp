@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "core/communicator/mpi/processes.h"
+#include "core/communicator/mpi_processes.h"
 
 namespace lf {
 namespace {

@@ -7,7 +7,8 @@
 #include <tuple>
 #include <utility>
 
-#include "core/kernels/global_attention.h"
+#include "core/kernels/attention/global.h"
+#include "core/kernels/convert.h"
 
 namespace lf {
 namespace {

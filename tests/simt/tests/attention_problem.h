@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "tests/attention_oracle.h"
+#include "tests/core/kernels/attention/attention_oracle.h"
 
 namespace lf {
 

@@ -2,7 +2,7 @@
 // same numbers in f64 on the CPU.
 #include <gtest/gtest.h>
 
-#include "tests/attention_cases.h"
+#include "tests/core/kernels/attention/attention_cases.h"
 #include "tests/testing.h"
 
 namespace lf {

@@ -6,15 +6,15 @@
 #include "autograd/attention.h"
 #include "autograd/ops.h"
 #include "core/cuda/architectures.h"
-#include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"
+#include "core/device_memory.h"
+#include "core/kernels/attention/choice.h"
 #include "core/kernels/kernels.h"
-#include "core/kernels/window_attention_choice.h"
 #include "tests/simt/tests/attention_problem.h"
 #include "tests/simt/tests/device_tensors.h"
 
 #ifdef LF_SIMULATED_CUDA
-#include "core/kernels/window_attention_tensor_cores.h"
+#include "core/kernels/attention/cuda/tensor_cores.h"
 #include "tests/simt/device_memory.h"
 #include "tests/simt/executor.h"
 #include "tests/simt/tests/run_again.h"

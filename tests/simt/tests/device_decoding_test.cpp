@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "tests/testing.h"
-#include "trainers/generation.h"
+#include "trainers/generation/sampling.h"
 
 namespace lf {
 namespace {

@@ -8,10 +8,10 @@
 #include "core/storage.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
-#include "trainers/corpora.h"
-#include "trainers/optimizer.h"
+#include "trainers/optimizer/optimizer.h"
 #include "trainers/tasks/char_lm_estimate.h"
 #include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/corpora.h"
 
 namespace lf {
 namespace {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "autograd/ops.h"
+#include "core/kernels/convert.h"
 #include "core/kernels/kernels.h"
 #include "tests/simt/tests/device_tensors.h"
 

@@ -4,7 +4,7 @@
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
 #include "trainers/prediction.h"
-#include "trainers/run_log.h"
+#include "trainers/run/run_log.h"
 #include "trainers/tasks/masked_lm_estimate.h"
 #include "trainers/tasks/masked_lm_task.h"
 #include "trainers/trainer.h"

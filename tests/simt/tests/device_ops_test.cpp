@@ -5,8 +5,8 @@
 
 #include "autograd/ops.h"
 #include "core/kernels/kernels.h"
-#include "tests/attention_cases.h"
-#include "tests/op_cases.h"
+#include "tests/autograd/op_cases.h"
+#include "tests/core/kernels/attention/attention_cases.h"
 #include "tests/simt/schedule.h"
 #include "tests/testing.h"
 

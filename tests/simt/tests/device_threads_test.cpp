@@ -6,10 +6,10 @@
 #include <functional>
 #include <thread>
 
-#include "core/cuda/marks.h"
 #include "core/cuda/matmul.h"
-#include "core/cuda/memory.h"
 #include "core/cuda/runtime.h"
+#include "core/device_marks.h"
+#include "core/device_memory.h"
 #include "tests/simt/tests/device_tensors.h"
 
 #ifdef LF_SIMULATED_CUDA

@@ -6,15 +6,15 @@
 #include <fstream>
 
 #include "autograd/ops.h"
-#include "core/cuda/memory.h"
+#include "core/device_memory.h"
 #include "core/failpoint.h"
 #include "core/storage.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
-#include "trainers/generation.h"
-#include "trainers/opened_run.h"
-#include "trainers/run_log.h"
+#include "trainers/generation/sampling.h"
+#include "trainers/run/opened_run.h"
+#include "trainers/run/run_log.h"
 #include "trainers/tasks/char_lm_task.h"
 #include "trainers/trainer.h"
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/communicator/communicator.h"
+#include "core/kernels/convert.h"
 #include "core/kernels/kernels.h"
 #include "tests/simt/tests/device_tensors.h"
 

@@ -1,0 +1,75 @@
+// What attention kernels know of a call beside its tensors: WindowAttentionShape with its lists in device
+// memory, and what follows from them for one query, one key or one pair.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "core/kernels/attention/plan.h"
+#include "core/kernels/attention/window.h"
+#include "core/tensor.h"
+
+namespace lf::kernels::cuda {
+
+struct DeviceAttention {
+  int B = 0, T = 0, H = 0, K = 0;
+  int left = 0, right = 0;  // at most T - 1
+  int query_begin = 0, query_end = 0;
+  int most_globals = 0;  // of a batch row, padded ones among them
+  double scale = 1;
+  const int32_t* dilations = nullptr;       // (H); null: all 1
+  const uint8_t* kinds = nullptr;           // (B, T) TokenKind; null: all local
+  const int32_t* global_offsets = nullptr;  // (B + 1); null: none
+  const int32_t* global_positions = nullptr;
+
+  RandomKey dropout_key;
+  uint32_t dropout_threshold = 0;  // 0: no dropout
+  double kept = 1;                 // what a kept probability is multiplied by
+  int64_t first_row = 0, first_token = 0, total_tokens = 0;
+
+  __device__ int dilation(int h) const { return dilations ? dilations[h] : 1; }
+  __device__ TokenKind kind(int b, int t) const {
+    return kinds ? static_cast<TokenKind>(kinds[int64_t{b} * T + t]) : TokenKind::local;
+  }
+  __device__ int first_global(int b) const { return global_offsets ? global_offsets[b] : 0; }
+  __device__ int globals(int b) const {
+    return global_offsets ? global_offsets[b + 1] - global_offsets[b] : 0;
+  }
+  // Whether window attention computes the context of token t.
+  __device__ bool is_query(int b, int t) const {
+    return t >= query_begin && t < query_end && kind(b, t) == TokenKind::local;
+  }
+  // The dropout element of (b, h, i, key 0); key j is j further.
+  __device__ uint64_t dropout_row(int b, int h, int i) const {
+    const int64_t row = ((first_row + b) * H + h) * total_tokens + first_token + i;
+    return static_cast<uint64_t>(row * total_tokens + first_token);
+  }
+  // dropout_bits, with the word chosen by comparisons: an index would put the block into local memory.
+  __device__ bool keeps(uint64_t element) const {
+    const auto block = philox(dropout_key, element / 8);
+    const uint32_t low = element & 2 ? block[1] : block[0], high = element & 2 ? block[3] : block[2];
+    const uint32_t word = element & 4 ? high : low;
+    return (element & 1 ? word >> 16 : word & 0xffffu) >= dropout_threshold;
+  }
+};
+
+// Lists of tokens and heads in one piece of device memory: where each begins; -1: there is none.
+struct ListsOnDevice {
+  Tensor memory;  // bytes; undefined where there is no list
+  int64_t dilations = -1, offsets = -1, positions = -1, kinds = -1;
+  int most_globals = 0;
+};
+
+// A shape with its lists on the device, where they are brought unless those of one of the last few shapes are
+// the same; they live as long as this object.
+class AttentionOnDevice {
+ public:
+  explicit AttentionOnDevice(const WindowAttentionShape& shape);
+
+  const DeviceAttention& view() const { return view_; }
+
+ private:
+  DeviceAttention view_;
+  ListsOnDevice lists_;
+};
+
+}  // namespace lf::kernels::cuda

@@ -1,0 +1,56 @@
+// What the JSON must hold; see weights_index.h.
+#include "core/weights/weights_index.h"
+
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "core/check.h"
+#include "core/json.h"
+
+namespace lf {
+namespace {
+
+using nlohmann::json;
+
+// A file of the index's own folder: a path could lead anywhere.
+void check_file_name(const std::string& name, const std::string& who) {
+  const bool plain = !name.empty() && name != "." && name != ".." && name.find('/') == name.npos &&
+                     name.find('\\') == name.npos && name.find('\0') == name.npos;
+  CHECK(plain, who, ": ", escaped(name), " is not the name of a file beside the index");
+}
+
+std::optional<int64_t> total_size(const json& document, const std::string& path) {
+  const auto metadata = document.find("metadata");
+  if (metadata == document.end()) return std::nullopt;
+  CHECK(metadata->is_object(), path, ": metadata must be an object");
+  const auto size = metadata->find("total_size");
+  if (size == metadata->end()) return std::nullopt;
+  constexpr double kLargest = 9e15;  // below it every whole number is a double, as some writers give it
+  const double value = size->is_number() ? size->get<double>() : -1;
+  CHECK(value >= 0 && value < kLargest && value == std::floor(value), path,
+        ": metadata.total_size must be a whole number of bytes");
+  return static_cast<int64_t>(value);
+}
+
+}  // namespace
+
+WeightsIndex parse_weights_index(std::string content, const std::string& path) {
+  const json document = parse_json(std::move(content), path);
+  CHECK(document.is_object() && document.contains("weight_map") && document["weight_map"].is_object(), path,
+        ": needed an object with the object weight_map");
+  WeightsIndex index;
+  std::set<std::string> files;
+  for (const auto& [tensor, file] : document["weight_map"].items()) {
+    const std::string who = text(path, ": tensor ", escaped(tensor));
+    CHECK(file.is_string(), who, ": the name of its file must be a text");
+    check_file_name(file.get_ref<const std::string&>(), who);
+    files.insert(index.file_of[tensor] = file.get<std::string>());
+  }
+  CHECK(!index.file_of.empty(), path, ": weight_map is empty");
+  index.files.assign(files.begin(), files.end());
+  index.total_size = total_size(document, path);
+  return index;
+}
+
+}  // namespace lf

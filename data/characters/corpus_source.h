@@ -1,0 +1,72 @@
+// Corpus sources: what enwik8 and text8 are, where they come from, and the raw bytes of a file or of a zip's
+// only member.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/files.h"
+#include "data/progress.h"
+
+namespace lf {
+
+// enwik8: bytes of Wikipedia XML; text8: a-z and space; bytes: any file.
+enum class CorpusKind { kEnwik8, kText8, kBytes };
+
+// "enwik8", "text8" or "bytes".
+std::string corpus_kind_name(CorpusKind kind);
+// The kind of that name; throws UsageError listing the kinds.
+CorpusKind parse_corpus_kind(const std::string& name);
+
+// A published corpus: the file, and the zip archive it is distributed in.
+struct OfficialCorpus {
+  std::string name;
+  int64_t bytes;
+  std::string sha256;
+  std::string url;
+  int64_t archive_bytes;
+  std::string archive_sha256;
+};
+
+// The published corpus of a kind; nothing for kBytes.
+std::optional<OfficialCorpus> official_corpus(CorpusKind kind);
+
+// Whether bytes of this size and SHA-256 are the published corpus. A file of another size is a prefix or
+// sample: not official, unless require_official makes it an Error. The right size with another hash is always
+// an Error.
+bool check_official(const OfficialCorpus& official, const std::string& path, int64_t bytes,
+                    const std::string& sha256, bool require_official);
+
+// The bytes of a raw file or of a zip archive's only member.
+class CorpusSource {
+ public:
+  // Throws Error when the path is missing (saying where the corpus can be had), a folder, unreadable or
+  // empty.
+  CorpusSource(const std::string& path, CorpusKind kind);
+
+  // Unpacks a zip archive into a temporary file named after scratch_path, which vanishes with this object;
+  // nothing for a raw file. Throws Error when the archive is truncated, damaged, encrypted or has not exactly
+  // one member.
+  void unpack(const std::string& scratch_path, const CorpusProgress& progress);
+
+  // The corpus; needs unpack() first.
+  std::span<const uint8_t> bytes() const;
+  // The file name without folder, or the zip member's name.
+  const std::string& name() const { return name_; }
+  const std::string& path() const { return file_.path(); }
+
+ private:
+  bool is_zip() const;
+
+  CorpusKind kind_;
+  MappedFile file_;
+  std::string name_;
+  std::unique_ptr<AtomicFile> scratch_;
+  std::optional<MappedFile> unpacked_;
+};
+
+}  // namespace lf

@@ -1,0 +1,200 @@
+#include "trainers/report/run_report.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+#include "core/files.h"
+#include "core/storage.h"
+#include "trainers/report/profile_table.h"
+#include "trainers/run/run_folder.h"
+
+namespace lf {
+namespace {
+
+using nlohmann::ordered_json;
+
+double wall_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+double seconds_left(const RunState& state, const Stage& stage, int64_t total_steps) {
+  double left = Progress::kUnknown;
+  if (total_steps > 0) {
+    left = static_cast<double>(total_steps - state.stage_step) * state.stage_seconds /
+           static_cast<double>(state.stage_step);
+  }
+  if (stage.minutes > 0) left = std::fmin(left, 60 * stage.minutes - state.stage_seconds);
+  return left;
+}
+
+}  // namespace
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+RunReport::RunReport(const std::string& folder, const std::string& unit, Device device)
+    : folder_(folder),
+      unit_(unit),
+      bits_key_("bits_per_" + unit),
+      device_(device),
+      log_(folder + "/" + kRunLogName),
+      timing_(folder + "/" + kTimingLogName),
+      interval_started_(seconds_now()) {}
+
+void RunReport::start_events(int64_t next_step) {
+  create_folders(folder_ + "/events");
+  events_ = std::make_unique<EventFile>(folder_ + "/events", wall_time(), next_step);
+}
+
+void RunReport::store_lengths(RunState& state) {
+  log_.sync();
+  timing_.sync();
+  state.log_bytes = log_.bytes();
+  state.timing_bytes = timing_.bytes();
+}
+
+void RunReport::cut_to(const RunState& state) {
+  log_.truncate_to(state.log_bytes);
+  try {
+    timing_.truncate_to(state.timing_bytes);
+  } catch (const Error& error) {  // nothing is computed from it, so it cannot stop a run
+    message(text("warning: ", error.what(), "; timings of the steps until now may be missing or doubled"));
+  }
+}
+
+void RunReport::flush_events() {
+  if (events_) events_->flush();
+}
+
+void RunReport::stage_start(const RunState& state, const Stage& stage) {
+  ordered_json record = {{"event", "stage_start"},
+                         {"step", state.step},
+                         {"stage", state.stage + 1},
+                         {"name", stage.name},
+                         {"sequence_length", stage.sequence_length}};
+  if (!stage.windows.empty()) {  // a pretrained model has its own
+    record["windows"] = stage.windows;
+    record["dilation"] = stage.dilation;
+  }
+  record["learning_rate"] = stage.learning_rate;
+  record["batch_size"] = stage.batch_size;
+  log_.write(record);
+}
+
+void RunReport::stage_end(const RunState& state, const Score& validation, const Score* test) {
+  ordered_json record = {{"event", "stage_end"},
+                         {"step", state.step},
+                         {"stage", state.stage + 1},
+                         {"tokens", state.tokens},
+                         {"validation_" + bits_key_, validation.bits()}};
+  if (test) record["test_" + bits_key_] = test->bits();
+  log_.write(record);
+  flush_events();
+}
+
+void RunReport::score(const char* event, const RunState& state, const Score& result,
+                      const Protocol& protocol) {
+  log_.write({{"event", event},
+              {"step", state.step},
+              {"stage", state.stage + 1},
+              {"tokens", state.tokens},
+              {bits_key_, result.bits()},
+              {"loss", result.mean()},
+              {unit_ + "s", result.targets},
+              {"protocol", {{"sequence_length", protocol.sequence_length}, {"step", protocol.step}}}});
+  scalar(text(event, '/', bits_key_), state.step, result.bits());
+}
+
+void RunReport::not_finite(int64_t step, const std::string& policy) {
+  log_.write({{"event", "not_finite"}, {"step", step}, {"policy", policy}});
+}
+
+void RunReport::step(const RunState& state, const StepResult& result, double data_wait_seconds) {
+  const double loss = state.interval_nats / static_cast<double>(state.interval_targets);
+  log_.write({{"event", "step"},
+              {"step", state.step},
+              {"stage", state.stage + 1},
+              {"tokens", state.tokens},
+              {"loss", loss},
+              {bits_key_, loss / std::numbers::ln2},
+              {"learning_rate", result.learning_rate},
+              {"gradient_norm", result.norm}});
+  const double seconds = seconds_now() - interval_started_;
+  const double rate = static_cast<double>(interval_tokens_) / seconds;
+  const double flops = interval_flops_ / seconds;
+  timing_.write({{"step", state.step},
+                 {"seconds", seconds},
+                 {"tokens_per_second", rate},
+                 {"tflops", flops / 1e12},
+                 {"mfu", peak_flops_ ? ordered_json(flops / *peak_flops_) : ordered_json()},
+                 {"data_wait_seconds", data_wait_seconds},
+                 {"memory_bytes", memory_use(device_).peak}});
+  scalar("train/" + bits_key_, state.step, loss / std::numbers::ln2);
+  scalar("train/learning_rate", state.step, result.learning_rate);
+  scalar("train/gradient_norm", state.step, result.norm);
+  scalar("train/tokens_per_second", state.step, rate);
+  scalar("train/tflops", state.step, flops / 1e12);
+  if (peak_flops_) scalar("train/mfu", state.step, flops / *peak_flops_);
+  restart_interval();
+}
+
+void RunReport::progress(const std::string& stage_name, const RunState& state, const Stage& stage,
+                         const StepResult& result) {
+  const double loss = result.nats / static_cast<double>(result.targets);
+  Progress progress;
+  progress.stage = stage_name;
+  progress.step = state.stage_step;
+  progress.total_steps = planned_steps(stage);
+  progress.loss = loss;
+  progress.bits = loss / std::numbers::ln2;
+  progress.bits_name = unit_ == "character" ? "bpc" : "bits/" + unit_;
+  progress.learning_rate = result.learning_rate;
+  progress.tokens_per_second = static_cast<double>(state.stage_tokens) / std::max(state.stage_seconds, 1e-9);
+  progress.memory_bytes = memory_use(device_).peak;
+  progress.seconds_left = seconds_left(state, stage, progress.total_steps);
+  console_.progress(progress);
+}
+
+void RunReport::live_progress(const std::string& what, int64_t done, int64_t total) {
+  if (!console_.live()) return;
+  Progress progress;
+  progress.stage = what;
+  progress.step = done;
+  progress.total_steps = total;
+  console_.progress(progress);
+}
+
+void RunReport::restart_interval() {
+  interval_started_ = seconds_now();
+  interval_tokens_ = 0;
+  interval_flops_ = 0;
+}
+
+void RunReport::set_operations(double update_flops, std::optional<double> peak) {
+  update_flops_ = update_flops;
+  peak_flops_ = peak;
+}
+
+void RunReport::profile(int64_t stage_index, const std::string& stage_name, int64_t first_step,
+                        int64_t last_step, const PhaseTime& all) {
+  message(text("where the time of stage \"", stage_name, "\" went, steps ", first_step, " to ", last_step,
+               " (", name(device_), "):"));
+  for (const std::string& line : profile_table(all)) message("  " + line);
+  ordered_json record = {
+      {"stage", stage_index + 1}, {"name", stage_name}, {"first_step", first_step}, {"last_step", last_step}};
+  record.update(profile_json(all));
+  profiled_stages_.push_back(std::move(record));
+  write_file_atomically(
+      folder_ + "/" + kProfileName,
+      ordered_json({{"device", name(device_)}, {"stages", profiled_stages_}}).dump(2) + "\n");
+}
+
+void RunReport::scalar(const std::string& tag, int64_t step, double value) {
+  if (events_) events_->scalar(tag, step, value, wall_time());
+}
+
+}  // namespace lf

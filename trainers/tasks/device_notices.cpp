@@ -1,0 +1,34 @@
+#include "trainers/tasks/device_notices.h"
+
+#include "core/device_memory.h"
+#include "core/kernels/attention/choice.h"
+#include "trainers/tasks/task.h"
+
+namespace lf {
+
+std::vector<std::string> device_notices(const RunConfig& config, int64_t head_width, bool relative) {
+  std::vector<std::string> result;
+  if (device_of(config) != Device::cuda) return result;
+  int64_t shared_bytes = 0;
+  if constexpr (kHasCuda) {
+    try {
+      shared_bytes = cuda::shared_bytes_per_block();
+      if (const std::string notice = cuda::first_use_notice(); !notice.empty()) result.push_back(notice);
+    } catch (const Error&) {
+      // No device here; that is said where one is needed.
+    }
+  }
+  const std::string why = why_plain_attention(compute_dtype(config), head_width, relative, shared_bytes);
+  if (config.attention.implementation == AttentionChoice::fused && !why.empty())
+    result.push_back("attention runs on the slow plain kernels, which are for checks: " + why);
+  return result;
+}
+
+std::string compilation_notice(Device device) {
+  if constexpr (kHasCuda) {
+    if (device == Device::cuda) return cuda::compiled_since();
+  }
+  return "";
+}
+
+}  // namespace lf
