@@ -4,7 +4,7 @@
 // dtype.
 #pragma once
 
-#include "autograd/attention.h"
+#include "autograd/attention_pattern.h"
 #include "autograd/tape.h"
 #include "core/random.h"
 

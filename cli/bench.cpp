@@ -12,6 +12,7 @@
 #include "core/format.h"
 #include "core/profile.h"
 #include "core/threads.h"
+#include "trainers/config/load.h"
 #include "trainers/generation/sampling.h"
 #include "trainers/measure/attention_benchmark.h"
 #include "trainers/measure/device_benchmark.h"
@@ -21,6 +22,7 @@
 #include "trainers/report/run_report.h"
 #include "trainers/run/opened_run.h"
 #include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/make_task.h"
 
 namespace lf::cli {
 namespace {

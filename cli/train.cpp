@@ -2,6 +2,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "trainers/config/load.h"
 #include "trainers/signals.h"
 #include "trainers/trainer.h"
 

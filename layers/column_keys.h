@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "autograd/attention.h"
+#include "autograd/attention_pattern.h"
 #include "core/parallel.h"
 
 namespace lf {

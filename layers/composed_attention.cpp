@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/attention.h"
 #include "layers/column_keys.h"
 
 namespace lf {

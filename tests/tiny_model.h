@@ -6,6 +6,7 @@
 
 #include "core/files.h"
 #include "core/weights/safetensors.h"
+#include "data/documents/document_corpus.h"
 #include "data/documents/document_tokenizer.h"
 #include "layers/encoder.h"
 #include "tests/places.h"

@@ -14,6 +14,7 @@
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/run_folder.h"
 #include "trainers/tasks/device_notices.h"
+#include "trainers/tasks/make_task.h"
 
 namespace lf {
 namespace {

@@ -13,24 +13,13 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/tensor.h"
+#include "core/weights/safetensors_header.h"
 
 namespace lf {
 
 struct NamedTensor {
   std::string name;
   Tensor tensor;
-};
-
-// What a file says about itself; Hugging Face's programs want {"format": "pt"} in the files they load.
-using SafetensorsMetadata = std::map<std::string, std::string>;
-
-// One entry of a file's header.
-struct TensorInfo {
-  std::string name;
-  std::string stored_dtype;    // in the file's spelling: "F32", "F8_E4M3"
-  std::optional<DType> dtype;  // absent when this program has no such type
-  Shape shape;
-  int64_t begin = 0, end = 0;  // where the bytes lie in the file
 };
 
 // A file open for reading. Opening it checks the whole header: sizes, offsets that overlap, leave gaps or lie
@@ -66,15 +55,6 @@ struct WrittenSafetensors {
   int64_t bytes = 0;
   std::string hash;
   std::vector<std::string> tensor_hashes;
-};
-
-// What a tensor of a file will be, before its values are known.
-struct TensorSpec {
-  std::string name;
-  DType dtype = DType::f32;
-  Shape shape;
-
-  int64_t bytes() const { return shape.elements() * size_of(dtype); }
 };
 
 // Writes a file whose tensors come one after the other, so that only one of them need be in memory. Until

@@ -8,21 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "data/documents/document_tokenizer.h"
+#include "data/documents/split_plan.h"
 #include "data/progress.h"
 #include "data/splits.h"
 #include "data/tokenizer/special_ids.h"
 
 namespace lf {
-
-// What preparing needs of a tokenizer.
-struct DocumentTokenizer {
-  // Ids of a text without special tokens around it; called by several threads at once. A text cut before a
-  // space must give the same ids in two calls as in one, as byte-level BPE does.
-  std::function<std::vector<int32_t>(std::string_view)> encode;
-  int64_t vocabulary_size = 0;
-  SpecialIds special;
-  std::string hash;  // of the tokenizer's files: nothing made with another one is reused
-};
 
 struct DocumentRequest {
   std::vector<std::string> sources;  // files or folders, see source.h
@@ -36,18 +28,6 @@ struct DocumentRequest {
   int threads = 0;               // 0: as many as OpenMP would use
   int64_t part_bytes = 8 << 20;  // of text that are encoded at once and need not be again
   CorpusProgress progress = {};
-};
-
-struct DocumentSplit {
-  std::string path;                     // of its token file
-  int64_t tokens = 0;                   // with the </s> of documents
-  int64_t characters = 0;               // Unicode characters that the tokens stand for
-  int64_t bytes = 0;                    // the same in UTF-8
-  int64_t documents = 0;                // that have text here; one that is cut counts on both sides
-  bool begins_inside_document = false;  // it was cut where no document ends
-  std::string content_hash;             // XXH3-128 of the tokens
-
-  bool operator==(const DocumentSplit&) const = default;
 };
 
 struct DocumentSourceFile {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/files.h"
-#include "data/documents/document_corpus.h"
+#include "data/documents/document_tokenizer.h"
 #include "data/documents/pieces.h"
 
 namespace lf {

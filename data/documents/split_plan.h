@@ -5,10 +5,21 @@
 #include <string>
 #include <vector>
 
-#include "data/documents/document_corpus.h"
 #include "data/token_file.h"
 
 namespace lf {
+
+struct DocumentSplit {
+  std::string path;                     // of its token file
+  int64_t tokens = 0;                   // with the </s> of documents
+  int64_t characters = 0;               // Unicode characters that the tokens stand for
+  int64_t bytes = 0;                    // the same in UTF-8
+  int64_t documents = 0;                // that have text here; one that is cut counts on both sides
+  bool begins_inside_document = false;  // it was cut where no document ends
+  std::string content_hash;             // XXH3-128 of the tokens
+
+  bool operator==(const DocumentSplit&) const = default;
+};
 
 // The tokens of consecutive parts (see parts.h).
 struct PartStream {

@@ -10,6 +10,8 @@
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
+#include "trainers/config/load.h"
+#include "trainers/tasks/make_task.h"
 #include "trainers/trainer.h"
 
 namespace lf {

@@ -1,5 +1,6 @@
 // Training order and evaluation windows: everything once, nothing twice, whatever the sizes.
 #include "data/sequence_order.h"
+#include "data/characters/next_token_reader.h"
 
 #include <algorithm>
 #include <set>

@@ -1,6 +1,7 @@
 // The training loop in this process: how stages end, what is logged, non-finite steps, evaluation and its
 // protocol.
 #include "trainers/trainer.h"
+#include "trainers/config/load.h"
 
 #include <gtest/gtest.h>
 

@@ -3,25 +3,11 @@
 #include <map>
 #include <utility>
 
-#include "trainers/config/config_tree.h"
-#include "trainers/config/consistency.h"
-#include "trainers/config/outline.h"
-#include "trainers/config/read_fields.h"
 #include "trainers/config/write_fields.h"
 
 namespace lf {
 
 namespace {
-
-RunConfig from_tree(std::optional<Node> root, const std::vector<std::string>& overrides, Problems& problems) {
-  if (!root) problems.throw_if_any();
-  for (const std::string& setting : overrides) apply_override(*root, setting, problems);
-  RunConfig config;
-  FieldReader(key_paths(outline<RunConfig>()), problems).read(*root, config, "");
-  check_consistency(config, *root, problems);
-  problems.throw_if_any();
-  return config;
-}
 
 // Adds every scalar below the node under its path; a list of scalars counts as one.
 void flatten(const Node& node, const std::string& path, std::map<std::string, std::string>& values) {
@@ -40,15 +26,14 @@ void flatten(const Node& node, const std::string& path, std::map<std::string, st
 
 }  // namespace
 
-RunConfig load_run_config(const std::string& path, const std::vector<std::string>& overrides) {
-  Problems problems;
-  return from_tree(read_config_tree(path, problems), overrides, problems);
+Device device_of(const RunConfig& config) {
+  return config.device == DeviceChoice::cuda ? Device::cuda : Device::cpu;
 }
 
-RunConfig parse_run_config(const std::string& yaml, const std::string& name,
-                           const std::vector<std::string>& overrides) {
-  Problems problems;
-  return from_tree(parse_config_tree(yaml, name, problems), overrides, problems);
+DType compute_dtype(const RunConfig& config) {
+  if (config.precision == PrecisionChoice::automatic)
+    return config.device == DeviceChoice::cuda ? DType::bf16 : DType::f32;
+  return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
 }
 
 std::string to_yaml(const RunConfig& config) { return yaml_text(to_node(config)); }

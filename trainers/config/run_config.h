@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/device.h"
+#include "core/dtype.h"
 #include "trainers/config/sections.h"
 #include "trainers/config/stage_section.h"
 
@@ -58,13 +60,11 @@ struct RunConfig {
   bool operator==(const RunConfig&) const = default;
 };
 
-// Reads a YAML file and what it includes, applies overrides such as "stages.count=3", checks everything.
-// Throws one UsageError with a line `file:line:column: section.key: what is wrong` for every mistake.
-RunConfig load_run_config(const std::string& path, const std::vector<std::string>& overrides = {});
+// Where the configuration puts the model.
+Device device_of(const RunConfig& config);
 
-// The same for a text; name stands for the file in messages, and include: is relative to the current folder.
-RunConfig parse_run_config(const std::string& yaml, const std::string& name,
-                           const std::vector<std::string>& overrides = {});
+// What activations and products are computed in.
+DType compute_dtype(const RunConfig& config);
 
 // The whole configuration as YAML with every default written out; loads back to an equal RunConfig.
 std::string to_yaml(const RunConfig& config);

@@ -6,6 +6,8 @@
 
 #include "core/threads.h"
 #include "layers/finite.h"
+#include "trainers/config/load.h"
+#include "trainers/tasks/make_task.h"
 
 namespace lf {
 namespace {

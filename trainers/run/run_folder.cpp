@@ -11,6 +11,7 @@
 #include "core/file_paths.h"
 #include "core/files.h"
 #include "layers/finite.h"
+#include "trainers/config/load.h"
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/run_log.h"
 #include "trainers/tasks/corpora.h"

@@ -5,7 +5,8 @@
 
 #include "core/kernels/attention/shares.h"
 #include "core/kernels/kernels.h"
-#include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/char_lm_model.h"
+#include "trainers/tasks/task.h"
 
 namespace lf {
 namespace {

@@ -4,19 +4,13 @@
 #include <functional>
 #include <optional>
 
-#include "data/sequence_order.h"
+#include "data/characters/next_token_reader.h"
 #include "layers/char_lm.h"
+#include "trainers/tasks/char_lm_model.h"
 #include "trainers/tasks/corpora.h"
 #include "trainers/tasks/task.h"
 
 namespace lf {
-
-CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary);
-CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage);
-
-// Throws an Error when the training split holds no sequence of the stage's length, or another split nothing
-// to score.
-void check_corpus_fits(const CorpusFiles& corpus, const Stage& stage);
 
 // Scores tokens[0 .. limit) of a file with the model: each target once, in the windows of the protocol. The
 // sum's bits do not depend on the batch size.

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "trainers/tasks/char_lm_task.h"
-
 namespace lf {
 namespace {
 

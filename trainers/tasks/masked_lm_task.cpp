@@ -7,7 +7,6 @@
 #include "data/documents/document_tokenizer.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
-#include "trainers/tasks/char_lm_task.h"
 #include "trainers/tasks/corpora.h"
 #include "trainers/tasks/device_notices.h"
 #include "trainers/tasks/masked_lm_estimate.h"

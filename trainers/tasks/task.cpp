@@ -3,10 +3,6 @@
 #include <algorithm>
 #include <numbers>
 
-#include "core/storage.h"
-#include "trainers/tasks/char_lm_task.h"
-#include "trainers/tasks/masked_lm_task.h"
-
 namespace lf {
 
 double Score::bits() const { return mean() / std::numbers::ln2; }
@@ -51,27 +47,6 @@ Protocol test_protocol(const RunConfig& config) {
   const EvaluationSection& e = config.evaluation;
   if (config.task == TaskChoice::masked_lm) return blocks_of(resolved_stages(config).back(), e.batch_size, 0);
   return {.sequence_length = e.sequence_length, .step = e.step, .batch_size = e.batch_size, .tokens = 0};
-}
-
-Device device_of(const RunConfig& config) {
-  return config.device == DeviceChoice::cuda ? Device::cuda : Device::cpu;
-}
-
-DType compute_dtype(const RunConfig& config) {
-  if (config.precision == PrecisionChoice::automatic)
-    return config.device == DeviceChoice::cuda ? DType::bf16 : DType::f32;
-  return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
-}
-
-std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator) {
-  require(device_of(config));
-  switch (config.task) {
-    case TaskChoice::char_lm:
-      return std::make_unique<CharLMTask>(config, communicator);
-    case TaskChoice::masked_lm:
-      return std::make_unique<MaskedLMTask>(config, communicator);
-  }
-  throw Error("unknown task");
 }
 
 }  // namespace lf

@@ -90,14 +90,4 @@ class Task {
   virtual void finish() {}
 };
 
-// Where the configuration puts the model.
-Device device_of(const RunConfig& config);
-
-// What activations and products are computed in.
-DType compute_dtype(const RunConfig& config);
-
-// The task that the configuration names, on a device that this build has, with its data opened and its model
-// initialised.
-std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator);
-
 }  // namespace lf

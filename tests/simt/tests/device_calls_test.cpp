@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "autograd/attention.h"
+#include "autograd/attention_pattern.h"
 #include "autograd/ops.h"
 #include "core/cuda/architectures.h"
 #include "core/cuda/runtime.h"

@@ -8,10 +8,12 @@
 #include "core/storage.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
+#include "trainers/config/load.h"
 #include "trainers/optimizer/optimizer.h"
 #include "trainers/tasks/char_lm_estimate.h"
-#include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/char_lm_model.h"
 #include "trainers/tasks/corpora.h"
+#include "trainers/tasks/make_task.h"
 
 namespace lf {
 namespace {

@@ -3,6 +3,7 @@
 
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
+#include "trainers/config/load.h"
 #include "trainers/prediction.h"
 #include "trainers/run/run_log.h"
 #include "trainers/tasks/masked_lm_estimate.h"

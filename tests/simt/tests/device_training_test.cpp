@@ -12,6 +12,7 @@
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
+#include "trainers/config/load.h"
 #include "trainers/generation/sampling.h"
 #include "trainers/run/opened_run.h"
 #include "trainers/run/run_log.h"

@@ -12,6 +12,7 @@
 
 #include "core/check.h"
 #include "tests/places.h"
+#include "trainers/config/load.h"
 #include "trainers/config/outline.h"
 #include "trainers/config/reference.h"
 #include "trainers/config/stages.h"

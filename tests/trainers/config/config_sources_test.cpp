@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
+#include "trainers/config/load.h"
 #include "trainers/config/run_config.h"
 
 namespace lf {

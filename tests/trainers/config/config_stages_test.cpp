@@ -1,5 +1,6 @@
 // Contradictions between keys with the exact line that reports them, and the stages a configuration stands
 // for.
+#include "trainers/config/load.h"
 #include "trainers/config/stages.h"
 
 #include <gtest/gtest.h>

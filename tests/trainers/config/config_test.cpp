@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "trainers/config/load.h"
 #include "trainers/config/outline.h"
 #include "trainers/config/run_config.h"
 #include "trainers/config/suggestion.h"

@@ -16,7 +16,9 @@
 #include "tests/places.h"
 #include "tests/testing.h"
 #include "tests/trainers/run/checkpoint_run.h"
+#include "trainers/config/load.h"
 #include "trainers/run/checkpoint_folders.h"
+#include "trainers/tasks/make_task.h"
 #include "trainers/trainer.h"
 
 namespace lf {

@@ -1,6 +1,7 @@
 // What the training loop does when asked to save or to stop, without any signal; see signals_test.cpp for
 // those.
 #include "trainers/run_requests.h"
+#include "trainers/config/load.h"
 
 #include <gtest/gtest.h>
 

@@ -11,9 +11,11 @@
 #include "data/characters/corpus.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
+#include "trainers/config/load.h"
 #include "trainers/optimizer/optimizer.h"
 #include "trainers/tasks/char_lm_estimate.h"
-#include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/char_lm_model.h"
+#include "trainers/tasks/make_task.h"
 
 namespace lf {
 namespace {

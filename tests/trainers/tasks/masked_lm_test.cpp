@@ -12,6 +12,7 @@
 #include "tests/program.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
+#include "trainers/config/load.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/run/opened_run.h"
 #include "trainers/tasks/masked_lm_estimate.h"

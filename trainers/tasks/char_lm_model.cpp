@@ -1,0 +1,69 @@
+#include "trainers/tasks/char_lm_model.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "core/check.h"
+
+namespace lf {
+namespace {
+
+AttentionImplementation implementation_of(AttentionChoice choice) {
+  switch (choice) {
+    case AttentionChoice::fused:
+      return AttentionImplementation::fused;
+    case AttentionChoice::chunks:
+      return AttentionImplementation::chunks;
+    case AttentionChoice::loop:
+      return AttentionImplementation::loop;
+    case AttentionChoice::full:
+      return AttentionImplementation::full;
+  }
+  throw Error("unknown attention implementation");
+}
+
+}  // namespace
+
+CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary) {
+  const ModelSection& m = config.model;
+  CHECK(m.vocabulary == 0 || m.vocabulary >= vocabulary, "model.vocabulary is ", m.vocabulary,
+        ", but data.path ", config.data.path, " has ", vocabulary, " symbols");
+  return {.vocabulary = m.vocabulary ? m.vocabulary : vocabulary,
+          .layers = m.layers,
+          .width = m.width,
+          .heads = m.heads,
+          .head_width = m.head_width ? m.head_width : m.width / m.heads,
+          .feed_forward = m.feed_forward,
+          .dropout = m.dropout,
+          .attention_dropout = m.attention_dropout,
+          .relative_positions = m.relative_positions,
+          .final_layer_norm = m.final_layer_norm};
+}
+
+CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage) {
+  CharLMPattern pattern{.layers = {},
+                        .implementation = implementation_of(config.attention.implementation),
+                        .recompute = stage.recompute};
+  for (size_t i = 0; i < stage.windows.size(); ++i) {
+    LayerPattern layer{.window = stage.windows[i], .dilation = {}};
+    if (stage.dilation[i] > 1) {
+      layer.dilation.assign(static_cast<size_t>(config.model.heads), 1);
+      // The last heads are the dilated ones; the paper does not say which two are.
+      const auto heads = static_cast<std::ptrdiff_t>(stage.dilated_heads);
+      std::fill(layer.dilation.end() - heads, layer.dilation.end(), static_cast<int32_t>(stage.dilation[i]));
+    }
+    pattern.layers.push_back(layer);
+  }
+  return pattern;
+}
+
+void check_corpus_fits(const CorpusFiles& corpus, const Stage& stage) {
+  CHECK(corpus.train->count() > stage.sequence_length, corpus.train->path(), ": ", corpus.train->count(),
+        " training characters hold no sequence of ", stage.name, ", which needs ", stage.sequence_length + 1);
+  for (const auto& file : {corpus.validation, corpus.test}) {
+    CHECK(file->count() >= 2, file->path(), ": a split of ", file->count(),
+          " character cannot be scored, needed at least 2 to predict one");
+  }
+}
+
+}  // namespace lf
