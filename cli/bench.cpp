@@ -66,39 +66,35 @@ void bench_attention(AttentionOptions options) {
   if (options.json) std::printf("%s\n", rows.dump().c_str());
 }
 
-void add_attention(CLI::App& bench) {
+void add_attention(const Verb& bench) {
   auto options = std::make_shared<AttentionOptions>();
-  CLI::App* verb = bench.add_subcommand("attention", "Time window attention, forward and backward.");
+  const Verb verb = bench.verb("attention", "Time window attention, forward and backward.");
   AttentionBenchmark& s = options->settings;
-  verb->add_option("--implementations", s.implementations, "fused, chunks, loop, full (fused)")
-      ->delimiter(',');
-  verb->add_option("--length", s.lengths, "Sequence lengths (1024,2048,4096)")
-      ->delimiter(',')
-      ->check(at_least(1));
-  verb->add_option("--window", s.windows, "Keys on each side, or before self with --causal (256)")
-      ->delimiter(',')
-      ->check(at_least(0));
-  verb->add_flag("--causal", s.causal, "Only keys before the query");
-  verb->add_flag("--relative", s.relative, "With relative positions");
-  verb->add_option("--heads", s.heads, "Heads (8)")->check(CLI::Range(1, 1024));
-  verb->add_option("--head-width", s.head_width, "Width of a head (64)")->check(at_least(1));
-  verb->add_option("--batch", s.batch, "Sequences (1)")->check(at_least(1));
-  verb->add_option("--dilation", s.dilation, "Dilation of every head (1)")->check(at_least(1));
-  verb->add_option("--global", s.global_tokens, "Global tokens at the start of each sequence (0)")
-      ->check(at_least(0));
-  verb->add_option("--dropout", s.dropout, "Probability of dropping an attention weight (0)")
-      ->check(CLI::Range(0.0, 0.99));
-  verb->add_option("--device", options->device, "cpu or cuda (cpu)");
-  verb->add_option("--dtype", options->dtype, "f32, bf16 or f64 (f32)");
-  verb->add_option("--repeats", s.repeats, "Best of so many (3)")->check(at_least(1));
-  verb->add_option("--most-seconds", s.most_seconds,
-                   "An implementation goes to no greater length after this (no limit)")
-      ->check(CLI::PositiveNumber);
-  verb->add_option("--most-gib", options->most_gib, "No `full` beyond this much memory (8)");
-  verb->add_option("--figure", options->figure,
-                   "Draw time and memory by length as SVG, after the paper's Figure 1");
-  verb->add_flag("--json", options->json, "A JSON list on standard output");
-  verb->callback([options] { bench_attention(*options); });
+  verb.option("--implementations", &s.implementations, "fused, chunks, loop, full (fused)")
+      .separated_by_commas();
+  verb.option("--length", &s.lengths, "Sequence lengths (1024,2048,4096)").separated_by_commas().at_least(1);
+  verb.option("--window", &s.windows, "Keys on each side, or before self with --causal (256)")
+      .separated_by_commas()
+      .at_least(0);
+  verb.flag("--causal", &s.causal, "Only keys before the query");
+  verb.flag("--relative", &s.relative, "With relative positions");
+  verb.option("--heads", &s.heads, "Heads (8)").within(1, 1024);
+  verb.option("--head-width", &s.head_width, "Width of a head (64)").at_least(1);
+  verb.option("--batch", &s.batch, "Sequences (1)").at_least(1);
+  verb.option("--dilation", &s.dilation, "Dilation of every head (1)").at_least(1);
+  verb.option("--global", &s.global_tokens, "Global tokens at the start of each sequence (0)").at_least(0);
+  verb.option("--dropout", &s.dropout, "Probability of dropping an attention weight (0)").within(0.0, 0.99);
+  verb.option("--device", &options->device, "cpu or cuda (cpu)");
+  verb.option("--dtype", &options->dtype, "f32, bf16 or f64 (f32)");
+  verb.option("--repeats", &s.repeats, "Best of so many (3)").at_least(1);
+  verb.option("--most-seconds", &s.most_seconds,
+              "An implementation goes to no greater length after this (no limit)")
+      .positive();
+  verb.option("--most-gib", &options->most_gib, "No `full` beyond this much memory (8)");
+  verb.option("--figure", &options->figure,
+              "Draw time and memory by length as SVG, after the paper's Figure 1");
+  verb.flag("--json", &options->json, "A JSON list on standard output");
+  verb.action([options] { bench_attention(*options); });
 }
 
 struct TrainOptions {
@@ -195,17 +191,16 @@ void bench_train(const TrainOptions& options) {
     print_train(result);
 }
 
-void add_train_bench(CLI::App& bench) {
+void add_train_bench(const Verb& bench) {
   auto options = std::make_shared<TrainOptions>();
-  CLI::App* verb = bench.add_subcommand("train", "Time whole updates of a configuration's stage.");
-  verb->add_option("config", options->config, "YAML configuration")->required();
-  add_overrides(*verb, options->overrides);
-  verb->add_option("--stage", options->stage, "Stage, counted from 1 (1)");
-  verb->add_option("--steps", options->steps, "Updates to time (5), after one to warm up")
-      ->check(at_least(1));
-  verb->add_flag("--profile", options->profile, "Also where the time of these updates goes");
-  verb->add_flag("--json", options->json, "One JSON object on standard output");
-  verb->callback([options] { bench_train(*options); });
+  const Verb verb = bench.verb("train", "Time whole updates of a configuration's stage.");
+  verb.option("config", &options->config, "YAML configuration").required();
+  verb.overrides(&options->overrides);
+  verb.option("--stage", &options->stage, "Stage, counted from 1 (1)");
+  verb.option("--steps", &options->steps, "Updates to time (5), after one to warm up").at_least(1);
+  verb.flag("--profile", &options->profile, "Also where the time of these updates goes");
+  verb.flag("--json", &options->json, "One JSON object on standard output");
+  verb.action([options] { bench_train(*options); });
 }
 
 struct GenerateOptions {
@@ -238,14 +233,14 @@ void bench_generate(const GenerateOptions& options) {
     std::printf("%s tokens/s\n", format_count(result["tokens_per_second"].get<double>()).c_str());
 }
 
-void add_generate_bench(CLI::App& bench) {
+void add_generate_bench(const Verb& bench) {
   auto options = std::make_shared<GenerateOptions>();
-  CLI::App* verb = bench.add_subcommand("generate", "Time text generation of a run's model.");
-  verb->add_option("run", options->run, "Run folder")->required();
-  add_overrides(*verb, options->overrides, "device=cpu");
-  verb->add_option("--tokens", options->tokens, "Tokens to write (200)")->check(at_least(1));
-  verb->add_flag("--json", options->json, "One JSON object on standard output");
-  verb->callback([options] { bench_generate(*options); });
+  const Verb verb = bench.verb("generate", "Time text generation of a run's model.");
+  verb.option("run", &options->run, "Run folder").required();
+  verb.overrides(&options->overrides, "device=cpu");
+  verb.option("--tokens", &options->tokens, "Tokens to write (200)").at_least(1);
+  verb.flag("--json", &options->json, "One JSON object on standard output");
+  verb.action([options] { bench_generate(*options); });
 }
 
 struct DeviceOptions {
@@ -262,28 +257,27 @@ void bench_device(DeviceOptions options) {
               result["copy_gb_per_second"].get<double>(), result["product_tflops"].get<double>());
 }
 
-void add_device_bench(CLI::App& bench) {
+void add_device_bench(const Verb& bench) {
   auto options = std::make_shared<DeviceOptions>();
-  CLI::App* verb =
-      bench.add_subcommand("device", "Measure what the device can do at most: copies and a large product.");
-  verb->add_option("--device", options->device, "cpu or cuda (cpu)");
-  verb->add_option("--mib", options->settings.mib, "MiB to copy (256)")->check(at_least(1));
-  verb->add_option("--size", options->settings.size, "Rows and columns of the matrices (4096)")
-      ->check(at_least(1));
-  verb->add_option("--repeats", options->settings.repeats, "Best of so many (5)")->check(at_least(1));
-  verb->add_flag("--json", options->json, "One JSON object on standard output");
-  verb->callback([options] { bench_device(*options); });
+  const Verb verb =
+      bench.verb("device", "Measure what the device can do at most: copies and a large product.");
+  verb.option("--device", &options->device, "cpu or cuda (cpu)");
+  verb.option("--mib", &options->settings.mib, "MiB to copy (256)").at_least(1);
+  verb.option("--size", &options->settings.size, "Rows and columns of the matrices (4096)").at_least(1);
+  verb.option("--repeats", &options->settings.repeats, "Best of so many (5)").at_least(1);
+  verb.flag("--json", &options->json, "One JSON object on standard output");
+  verb.action([options] { bench_device(*options); });
 }
 
 }  // namespace
 
-void add_bench(CLI::App& app, Outcome&) {
-  CLI::App* bench = app.add_subcommand("bench", "Measure speed and memory.");
-  bench->require_subcommand(1);
-  add_attention(*bench);
-  add_train_bench(*bench);
-  add_generate_bench(*bench);
-  add_device_bench(*bench);
+void add_bench(const Verb& app, Outcome&) {
+  const Verb bench = app.verb("bench", "Measure speed and memory.");
+  bench.require_verb();
+  add_attention(bench);
+  add_train_bench(bench);
+  add_generate_bench(bench);
+  add_device_bench(bench);
 }
 
 }  // namespace lf::cli

@@ -135,17 +135,17 @@ void print(const ordered_json& result) {
 
 }  // namespace
 
-void add_check(CLI::App& app, Outcome&) {
+void add_check(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand(
-      "check", "Check a configuration and its data, and predict memory, time and disk per stage.");
-  auto* config = verb->add_option("config", options->config, "YAML configuration");
-  add_overrides(*verb, options->overrides);
-  verb->add_flag("--json", options->json, "One JSON object on standard output");
-  verb->add_option("--write-reference", options->reference,
-                   "Write config.md and config.schema.json into a folder")
-      ->excludes(config);
-  verb->callback([options] {
+  const Verb verb =
+      app.verb("check", "Check a configuration and its data, and predict memory, time and disk per stage.");
+  const Option config = verb.option("config", &options->config, "YAML configuration");
+  verb.overrides(&options->overrides);
+  verb.flag("--json", &options->json, "One JSON object on standard output");
+  verb.option("--write-reference", &options->reference,
+              "Write config.md and config.schema.json into a folder")
+      .excludes(config);
+  verb.action([options] {
     if (!options->reference.empty()) {
       write_file_atomically(options->reference + "/config.md", config_markdown());
       write_file_atomically(options->reference + "/config.schema.json", config_json_schema());

@@ -120,25 +120,24 @@ void convert(const Options& options) {
 
 }  // namespace
 
-void add_convert(CLI::App& app, Outcome&) {
+void add_convert(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb =
-      app.add_subcommand("convert", "Convert models between RoBERTa, Longformer and Hugging Face.");
-  verb->add_option("source", options->source,
-                   "Model folder in Hugging Face form or, to huggingface, a run folder")
-      ->required();
-  verb->add_option("destination", options->destination, "New model folder")->required();
-  verb->add_option("--to", options->to, "longformer: a Longformer of a RoBERTa; huggingface: a model folder")
-      ->required();
-  verb->add_option("--max-positions", options->max_positions, "Longest sequence of the Longformer (4096)");
-  verb->add_option("--window", options->window, "Keys that a token sees on both sides together (512)");
-  verb->add_option("--positions", options->positions,
-                   "New positions: copied from the source's (default), or random");
-  verb->add_option("--seed", options->seed, "Seed of random positions (1)")->check(at_least(0));
-  verb->add_option("--checkpoint", options->checkpoint,
-                   "Of a run: latest (default), best, or a checkpoint's folder");
-  verb->add_flag("--json", options->json, "One JSON object on standard output");
-  verb->callback([options] { convert(*options); });
+  const Verb verb = app.verb("convert", "Convert models between RoBERTa, Longformer and Hugging Face.");
+  verb.option("source", &options->source,
+              "Model folder in Hugging Face form or, to huggingface, a run folder")
+      .required();
+  verb.option("destination", &options->destination, "New model folder").required();
+  verb.option("--to", &options->to, "longformer: a Longformer of a RoBERTa; huggingface: a model folder")
+      .required();
+  verb.option("--max-positions", &options->max_positions, "Longest sequence of the Longformer (4096)");
+  verb.option("--window", &options->window, "Keys that a token sees on both sides together (512)");
+  verb.option("--positions", &options->positions,
+              "New positions: copied from the source's (default), or random");
+  verb.option("--seed", &options->seed, "Seed of random positions (1)").at_least(0);
+  verb.option("--checkpoint", &options->checkpoint,
+              "Of a run: latest (default), best, or a checkpoint's folder");
+  verb.flag("--json", &options->json, "One JSON object on standard output");
+  verb.action([options] { convert(*options); });
 }
 
 }  // namespace lf::cli

@@ -70,11 +70,11 @@ nlohmann::ordered_json environment() {
 
 }  // namespace
 
-void add_env(CLI::App& app, Outcome&) {
+void add_env(const Verb& app, Outcome&) {
   auto json = std::make_shared<bool>(false);
-  CLI::App* verb = app.add_subcommand("env", "Describe the build, the machine and the libraries.");
-  verb->add_flag("--json", *json, "One JSON object on standard output");
-  verb->callback([json] {
+  const Verb verb = app.verb("env", "Describe the build, the machine and the libraries.");
+  verb.flag("--json", json.get(), "One JSON object on standard output");
+  verb.action([json] {
     const nlohmann::ordered_json result = environment();
     if (*json) {
       std::printf("%s\n", result.dump().c_str());

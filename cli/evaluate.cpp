@@ -97,17 +97,16 @@ void evaluate(const Options& options) {
 
 }  // namespace
 
-void add_evaluate(CLI::App& app, Outcome&) {
+void add_evaluate(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb =
-      app.add_subcommand("evaluate", "Score a run's checkpoint by the configuration's protocol.");
-  verb->add_option("run", options->run, "Run folder, or a configuration, whose initial weights are scored")
-      ->required();
-  verb->add_option("--split", options->split, "train, validation or test (default)");
-  verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");
-  add_overrides(*verb, options->overrides, "evaluation.step=256");
-  verb->add_flag("--json", options->json, "One JSON object on standard output");
-  verb->callback([options] { evaluate(*options); });
+  const Verb verb = app.verb("evaluate", "Score a run's checkpoint by the configuration's protocol.");
+  verb.option("run", &options->run, "Run folder, or a configuration, whose initial weights are scored")
+      .required();
+  verb.option("--split", &options->split, "train, validation or test (default)");
+  verb.option("--checkpoint", &options->checkpoint, "latest (default), best, or a checkpoint's folder");
+  verb.overrides(&options->overrides, "evaluation.step=256");
+  verb.flag("--json", &options->json, "One JSON object on standard output");
+  verb.action([options] { evaluate(*options); });
 }
 
 }  // namespace lf::cli

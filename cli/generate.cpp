@@ -111,27 +111,26 @@ void generate_all(const Options& options) {
 
 }  // namespace
 
-void add_generate(CLI::App& app, Outcome&) {
+void add_generate(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("generate", "Write text with a run's model.");
-  verb->add_option("run", options->run, "Run folder")->required();
-  auto* prompt = verb->add_option("--prompt", options->prompt, "Text to go on from");
-  verb->add_option(
-          "--input", options->input,
-          "JSONL of {\"id\", \"text\"}, one prompt a line; - is standard input; answers as --json does")
-      ->excludes(prompt);
-  verb->add_option("--length", options->length, "Tokens to write (500)");
-  verb->add_option("--temperature", options->temperature, "Divides the logits (1)");
-  verb->add_option("--top-k", options->top_k, "Only the k most likely tokens; 0: all (0)");
-  verb->add_option("--top-p", options->top_p, "Only the most likely tokens that sum up to p (1)");
-  verb->add_flag("--greedy", options->greedy, "Always the most likely token");
-  verb->add_option("--seed", options->seed, "The same seed writes the same text (1)")->check(at_least(0));
-  verb->add_option("--generation", options->settings_file,
-                   "JSON of generation settings, named as in Hugging Face's; flags win over it");
-  verb->add_option("--checkpoint", options->checkpoint, "latest (default), best, or a checkpoint's folder");
-  add_overrides(*verb, options->overrides, "device=cpu");
-  verb->add_flag("--json", options->json, "JSONL records with id, output_ids, score and text");
-  verb->callback([options] { generate_all(*options); });
+  const Verb verb = app.verb("generate", "Write text with a run's model.");
+  verb.option("run", &options->run, "Run folder").required();
+  const Option prompt = verb.option("--prompt", &options->prompt, "Text to go on from");
+  verb.option("--input", &options->input,
+              "JSONL of {\"id\", \"text\"}, one prompt a line; - is standard input; answers as --json does")
+      .excludes(prompt);
+  verb.option("--length", &options->length, "Tokens to write (500)");
+  verb.option("--temperature", &options->temperature, "Divides the logits (1)");
+  verb.option("--top-k", &options->top_k, "Only the k most likely tokens; 0: all (0)");
+  verb.option("--top-p", &options->top_p, "Only the most likely tokens that sum up to p (1)");
+  verb.flag("--greedy", &options->greedy, "Always the most likely token");
+  verb.option("--seed", &options->seed, "The same seed writes the same text (1)").at_least(0);
+  verb.option("--generation", &options->settings_file,
+              "JSON of generation settings, named as in Hugging Face's; flags win over it");
+  verb.option("--checkpoint", &options->checkpoint, "latest (default), best, or a checkpoint's folder");
+  verb.overrides(&options->overrides, "device=cpu");
+  verb.flag("--json", &options->json, "JSONL records with id, output_ids, score and text");
+  verb.action([options] { generate_all(*options); });
 }
 
 }  // namespace lf::cli

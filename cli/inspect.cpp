@@ -161,17 +161,17 @@ void print(const ordered_json& value, int indent) {
 
 }  // namespace
 
-void add_inspect(CLI::App& app, Outcome& outcome) {
+void add_inspect(const Verb& app, Outcome& outcome) {
   struct Options {
     std::string path;
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand(
+  const Verb verb = app.verb(
       "inspect", "Say what a run, checkpoint, corpus, token file or file of weights holds, and verify it.");
-  verb->add_option("path", options->path, "File or folder")->required();
-  verb->add_flag("--json", options->json, "One JSON object on standard output");
-  verb->callback([options, &outcome] {
+  verb.option("path", &options->path, "File or folder").required();
+  verb.flag("--json", &options->json, "One JSON object on standard output");
+  verb.action([options, &outcome] {
     const ordered_json result = inspect(options->path);
     if (options->json)
       std::printf("%s\n", result.dump().c_str());

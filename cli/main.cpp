@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -75,7 +76,7 @@ int run(int argc, char** argv) {
        {lf::cli::add_train, lf::cli::add_evaluate, lf::cli::add_generate, lf::cli::add_check,
         lf::cli::add_prepare, lf::cli::add_tokenize, lf::cli::add_convert, lf::cli::add_predict,
         lf::cli::add_inspect, lf::cli::add_plot, lf::cli::add_bench, lf::cli::add_env}) {
-    add(app, outcome);
+    add(lf::cli::Verb(&app), outcome);
   }
   try {
     app.parse(argc, argv);

@@ -1,7 +1,6 @@
 // What several verbs' options name.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -21,14 +20,7 @@ DType parse_dtype(const std::string& option, const std::string& text);
 // call it now and then, main() at the end.
 void check_standard_output();
 
-// Adds --set KEY=VALUE, which takes one override and may be given any number of times.
-void add_overrides(CLI::App& verb, std::vector<std::string>& overrides,
-                   const std::string& example = "stages.count=3");
-
 // Prints "warning: ..." on standard error, a line each.
 void print_warnings(const std::vector<std::string>& warnings);
-
-// Accepts whole numbers of at least `least`, and says so otherwise.
-CLI::Validator at_least(int64_t least);
 
 }  // namespace lf::cli

@@ -21,12 +21,12 @@ void plot(const Options& options) {
 
 }  // namespace
 
-void add_plot(CLI::App& app, Outcome&) {
+void add_plot(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("plot", "Draw the curves of one or more runs as SVG.");
-  verb->add_option("runs", options->runs, "Run folders")->required();
-  verb->add_option("--out", options->out, "SVG file (default: curve.svg in the first run)");
-  verb->callback([options] { plot(*options); });
+  const Verb verb = app.verb("plot", "Draw the curves of one or more runs as SVG.");
+  verb.option("runs", &options->runs, "Run folders").required();
+  verb.option("--out", &options->out, "SVG file (default: curve.svg in the first run)");
+  verb.action([options] { plot(*options); });
 }
 
 }  // namespace lf::cli

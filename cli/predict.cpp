@@ -99,23 +99,21 @@ void predict(const Options& options) {
 
 }  // namespace
 
-void add_predict(CLI::App& app, Outcome&) {
+void add_predict(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("predict", "Hidden states, logits, losses, or words for masks.");
-  verb->add_option("model", options->model,
-                   "Model folder in Hugging Face form, or the run folder of a masked_lm")
-      ->required();
-  verb->add_option("file", options->file,
-                   "JSON lines: {\"id\", \"text\"} or {\"id\", \"ids\", \"mask\", ...}")
-      ->required();
-  verb->add_option("--what", options->what,
-                   "fill-mask (default) writes JSON lines; hidden, logits and loss write safetensors");
-  verb->add_option("--out", options->out, "File to write; fill-mask goes to standard output without it");
-  verb->add_option("--top", options->top, "Candidates for each mask (5)")->check(at_least(1));
-  verb->add_option("--device", options->device, "cpu or cuda; where a run trained, cpu for a model folder");
-  verb->add_option("--checkpoint", options->checkpoint,
-                   "Of a run: latest (default), best, or a checkpoint's folder");
-  verb->callback([options] { predict(*options); });
+  const Verb verb = app.verb("predict", "Hidden states, logits, losses, or words for masks.");
+  verb.option("model", &options->model, "Model folder in Hugging Face form, or the run folder of a masked_lm")
+      .required();
+  verb.option("file", &options->file, "JSON lines: {\"id\", \"text\"} or {\"id\", \"ids\", \"mask\", ...}")
+      .required();
+  verb.option("--what", &options->what,
+              "fill-mask (default) writes JSON lines; hidden, logits and loss write safetensors");
+  verb.option("--out", &options->out, "File to write; fill-mask goes to standard output without it");
+  verb.option("--top", &options->top, "Candidates for each mask (5)").at_least(1);
+  verb.option("--device", &options->device, "cpu or cuda; where a run trained, cpu for a model folder");
+  verb.option("--checkpoint", &options->checkpoint,
+              "Of a run: latest (default), best, or a checkpoint's folder");
+  verb.action([options] { predict(*options); });
 }
 
 }  // namespace lf::cli

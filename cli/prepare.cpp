@@ -73,24 +73,23 @@ void prepare(Options options) {
 
 }  // namespace
 
-void add_prepare(CLI::App& app, Outcome&) {
+void add_prepare(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb =
-      app.add_subcommand("prepare", "Turn a corpus into token files of a train, validation and test split.");
-  verb->add_option("kind", options->kind, "enwik8, text8 or bytes");
-  verb->add_option("source", options->source, "Raw file, or zip archive with one member");
-  verb->add_option("--out", options->out, "Folder for the token files");
-  verb->add_option("--newlines", options->newlines,
-                   "keep (default), or strip as the Transformer-XL pipeline does");
-  verb->add_option("--validation", options->split.validation,
-                   "Share of the bytes before the test split (0.05)");
-  verb->add_option("--test", options->split.test, "Share of the bytes at the end (0.05)");
-  verb->add_flag("--official", options->official, "Refuse anything but the published file");
-  verb->add_flag("--download", options->download, "Fetch the official archive into the folder first");
-  verb->add_flag("--json", options->json, "One JSON object on standard output");
-  add_prepare_documents(*verb);
-  verb->callback([verb, options] {
-    if (verb->get_subcommands().empty()) prepare(*options);
+  const Verb verb =
+      app.verb("prepare", "Turn a corpus into token files of a train, validation and test split.");
+  verb.option("kind", &options->kind, "enwik8, text8 or bytes");
+  verb.option("source", &options->source, "Raw file, or zip archive with one member");
+  verb.option("--out", &options->out, "Folder for the token files");
+  verb.option("--newlines", &options->newlines,
+              "keep (default), or strip as the Transformer-XL pipeline does");
+  verb.option("--validation", &options->split.validation, "Share of the bytes before the test split (0.05)");
+  verb.option("--test", &options->split.test, "Share of the bytes at the end (0.05)");
+  verb.flag("--official", &options->official, "Refuse anything but the published file");
+  verb.flag("--download", &options->download, "Fetch the official archive into the folder first");
+  verb.flag("--json", &options->json, "One JSON object on standard output");
+  add_prepare_documents(verb);
+  verb.action([verb, options] {
+    if (!verb.has_given_verb()) prepare(*options);
   });
 }
 

@@ -84,29 +84,27 @@ void prepare_documents(const Options& options) {
 
 }  // namespace
 
-void add_prepare_documents(CLI::App& prepare) {
+void add_prepare_documents(const Verb& prepare) {
   auto options = std::make_shared<Options>();
   DocumentRequest& request = options->request;
-  CLI::App* verb = prepare.add_subcommand(
+  const Verb verb = prepare.verb(
       "documents", "Turn documents (.txt, .jsonl, gzipped or not, folders of these) into token files.");
-  verb->add_option("sources", request.sources, "Files and folders of documents")->required();
-  verb->add_option("--tokenizer", options->tokenizer, "Folder or file of a byte-level BPE tokenizer")
-      ->required();
-  verb->add_option("--out", request.folder, "Folder for the token files")->required();
-  verb->add_flag("--paragraphs", request.paragraphs,
-                 "Encode every paragraph (text between empty lines) alone, and drop the empty lines");
-  verb->add_option("--validation", request.split.validation,
-                   "Share of the tokens before the test split (0.05)");
-  verb->add_option("--test", request.split.test, "Share of the tokens at the end (0.05)");
-  verb->add_option("--validation-source", request.validation_sources,
-                   "File or folder that is the validation split, instead of a share; may be repeated");
-  verb->add_option("--test-source", request.test_sources,
-                   "File or folder that is the test split, instead of a share; may be repeated");
-  verb->add_option("--threads", request.threads, "Threads that encode (default: all)");
-  verb->add_option("--part-bytes", request.part_bytes,
-                   "Text that is encoded at once, and not again after an interruption (8388608)");
-  verb->add_flag("--json", options->json, "One JSON object on standard output");
-  verb->callback([options] { prepare_documents(*options); });
+  verb.option("sources", &request.sources, "Files and folders of documents").required();
+  verb.option("--tokenizer", &options->tokenizer, "Folder or file of a byte-level BPE tokenizer").required();
+  verb.option("--out", &request.folder, "Folder for the token files").required();
+  verb.flag("--paragraphs", &request.paragraphs,
+            "Encode every paragraph (text between empty lines) alone, and drop the empty lines");
+  verb.option("--validation", &request.split.validation, "Share of the tokens before the test split (0.05)");
+  verb.option("--test", &request.split.test, "Share of the tokens at the end (0.05)");
+  verb.option("--validation-source", &request.validation_sources,
+              "File or folder that is the validation split, instead of a share; may be repeated");
+  verb.option("--test-source", &request.test_sources,
+              "File or folder that is the test split, instead of a share; may be repeated");
+  verb.option("--threads", &request.threads, "Threads that encode (default: all)");
+  verb.option("--part-bytes", &request.part_bytes,
+              "Text that is encoded at once, and not again after an interruption (8388608)");
+  verb.flag("--json", &options->json, "One JSON object on standard output");
+  verb.action([options] { prepare_documents(*options); });
 }
 
 }  // namespace lf::cli

@@ -1,10 +1,10 @@
 // longform prepare documents, a verb below prepare.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/verb.h"
 
 namespace lf::cli {
 
-void add_prepare_documents(CLI::App& prepare);
+void add_prepare_documents(const Verb& prepare);
 
 }  // namespace lf::cli

@@ -225,27 +225,26 @@ void tokenize(const Options& options) {
 
 }  // namespace
 
-void add_tokenize(CLI::App& app, Outcome&) {
+void add_tokenize(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("tokenize", "Turn text into token ids, or ids into text.");
-  verb->add_option("tokenizer", options->tokenizer,
-                   "Model folder, tokenizer.json, or vocab.json with merges.txt beside it")
-      ->required();
-  verb->add_option("file", options->file,
-                   "A text: one document; or *.jsonl of {\"id\", \"text\"}; - is standard input")
-      ->required();
-  auto* lines = verb->add_flag("--lines", options->lines, "Each line of the file is a document");
-  verb->add_flag("--jsonl", options->jsonl, "The file holds records whatever its name")->excludes(lines);
-  verb->add_flag("--decode", options->decode, "The file holds records {\"id\", \"ids\"}: write their texts")
-      ->excludes(lines);
-  verb->add_flag("--no-special-tokens", options->no_special_tokens,
-                 "Put none around a text; with --decode, write none");
-  verb->add_flag("--add-prefix-space", options->add_prefix_space,
-                 "Begin each text with a space if it has none");
-  verb->add_flag("--mask-keeps-space", options->mask_keeps_space,
-                 "With vocab.json and merges.txt: <mask> leaves the white space before it in the text");
-  verb->add_flag("--json", options->json, "One JSON object with the records and totals, not a record a line");
-  verb->callback([options] { tokenize(*options); });
+  const Verb verb = app.verb("tokenize", "Turn text into token ids, or ids into text.");
+  verb.option("tokenizer", &options->tokenizer,
+              "Model folder, tokenizer.json, or vocab.json with merges.txt beside it")
+      .required();
+  verb.option("file", &options->file,
+              "A text: one document; or *.jsonl of {\"id\", \"text\"}; - is standard input")
+      .required();
+  const Option lines = verb.flag("--lines", &options->lines, "Each line of the file is a document");
+  verb.flag("--jsonl", &options->jsonl, "The file holds records whatever its name").excludes(lines);
+  verb.flag("--decode", &options->decode, "The file holds records {\"id\", \"ids\"}: write their texts")
+      .excludes(lines);
+  verb.flag("--no-special-tokens", &options->no_special_tokens,
+            "Put none around a text; with --decode, write none");
+  verb.flag("--add-prefix-space", &options->add_prefix_space, "Begin each text with a space if it has none");
+  verb.flag("--mask-keeps-space", &options->mask_keeps_space,
+            "With vocab.json and merges.txt: <mask> leaves the white space before it in the text");
+  verb.flag("--json", &options->json, "One JSON object with the records and totals, not a record a line");
+  verb.action([options] { tokenize(*options); });
 }
 
 }  // namespace lf::cli

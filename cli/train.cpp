@@ -25,17 +25,16 @@ void train(const Options& options, Outcome& outcome) {
 
 }  // namespace
 
-void add_train(CLI::App& app, Outcome& outcome) {
+void add_train(const Verb& app, Outcome& outcome) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app.add_subcommand("train", "Train a model through the stages of a configuration.");
-  verb->add_option("config", options->config, "YAML configuration")->required();
-  verb->add_option("--out", options->out, "Run folder: configuration, logs, checkpoints")->required();
-  add_overrides(*verb, options->overrides);
-  verb->add_flag("--resume", options->resume,
-                 "Continue the run in the folder; start it if there is none yet");
-  verb->add_flag("--profile", options->profile,
-                 "Report where the time goes, per stage; also in the run folder's profile.json");
-  verb->callback([options, &outcome] { train(*options, outcome); });
+  const Verb verb = app.verb("train", "Train a model through the stages of a configuration.");
+  verb.option("config", &options->config, "YAML configuration").required();
+  verb.option("--out", &options->out, "Run folder: configuration, logs, checkpoints").required();
+  verb.overrides(&options->overrides);
+  verb.flag("--resume", &options->resume, "Continue the run in the folder; start it if there is none yet");
+  verb.flag("--profile", &options->profile,
+            "Report where the time goes, per stage; also in the run folder's profile.json");
+  verb.action([options, &outcome] { train(*options, outcome); });
 }
 
 }  // namespace lf::cli

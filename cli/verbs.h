@@ -2,7 +2,7 @@
 // that did not end well throws (exit code 1, or 2 for a UsageError) or sets the exit code itself.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "cli/verb.h"
 
 namespace lf::cli {
 
@@ -12,17 +12,17 @@ struct Outcome {
   int exit_code = 0;
 };
 
-void add_train(CLI::App& app, Outcome& outcome);
-void add_evaluate(CLI::App& app, Outcome& outcome);
-void add_generate(CLI::App& app, Outcome& outcome);
-void add_check(CLI::App& app, Outcome& outcome);
-void add_prepare(CLI::App& app, Outcome& outcome);
-void add_convert(CLI::App& app, Outcome& outcome);
-void add_predict(CLI::App& app, Outcome& outcome);
-void add_tokenize(CLI::App& app, Outcome& outcome);
-void add_inspect(CLI::App& app, Outcome& outcome);
-void add_plot(CLI::App& app, Outcome& outcome);
-void add_bench(CLI::App& app, Outcome& outcome);
-void add_env(CLI::App& app, Outcome& outcome);
+void add_train(const Verb& app, Outcome& outcome);
+void add_evaluate(const Verb& app, Outcome& outcome);
+void add_generate(const Verb& app, Outcome& outcome);
+void add_check(const Verb& app, Outcome& outcome);
+void add_prepare(const Verb& app, Outcome& outcome);
+void add_convert(const Verb& app, Outcome& outcome);
+void add_predict(const Verb& app, Outcome& outcome);
+void add_tokenize(const Verb& app, Outcome& outcome);
+void add_inspect(const Verb& app, Outcome& outcome);
+void add_plot(const Verb& app, Outcome& outcome);
+void add_bench(const Verb& app, Outcome& outcome);
+void add_env(const Verb& app, Outcome& outcome);
 
 }  // namespace lf::cli

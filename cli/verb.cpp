@@ -1,0 +1,54 @@
+#include "cli/verb.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <system_error>
+#include <utility>
+
+#include "core/check.h"
+
+namespace lf::cli {
+
+Option Option::required() const { return Option(option_->required()); }
+Option Option::excludes(const Option& other) const { return Option(option_->excludes(other.option_)); }
+Option Option::separated_by_commas() const { return Option(option_->delimiter(',')); }
+Option Option::within(int least, int most) const { return Option(option_->check(CLI::Range(least, most))); }
+Option Option::within(double least, double most) const {
+  return Option(option_->check(CLI::Range(least, most)));
+}
+Option Option::positive() const { return Option(option_->check(CLI::PositiveNumber)); }
+
+Option Option::at_least(int64_t least) const {
+  const auto check = [least](const std::string& given) {
+    int64_t number = 0;
+    const char* const end = given.data() + given.size();
+    const auto [stop, error] = std::from_chars(given.data(), end, number);
+    const bool fits = error == std::errc() && stop == end && number >= least;
+    return fits ? std::string() : text("is ", given, "; needed a whole number of at least ", least);
+  };
+  return Option(option_->check(CLI::Validator(check, "", "")));
+}
+
+Verb Verb::verb(const std::string& name, const std::string& description) const {
+  return Verb(app_->add_subcommand(name, description));
+}
+void Verb::require_verb() const { app_->require_subcommand(1); }
+bool Verb::has_given_verb() const { return !app_->get_subcommands().empty(); }
+
+Option Verb::option(const std::string& name, Value value, const std::string& description) const {
+  return std::visit([&](auto* place) { return Option(app_->add_option(name, *place, description)); }, value);
+}
+
+Option Verb::flag(const std::string& name, bool* value, const std::string& description) const {
+  return Option(app_->add_flag(name, *value, description));
+}
+
+void Verb::overrides(std::vector<std::string>* values, const std::string& example) const {
+  app_->add_option("--set", *values, "Override a key, such as " + example + "; may be repeated")
+      ->allow_extra_args(false)
+      ->option_text("KEY=VALUE");
+}
+
+void Verb::action(std::function<void()> run) const { app_->callback(std::move(run)); }
+
+}  // namespace lf::cli
