@@ -14,6 +14,16 @@ std::string variable(const char* name) {
   return value ? value : "";
 }
 
+// As a pattern that matches this path alone, see glob(7).
+std::string literally(const std::string& path) {
+  std::string pattern;
+  for (const char c : path) {
+    if (std::string("*?[\\").find(c) != std::string::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
 // The folders above which a Python's packages may stand, the likeliest first.
 std::vector<std::string> python_roots() {
   std::vector<std::string> roots{variable("VIRTUAL_ENV"), variable("CONDA_PREFIX")};
@@ -38,12 +48,13 @@ std::vector<std::string> nvidia_folders() {
     if (std::find(folders.begin(), folders.end(), root + below) == folders.end())
       folders.push_back(root + below);
   };
-  for (const std::string& root :
-       {variable("CUDA_HOME"), variable("CUDA_PATH"), std::string("/usr/local/cuda*")}) {
+  for (const std::string& root : {literally(variable("CUDA_HOME")), literally(variable("CUDA_PATH")),
+                                  std::string("/usr/local/cuda*")}) {
     for (const char* below : {"/lib64", "/lib", "/targets/x86_64-linux/lib"}) add(root, below);
   }
   for (const std::string& root : python_roots()) {
-    add(root, "/lib/python3*/*-packages/nvidia/*/lib");  // site-packages; dist-packages in Debian's
+    add(literally(root),
+        "/lib/python3*/*-packages/nvidia/*/lib");  // site-packages; dist-packages in Debian's
   }
   return folders;
 }

@@ -96,11 +96,12 @@ TEST(NvidiaFolders, MatchTheToolkitsAndThoseOfPythonsWheels) {
 
 TEST(NvidiaFolders, LeadToAWheelsLibrary) {
   const TemporaryFolder folder;
-  const std::string wheel = folder / "lib/python3.11/site-packages/nvidia/cu13/lib";
+  const std::string environment = folder / "my [venv]*";
+  const std::string wheel = environment + "/lib/python3.11/site-packages/nvidia/cu13/lib";
   std::filesystem::create_directories(wheel);
   // Any library will do: the first of the machine's that is found by the loader's rules.
   std::filesystem::copy_file("/proc/self/exe", wheel + "/liblongform_wheel.so.13");
-  const Variable venv("VIRTUAL_ENV", folder.path());
+  const Variable venv("VIRTUAL_ENV", environment);
   const std::string said = message_of(
       [&] { LoadedLibrary("device x", "liblongform_wheel.so.13", nvidia_folders(), "install y"); });
   // It was found: only a program is no library.

@@ -6,6 +6,7 @@
 
 #include "core/device_memory.h"
 #include "core/kernels/kernels.h"
+#include "trainers/measure/random_tensor.h"
 
 namespace lf {
 namespace {
@@ -42,7 +43,8 @@ nlohmann::ordered_json run_device_benchmark(const DeviceBenchmark& settings) {
   const Tensor from = Tensor::zeros({bytes}, DType::u8, settings.device);
   Tensor to = Tensor::like(from);
   const double copy = best_of(settings, [&] { to.copy_from(from); });
-  const Tensor x = Tensor::full({n, n}, DType::bf16, 0.5, settings.device), weight = x.clone();
+  const Tensor x = random_tensor({n, n}, DType::bf16, 0, settings.device),
+               weight = random_tensor({n, n}, DType::bf16, 1, settings.device);
   Tensor y = Tensor::like(x);
   const double product = best_of(settings, [&] { kernels::linear(x, weight, Tensor(), y); });
   const double operations = 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);

@@ -124,9 +124,15 @@ std::string describe(const RunHistory& run) {
 void plot_runs(const std::vector<std::string>& run_folders, const std::string& out_svg) {
   CHECK(!run_folders.empty(), "plot: needs at least one run folder");
   const std::vector<RunHistory> runs = read_runs(run_folders);
+  const std::string& unit = runs.front().unit;
+  for (const RunHistory& run : runs) {
+    if (run.unit != unit)
+      throw UsageError(text("plot: ", runs.front().name, " counts bits per ", unit, ", ", run.name,
+                            " bits per ", run.unit, "; draw them apart"));
+  }
   Panel panel;
   panel.x.label = "step";
-  panel.y.label = "bits per character";
+  panel.y.label = "bits per " + unit;
   panel.x.low = 0;
   panel.x.whole = true;
   panel.x.high = 1.02 * std::max(last_step(runs), 1.0);
@@ -136,7 +142,7 @@ void plot_runs(const std::vector<std::string>& run_folders, const std::string& o
   Figure figure;
   figure.title =
       runs.size() == 1 ? "Training of " + runs.front().name : text("Training of ", runs.size(), " runs");
-  figure.description = "Bits per character by training step.";
+  figure.description = "Bits per " + unit + " by training step.";
   for (const RunHistory& run : runs) figure.description += describe(run);
   const double highest = highest_shown(runs);
   CHECK(std::isfinite(highest), run_folders.front(),

@@ -1,4 +1,4 @@
-// Training curves: bits per character by step, read from the logs of runs and drawn as SVG.
+// Training curves: bits per character (or token) by step, read from the logs of runs and drawn as SVG.
 #pragma once
 
 #include <string>

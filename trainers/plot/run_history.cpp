@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 #include <numbers>
+#include <string_view>
 #include <utility>
 
 #include "core/check.h"
@@ -15,6 +16,8 @@ namespace lf {
 namespace {
 
 using nlohmann::json;
+
+constexpr std::string_view kBitsPer = "bits_per_";
 
 // The reader's state: the history so far and what must wait until the stages are known.
 class HistoryReader {
@@ -46,6 +49,7 @@ class HistoryReader {
       }
       run_.tests.push_back({step, test.bits});
     }
+    if (run_.unit.empty()) run_.unit = "character";
   }
 
  private:
@@ -80,11 +84,19 @@ class HistoryReader {
     }
   }
 
-  double bits(const LogRecord& record) const {
-    const std::optional<double> bits = number(record, "bits_per_character"), nats = number(record, "loss");
-    CHECK(bits || nats, path_, ":", record.line,
-          ": the record has neither \"bits_per_character\" nor \"loss\"");
-    return bits ? *bits : *nats / std::numbers::ln2;
+  // All records of a log count per the same unit, which the key of the first names.
+  double bits(const LogRecord& record) {
+    for (const auto& item : record.fields.items()) {
+      if (!item.key().starts_with(kBitsPer)) continue;
+      const std::string unit = item.key().substr(kBitsPer.size());
+      if (run_.unit.empty()) run_.unit = unit;
+      CHECK(run_.unit == unit, path_, ":", record.line, ": bits per ", unit, ", but per ", run_.unit,
+            " before");
+      if (const std::optional<double> bits = number(record, item.key().c_str())) return *bits;
+    }
+    const std::optional<double> nats = number(record, "loss");
+    CHECK(nats, path_, ":", record.line, ": the record has neither \"bits_per_...\" nor \"loss\"");
+    return *nats / std::numbers::ln2;
   }
 
   std::string path_;

@@ -19,7 +19,8 @@ struct StageSpan {
 
 struct RunHistory {
   std::string name;               // the run folder's own name
-  std::vector<Point> training;    // (step, bits per character)
+  std::string unit;               // what bits are counted per: "character", "token"
+  std::vector<Point> training;    // (step, bits per unit)
   std::vector<Point> validation;  // likewise
   std::vector<Point> tests;       // likewise; a test without a step stands at the end of its stage
   std::vector<StageSpan> stages;

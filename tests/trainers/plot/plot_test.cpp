@@ -410,7 +410,7 @@ TEST_F(PlotRuns, ErrorsSayWhatIsMissingOrDamagedAndWhere) {
       {"garbage\n", "not valid JSON"},
       {"{\"step\":1}\n", "\"event\""},
       {"{\"event\":\"step\",\"loss\":1}\n", "no \"step\""},
-      {"{\"event\":\"step\",\"step\":2}\n", "neither \"bits_per_character\" nor \"loss\""},
+      {"{\"event\":\"step\",\"step\":2}\n", "neither \"bits_per_...\" nor \"loss\""},
       {"{\"event\":\"step\",\"step\":2,\"loss\":\"low\"}\n", "loss: expected a number, got \"low\""}};
   for (const auto& [line, expected] : damaged) {
     const std::string message = plot_error(put_log("damaged", step + line + step));
