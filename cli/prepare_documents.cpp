@@ -1,6 +1,6 @@
 // longform prepare documents SOURCE... --tokenizer FOLDER --out FOLDER [--paragraphs] [--validation F]
-// [--test F]
-// [--validation-source S] [--test-source S] [--threads N] [--part-bytes N] [--json]
+//                            [--test F] [--validation-source S] [--test-source S] [--threads N]
+//                            [--part-bytes N] [--json]
 #include "cli/prepare_documents.h"
 
 #include <chrono>

@@ -1,8 +1,8 @@
 // The character language model of the Longformer paper (Beltagy et al. 2020, section 4): a pre-LN transformer
-// with causal window attention, dilated heads and Transformer-XL's relative positions. notes: small is 12
-// layers x 512, large 30.
-//   x = embedding[ids] sqrt(D);  x += attention(norm(x));  x += feed_forward(norm(x));  logits = x
-//   embedding^T + bias
+// with causal window attention, dilated heads and Transformer-XL's relative positions. The paper's small
+// model has 12 layers of width 512, the large one 30.
+//   x = embedding[ids] sqrt(D);  x += attention(norm(x));  x += feed_forward(norm(x))
+//   logits = x embedding^T + bias
 #pragma once
 
 #include <vector>

@@ -1,6 +1,6 @@
 // Modules. A module is any struct with `void visit(auto&& field)` that names its parameters and children:
-//   struct Linear { Parameter weight, bias; void visit(auto&& field) { field("weight", weight); field("bias",
-//   bias); } };
+//   struct Linear { Parameter weight, bias;
+//                   void visit(auto&& field) { field("weight", weight); field("bias", bias); } };
 // From that one list come count, initialise, pack, load and save; a path such as
 // "layers.3.attention.qkv.weight" is the parameter's name everywhere. Member order is the order in files.
 #pragma once

@@ -1,8 +1,7 @@
 // The run's log: one JSON object per line, per logged step and per event. A run folder holds two such files:
-//   log.jsonl     what the run computed (steps, losses, validation, stages). It must be a pure function of
-//   the run, so
-//                 that it is bit-identical after any number of interruptions: no clock, rate, memory or host
-//                 in it.
+//   log.jsonl     what the run computed (steps, losses, validation, stages). It must be a pure function
+//                 of the run, so that it is bit-identical after any number of interruptions: no clock, rate,
+//                 memory or host in it.
 //   timing.jsonl  what depends on the machine (seconds, tokens per second, memory, waits), matched by "step".
 // Resuming: the trainer calls sync(), stores bytes() of both files in the checkpoint, and on resume calls
 // truncate_to() with them, which removes the steps that will be done again.

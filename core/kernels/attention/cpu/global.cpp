@@ -1,7 +1,7 @@
 // Dense attention of the global tokens, one task per (batch row, head).
 //   forward:  P = softmax(scale * Q K^T) over the valid keys,  context = dropout(P) V
-//   backward: dP = dO V^T, dS = P * (dP * keep - rowsum(dO * O)), dQ = dS K, dK = dS^T Q, dV = (P * keep)^T
-//   dO
+//   backward: dP = dO V^T, dS = P * (dP * keep - rowsum(dO * O)),
+//             dQ = dS K, dK = dS^T Q, dV = (P * keep)^T dO
 // Forward keeps a tile's whole rows of scores; backward knows lse and walks the keys in chunks.
 #include "core/kernels/attention/global.h"
 
