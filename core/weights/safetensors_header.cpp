@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <ostream>
 #include <set>
 #include <utility>
 
@@ -49,20 +50,29 @@ SafetensorsMetadata parse_metadata(const json& value, const std::string& path) {
   return metadata;
 }
 
+// A tensor's entry as messages name it; no text is made before there is a message.
+struct Entry {
+  const std::string& path;
+  const std::string& tensor;
+};
+std::ostream& operator<<(std::ostream& out, const Entry& entry) {
+  return out << entry.path << ": tensor " << escaped(entry.tensor);
+}
+
 // A list of whole numbers >= 0 that fit 63 bits.
-std::vector<int64_t> parse_numbers(const json& value, const std::string& what) {
-  CHECK(value.is_array(), what, " must be a list of whole numbers");
+std::vector<int64_t> parse_numbers(const json& value, const Entry& who, const char* key) {
+  CHECK(value.is_array(), who, ": ", key, " must be a list of whole numbers");
   std::vector<int64_t> numbers;
   for (const json& entry : value) {
-    CHECK(entry.is_number_unsigned() && entry.get<uint64_t>() <= std::numeric_limits<int64_t>::max(), what,
-          " must hold whole numbers from 0 to 2^63 - 1");
+    CHECK(entry.is_number_unsigned() && entry.get<uint64_t>() <= std::numeric_limits<int64_t>::max(), who,
+          ": ", key, " must hold whole numbers from 0 to 2^63 - 1");
     numbers.push_back(entry.get<int64_t>());
   }
   return numbers;
 }
 
 // Bytes of the shape's elements.
-int64_t stored_bytes(const Shape& shape, const StoredType& type, const std::string& who) {
+int64_t stored_bytes(const Shape& shape, const StoredType& type, const Entry& who) {
   int64_t bits = 1;
   bool overflows = false;
   for (const int64_t dim : shape.dims()) overflows |= __builtin_mul_overflow(bits, dim, &bits);
@@ -72,8 +82,7 @@ int64_t stored_bytes(const Shape& shape, const StoredType& type, const std::stri
   return bits / 8;
 }
 
-TensorInfo parse_tensor(const std::string& name, const json& entry, int64_t data_begin, int64_t data_bytes,
-                        const std::string& who) {
+TensorInfo parse_tensor(const Entry& who, const json& entry, int64_t data_begin, int64_t data_bytes) {
   CHECK(entry.is_object(), who, ": must be an object with dtype, shape and data_offsets");
   for (const char* key : {"dtype", "shape", "data_offsets"}) CHECK(entry.contains(key), who, ": no ", key);
   CHECK(entry.size() == 3, who, ": has keys other than dtype, shape and data_offsets");
@@ -82,8 +91,8 @@ TensorInfo parse_tensor(const std::string& name, const json& entry, int64_t data
   const auto type = std::find_if(std::begin(kStoredTypes), std::end(kStoredTypes),
                                  [&](const StoredType& known) { return dtype == known.name; });
   CHECK(type != std::end(kStoredTypes), who, ": unknown dtype ", escaped(dtype));
-  const Shape shape(parse_numbers(entry["shape"], who + ": shape"));
-  const std::vector<int64_t> offsets = parse_numbers(entry["data_offsets"], who + ": data_offsets");
+  const Shape shape(parse_numbers(entry["shape"], who, "shape"));
+  const std::vector<int64_t> offsets = parse_numbers(entry["data_offsets"], who, "data_offsets");
   CHECK(offsets.size() == 2, who, ": data_offsets must be two numbers, got ", offsets.size());
   CHECK(offsets[0] <= offsets[1], who, ": its data end at ", offsets[1], ", before they begin at ",
         offsets[0]);
@@ -92,7 +101,7 @@ TensorInfo parse_tensor(const std::string& name, const json& entry, int64_t data
   const int64_t needed = stored_bytes(shape, *type, who);
   CHECK(offsets[1] - offsets[0] == needed, who, ": shape ", shape, " of ", dtype, " needs ", needed,
         " bytes, data_offsets give ", offsets[1] - offsets[0]);
-  return {name, dtype, type->dtype, shape, data_begin + offsets[0], data_begin + offsets[1]};
+  return {who.tensor, dtype, type->dtype, shape, data_begin + offsets[0], data_begin + offsets[1]};
 }
 
 // The data must be covered exactly: neither shared, nor unclaimed, bytes can hide in a file.
@@ -157,8 +166,7 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> file, const 
     if (name == kMetadataKey) {
       result.metadata = parse_metadata(entry, path);
     } else {
-      result.tensors.push_back(
-          parse_tensor(name, entry, data_begin, file_bytes - data_begin, path + ": tensor " + escaped(name)));
+      result.tensors.push_back(parse_tensor({path, name}, entry, data_begin, file_bytes - data_begin));
     }
   }
   // Stable: tensors without elements share their offsets and stay in the order of their names.
