@@ -204,7 +204,8 @@ struct EvaluationSection {
           within(1, kLargestLength));
     field("step", self.step, "Tokens scored at the end of each sequence; the first sequence is scored whole.",
           within(1, kLargestLength));
-    field("batch_size", self.batch_size, "Sequences scored at once; the result does not depend on it.",
+    field("batch_size", self.batch_size,
+          "Sequences scored at once; the result does not depend on it, but for rounding.",
           within(1, 1 << 24));
     field("after_each_stage", self.after_each_stage,
           "Whether the test split is scored after every stage, not only after the last.");
@@ -228,7 +229,8 @@ struct ValidationSection {
           within(0, kLargestLength));
     field("tokens", self.tokens, "Tokens of the validation split that are scored, from its start; 0 is all.",
           at_least(0));
-    field("batch_size", self.batch_size, "Sequences scored at once; the result does not depend on it.",
+    field("batch_size", self.batch_size,
+          "Sequences scored at once; the result does not depend on it, but for rounding.",
           within(1, 1 << 24));
   }
   bool operator==(const ValidationSection&) const = default;

@@ -13,7 +13,8 @@
 namespace lf {
 
 // Scores tokens[0 .. limit) of a file with the model: each target once, in the windows of the protocol. The
-// sum's bits do not depend on the batch size.
+// order of the sum does not depend on the batch size; its last bits may, because oneDNN chooses a product's
+// kernel by its rows.
 Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,
                    const Protocol& protocol, const std::function<void(int64_t, int64_t)>& progress);
 
