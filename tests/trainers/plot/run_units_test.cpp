@@ -47,7 +47,8 @@ TEST(RunUnits, DoNotShareAnAxis) {
                     "plot: masked counts bits per token, plain bits per character; draw them apart");
   EXPECT_FALSE(std::filesystem::exists(folder / "both.svg"));
   std::ofstream(tokens + "/log.jsonl", std::ios::app)
-      << R"({"event": "step", "step": 20, "bits_per_character": 1})";
+      << R"({"event": "step", "step": 20, "bits_per_character": 1})"
+      << "\n";
   EXPECT_ERROR_TEXT(read_run_history(tokens), "log.jsonl:3: bits per character, but per token before");
 }
 
