@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <string_view>
 #include <system_error>
 
 namespace lf {
@@ -18,7 +19,7 @@ std::string variable(const char* name) {
 std::string literally(const std::string& path) {
   std::string pattern;
   for (const char c : path) {
-    if (std::string("*?[\\").find(c) != std::string::npos) pattern += '\\';
+    if (std::string_view("*?[\\").find(c) != std::string_view::npos) pattern += '\\';
     pattern += c;
   }
   return pattern;

@@ -3,17 +3,17 @@
 #include <time.h>
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 
 #include "core/weights/safetensors_header.h"
+#include "tests/core/weights/safetensors_bytes.h"
 #include "tests/testing.h"
 
 namespace lf {
 namespace {
 
 // A file of `count` tensors of one byte; the last in the header comes first in the data.
-std::string file_of(int64_t count) {
+std::string file_of_many(int64_t count) {
   std::string header = "{";
   for (int64_t i = 0; i < count; ++i) {
     const int64_t begin = count - 1 - i;
@@ -21,12 +21,7 @@ std::string file_of(int64_t count) {
         text(i == 0 ? "" : ",", "\"layer.", i, ".weight\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[",
              begin, ",", begin + 1, "]}");
   }
-  header += "}";
-  header.resize((header.size() + 7) / 8 * 8, ' ');
-  const uint64_t length = header.size();
-  std::string file(sizeof(length), '\0');
-  std::memcpy(file.data(), &length, sizeof(length));
-  return file + header + std::string(static_cast<size_t>(count), 'd');
+  return file_of(header + "}", static_cast<size_t>(count));
 }
 
 // The least of three readings, in seconds of this thread's CPU, so that a busy machine does not count.
@@ -50,8 +45,8 @@ double seconds_to_read(const std::string& file, int64_t count) {
 
 TEST(Safetensors, HeadersOfManyTensorsAreReadInLinearTime) {
   constexpr int64_t kFew = 10'000, kTimes = 8;
-  const double few = seconds_to_read(file_of(kFew), kFew),
-               many = seconds_to_read(file_of(kTimes * kFew), kTimes * kFew);
+  const double few = seconds_to_read(file_of_many(kFew), kFew),
+               many = seconds_to_read(file_of_many(kTimes * kFew), kTimes * kFew);
   // Quadratic would be 64 times; caches and rebalancing cost something.
   EXPECT_LT(many, 3 * kTimes * few) << few << " s, " << many << " s";
 }

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/hash.h"
+#include "tests/core/weights/safetensors_bytes.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
 
@@ -14,13 +15,6 @@ namespace lf {
 namespace {
 
 const std::string kGolden = source_path("tests/golden/safetensors_types.safetensors");
-
-std::string length_bytes(uint64_t length) { return {reinterpret_cast<const char*>(&length), sizeof length}; }
-
-// A file of this header and so many bytes of data.
-std::string file_of(const std::string& header, size_t data_bytes) {
-  return length_bytes(header.size()) + header + std::string(data_bytes, 'd');
-}
 
 std::string entry(const std::string& dtype, const std::string& shape, const std::string& offsets) {
   return R"({"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";

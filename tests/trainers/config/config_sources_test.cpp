@@ -10,34 +10,12 @@
 #include "core/check.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
+#include "tests/trainers/config/config_errors.h"
 #include "trainers/config/load.h"
 #include "trainers/config/run_config.h"
 
 namespace lf {
 namespace {
-
-const std::string kStages =
-    "stages: {list: [{sequence_length: 8, windows: 4, learning_rate: 0.1, steps: 5}]}\n";
-
-// The lines of the error for a text, which a valid list of stages follows; empty when it is accepted.
-std::string errors_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
-  try {
-    parse_run_config(yaml + kStages, "run.yaml", overrides);
-    return "";
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-}
-
-// The same for a text with stages of its own.
-std::string stage_errors_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
-  try {
-    parse_run_config(yaml, "run.yaml", overrides);
-    return "";
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-}
 
 void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
