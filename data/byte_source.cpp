@@ -9,10 +9,19 @@
 
 namespace lf {
 
+ByteSource::Packing ByteSource::packing_of(std::string_view name) {
+  if (is_archive_name(name)) return Packing::kArchive;
+  return name.ends_with(".gz") ? Packing::kGzip : Packing::kNone;
+}
+
 ByteSource::ByteSource(const std::string& path, Packing packing) : path_(path) {
   if (packing == Packing::kGzip) {
     packed_.emplace(path);
     gzip_.emplace(path, packed_->bytes());
+  } else if (packing == Packing::kArchive) {
+    only_member(path);
+    archive_.emplace(path);
+    archive_->next();
   } else if (path == "-") {
     descriptor_ = STDIN_FILENO;
   } else {
@@ -27,6 +36,7 @@ ByteSource::~ByteSource() {
 
 size_t ByteSource::read(std::span<uint8_t> out) {
   if (gzip_) return gzip_->read(out);
+  if (archive_) return archive_->read(out);
   size_t done = 0;
   while (done < out.size()) {
     const ssize_t size = ::read(descriptor_, out.data() + done, out.size() - done);
@@ -39,6 +49,9 @@ size_t ByteSource::read(std::span<uint8_t> out) {
   return done;
 }
 
-int64_t ByteSource::bytes_read() const { return gzip_ ? gzip_->packed_bytes_read() : bytes_read_; }
+int64_t ByteSource::bytes_read() const {
+  if (archive_) return archive_->bytes_read();
+  return gzip_ ? gzip_->packed_bytes_read() : bytes_read_;
+}
 
 }  // namespace lf

@@ -1,4 +1,5 @@
-// The bytes of a file in order, whatever holds them: a file, a pipe, standard input, gzip data.
+// The bytes of a file in order, whatever holds them: a file, a pipe, standard input, gzip data, an archive with
+// one file in it. The one place where sources of text are opened.
 #pragma once
 
 #include <cstdint>
@@ -6,17 +7,24 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/files.h"
+#include "data/archive.h"
 #include "data/gzip.h"
 
 namespace lf {
 
 class ByteSource {
  public:
-  enum class Packing { kNone, kGzip };
+  // kArchive: the only file in a zip or tar.gz archive.
+  enum class Packing { kNone, kGzip, kArchive };
 
-  // "-" is standard input. Throws Error when the file cannot be opened or is a folder.
+  // What the file's name promises: .gz, .zip, .tar.gz and .tgz.
+  static Packing packing_of(std::string_view name);
+
+  // "-" is standard input. Throws Error when the file cannot be opened or is a folder, and for an archive of
+  // several files.
   explicit ByteSource(const std::string& path, Packing packing = Packing::kNone);
   ~ByteSource();
   ByteSource(const ByteSource&) = delete;
@@ -32,6 +40,7 @@ class ByteSource {
   std::string path_;
   std::optional<MappedFile> packed_;
   std::optional<GzipReader> gzip_;
+  std::optional<ArchiveReader> archive_;
   int descriptor_ = -1;
   int64_t bytes_read_ = 0;
 };
