@@ -1,0 +1,170 @@
+#include "data/tasks/classification_records.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "core/check.h"
+#include "core/json.h"
+#include "data/byte_source.h"
+#include "data/json_lines.h"
+#include "data/tasks/delimited_rows.h"
+#include "data/tokenizer/utf8.h"
+
+namespace lf {
+namespace {
+
+using nlohmann::json;
+
+// The name of what is packed: an archive's only file, gzip data without their ending.
+std::string unpacked_name(const std::string& path) {
+  if (is_archive_name(path)) return only_member(path).name;
+  return path.ends_with(".gz") ? path.substr(0, path.size() - 3) : path;
+}
+
+// A value of a JSON record that is to be a text.
+std::string text_of(const JsonRecord& record, const json& value, const std::string& key) {
+  if (value.is_string()) return value.get<std::string>();
+  CHECK(value.is_number_integer() || value.is_boolean(), record.where, ": \"", key, "\" is ",
+        value.dump().substr(0, 40), ", needed a text or a whole number");
+  return value.dump();
+}
+
+LabelledDocument document_of(const JsonRecord& record, int64_t line, const RecordColumns& columns,
+                             Labels labels) {
+  LabelledDocument document;
+  document.where = record.where;
+  const auto find = [&](const std::string& key) { return record.object.find(key); };
+  const auto id = find(columns.id), words = find(columns.text), label = find(columns.label);
+  document.id = id == record.object.end() ? std::to_string(line) : text_of(record, *id, columns.id);
+  CHECK(words != record.object.end(), record.where, ": no \"", columns.text, "\", needed a record with ",
+        columns.text, labels == Labels::kRequired ? " and " + columns.label : "");
+  CHECK(words->is_string(), record.where, ": \"", columns.text, "\" is a JSON ", words->type_name(),
+        ", needed a text");
+  document.text = words->get<std::string>();
+  if (labels == Labels::kRequired) {
+    CHECK(label != record.object.end(), record.where, ": no \"", columns.label,
+          "\", needed the document's label");
+    document.label = text_of(record, *label, columns.label);
+  }
+  return document;
+}
+
+std::vector<LabelledDocument> read_json(const std::string& path, const RecordColumns& columns,
+                                        Labels labels) {
+  std::vector<LabelledDocument> documents;
+  JsonLines lines(path, ByteSource::packing_of(path));
+  for (JsonLine line; lines.next(line);) {
+    const int64_t number = line.number;
+    CHECK(!line.blank(), path, ':', number, ": a blank line, needed one JSON object a line");
+    const JsonRecord record = parse_json_record(std::move(line), path, "a record with " + columns.text);
+    documents.push_back(document_of(record, number, columns, labels));
+  }
+  return documents;
+}
+
+// Which fields of a row are which; npos where there is no such column.
+struct Places {
+  size_t id, text, label, count;
+};
+
+Places find_columns(const std::vector<std::string>& names, const RecordColumns& columns,
+                    const std::string& where) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + escaped(name);
+  const auto find = [&](const std::string& name, bool needed) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    CHECK(found != names.end() || !needed, where, ": no column ", escaped(name), "; there is ", list);
+    CHECK(found == names.end() || std::find(found + 1, names.end(), name) == names.end(), where,
+          ": two columns are called ", escaped(name));
+    return found == names.end() ? std::string::npos : static_cast<size_t>(found - names.begin());
+  };
+  return {.id = find(columns.id, false),
+          .text = find(columns.text, true),
+          .label = find(columns.label, false),
+          .count = names.size()};
+}
+
+std::vector<LabelledDocument> read_table(const std::string& path, Delimiter delimiter,
+                                         const RecordColumns& columns, Labels labels) {
+  DelimitedRows rows(path, delimiter, ByteSource::packing_of(path));
+  std::vector<std::string> fields = columns.names;
+  if (fields.empty()) CHECK(rows.next(fields), path, ": an empty file, needed a row that names the columns");
+  const std::string header = columns.names.empty() ? text(path, ":1") : path;
+  const Places places = find_columns(fields, columns, header);
+  CHECK(places.label != std::string::npos || labels == Labels::kIgnored, header, ": no column ",
+        escaped(columns.label), ", needed the documents' labels");
+  std::vector<LabelledDocument> documents;
+  while (rows.next(fields)) {
+    CHECK(fields.size() == places.count, rows.where(), ": ", fields.size(), " fields, needed ", places.count,
+          " as ", columns.names.empty() ? "the header has" : "columns are named");
+    LabelledDocument& document = documents.emplace_back();
+    document.where = rows.where();
+    document.id = places.id == std::string::npos ? std::to_string(rows.line()) : std::move(fields[places.id]);
+    document.text = std::move(fields[places.text]);
+    if (labels == Labels::kRequired) document.label = std::move(fields[places.label]);
+  }
+  return documents;
+}
+
+std::vector<LabelledDocument> read_text(const std::string& path) {
+  ByteSource source(path, ByteSource::packing_of(path));
+  LabelledDocument document;
+  document.id = std::filesystem::path(unpacked_name(path)).stem().string();
+  document.where = path;
+  constexpr size_t kChunk = 1 << 18;
+  for (size_t size = kChunk; size == kChunk;) {
+    const size_t before = document.text.size();
+    document.text.resize(before + kChunk);
+    size = source.read({reinterpret_cast<uint8_t*>(document.text.data()) + before, kChunk});
+    document.text.resize(before + size);
+    CHECK(std::ssize(document.text) <= kLongestDocument, path, ": longer than ", kLongestDocument >> 20,
+          " MiB, the longest document that is read");
+  }
+  const size_t valid = first_invalid_utf8(document.text);
+  const auto line =
+      1 + std::count(document.text.begin(), document.text.begin() + static_cast<int64_t>(valid), '\n');
+  CHECK(valid == document.text.size(), path, ':', line, ": not valid UTF-8");
+  return {document};
+}
+
+std::vector<LabelledDocument> read_any(const std::string& path, const RecordColumns& columns, Labels labels) {
+  const std::string name = unpacked_name(path);
+  if (name.ends_with(".jsonl")) return read_json(path, columns, labels);
+  if (name.ends_with(".csv")) return read_table(path, Delimiter::kComma, columns, labels);
+  if (name.ends_with(".tsv")) return read_table(path, Delimiter::kTab, columns, labels);
+  CHECK(
+      name.ends_with(".txt"), path,
+      ": not a name of records, needed .jsonl, .csv, .tsv or .txt, or one of them with .gz, .zip or .tar.gz "
+      "behind it");
+  CHECK(labels == Labels::kIgnored, path, ": a text has no label, needed .jsonl, .csv or .tsv");
+  return read_text(path);
+}
+
+}  // namespace
+
+void check_distinct_ids(const std::vector<LabelledDocument>& documents) {
+  std::unordered_map<std::string_view, const LabelledDocument*> seen;
+  for (const LabelledDocument& document : documents) {
+    const auto [found, added] = seen.emplace(document.id, &document);
+    CHECK(added, document.where, ": the id ", escaped(document.id), " is given twice; ", found->second->where,
+          " has it too");
+  }
+}
+
+std::vector<LabelledDocument> read_labelled_records(const std::string& path, const RecordColumns& columns,
+                                                    Labels labels) {
+  std::vector<LabelledDocument> documents = read_any(path, columns, labels);
+  CHECK(!documents.empty(), path, ": no records");
+  for (const LabelledDocument& document : documents) {
+    check_document(document);
+    CHECK(!document.label || !document.label->empty(), document.where, ": document ", escaped(document.id),
+          " has an empty label");
+  }
+  check_distinct_ids(documents);
+  return documents;
+}
+
+}  // namespace lf

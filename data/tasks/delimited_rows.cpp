@@ -1,0 +1,104 @@
+#include "data/tasks/delimited_rows.h"
+
+#include "core/check.h"
+#include "data/tokenizer/utf8.h"
+
+namespace lf {
+namespace {
+
+constexpr size_t kChunk = 1 << 18;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+}  // namespace
+
+DelimitedRows::DelimitedRows(const std::string& path, Delimiter delimiter, ByteSource::Packing packing)
+    : path_(path), source_(path, packing), chunk_(kChunk), delimiter_(static_cast<char>(delimiter)) {
+  end_ = source_.read(chunk_);
+  const std::string_view begin(reinterpret_cast<const char*>(chunk_.data()), end_);
+  if (begin.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
+}
+
+int DelimitedRows::peek() {
+  if (at_ == end_) {
+    at_ = 0;
+    end_ = source_.read(chunk_);
+    if (end_ == 0) return kEnd;
+  }
+  return chunk_[at_];
+}
+
+int DelimitedRows::take() {
+  const int byte = peek();
+  if (byte == kEnd) return kEnd;
+  ++at_;
+  if (byte == '\n') ++line_;
+  CHECK(++row_bytes_ <= kLongestRow, where(), ": the row is longer than ", kLongestRow >> 20,
+        " MiB, the longest that is read; a quotation mark may be missing");
+  return byte;
+}
+
+std::string DelimitedRows::where() const { return text(path_, ':', row_line_); }
+
+// Behind the opening mark, up to and with the closing one.
+void DelimitedRows::read_quoted(std::string& field) {
+  const int64_t opened = line_;
+  while (true) {
+    const int byte = take();
+    CHECK(byte != kEnd, path_, ':', opened, ": a quotation mark opens a field that is never closed");
+    if (byte != '"') {
+      field += static_cast<char>(byte);
+    } else if (peek() == '"') {
+      field += static_cast<char>(take());
+    } else {
+      break;
+    }
+  }
+  const int next = peek();
+  CHECK(next == kEnd || next == delimiter_ || next == '\n' || next == '\r', path_, ':', line_,
+        ": text behind the quotation mark that closes a field; a mark within a field is written twice");
+}
+
+void DelimitedRows::read_plain(std::string& field) {
+  for (int byte = peek(); byte != kEnd && byte != delimiter_ && byte != '\n'; byte = peek()) {
+    CHECK(byte != '"' || delimiter_ == '\t', path_, ':', line_,
+          ": a quotation mark in a field that does not begin with one; put the field in quotation marks and "
+          "write the mark twice");
+    field += static_cast<char>(take());
+  }
+  // The "\r" of a line end; elsewhere it is text.
+  if (field.ends_with('\r') && (peek() == '\n' || peek() == kEnd)) field.pop_back();
+}
+
+// Behind a field: takes what ends it, which may end the row.
+bool DelimitedRows::ends_row() {
+  if (peek() == '\r') {
+    take();
+    CHECK(peek() == '\n' || peek() == kEnd, path_, ':', line_, ": text behind a closed field");
+  }
+  return take() != delimiter_;
+}
+
+void DelimitedRows::check_text(const std::vector<std::string>& fields) const {
+  for (const std::string& field : fields)
+    CHECK(first_invalid_utf8(field) == field.size(), where(), ": not valid UTF-8");
+}
+
+bool DelimitedRows::next(std::vector<std::string>& fields) {
+  fields.clear();
+  row_line_ = line_;
+  row_bytes_ = 0;
+  if (peek() == kEnd) return false;
+  do {
+    std::string& field = fields.emplace_back();
+    if (peek() == '"' && delimiter_ == ',') {
+      take();
+      read_quoted(field);
+    } else {
+      read_plain(field);
+    }
+  } while (!ends_row());
+  check_text(fields);
+  return true;
+}
+
+}  // namespace lf
