@@ -4,6 +4,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 
 #include <algorithm>
 #include <cctype>
@@ -33,6 +34,25 @@ bool is_zip_name(std::string_view name) { return ends_with(name, ".zip"); }
 
 struct Free {
   void operator()(archive* opened) const { archive_read_free(opened); }
+};
+
+// While it lives this thread's names are UTF-8: in the locale "C" libarchive gives no name that has other letters
+// than ASCII's.
+class Utf8Names {
+ public:
+  Utf8Names() : names_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    if (names_) before_ = ::uselocale(names_);
+  }
+  ~Utf8Names() {
+    if (!names_) return;
+    ::uselocale(before_);
+    ::freelocale(names_);
+  }
+  Utf8Names(const Utf8Names&) = delete;
+  Utf8Names& operator=(const Utf8Names&) = delete;
+
+ private:
+  locale_t names_, before_ = {};
 };
 
 // The pieces that libarchive asks for, from a tar.gz.
@@ -136,6 +156,7 @@ void ArchiveReader::State::read_to_the_end() {
 }
 
 bool ArchiveReader::State::next() {
+  const Utf8Names utf8_names;
   archive_entry* entry = nullptr;
   while (true) {
     const int result = archive_read_next_header(opened.get(), &entry);
