@@ -20,9 +20,9 @@
 #include "trainers/plot/attention_figure.h"
 #include "trainers/report/profile_table.h"
 #include "trainers/report/run_report.h"
-#include "trainers/run/opened_run.h"
-#include "trainers/tasks/char_lm_task.h"
+#include "trainers/run/opened_model.h"
 #include "trainers/tasks/make_task.h"
+#include "trainers/tasks/micro_batches.h"
 
 namespace lf::cli {
 namespace {
@@ -104,20 +104,29 @@ struct TrainOptions {
   bool json = false, profile = false;
 };
 
-// One update: forward, backward, norm, clipping, AdamW; what it fetched.
-Fetched update(Task& task, Optimizer& optimizer, double learning_rate, int64_t step) {
+// One update: forward, backward, norm, clipping, AdamW; what its micro-batches hold.
+Examples update(Task& task, MicroBatches& batches, Optimizer& optimizer, const RunConfig& config,
+                const Stage& stage, int64_t step) {
   Phase phase("data");
-  const Fetched fetched = task.fetch();
-  phase.end();
-  for (int64_t i = 0; i < task.micro_batches(); ++i) {
-    task.forward_backward(i, 1.0 / static_cast<double>(fetched.targets), static_cast<uint64_t>(step));
+  Examples all;
+  for (const Examples& about : batches.next_update()) {
+    all.tokens += about.tokens;
+    all.weight += about.weight;
+    all.flops += about.flops;
   }
+  phase.end();
+  const Pass pass{.training = true,
+                  .compute = compute_dtype(config),
+                  .seed = static_cast<uint64_t>(config.seed),
+                  .step = static_cast<uint64_t>(step)};
+  for (int64_t i = 0; i < batches.over_all_ranks(); ++i)
+    forward_backward(task, *batches.next(), stage, 1.0 / all.weight, pass);
   phase.next("norm");
   const double norm = optimizer.gradient_norm();
   phase.next("update");
-  optimizer.step(learning_rate, norm);
+  optimizer.step(stage.learning_rate, norm);
   synchronize(task.parameters().values.device());
-  return fetched;
+  return all;
 }
 
 void print_train(const ordered_json& result) {
@@ -132,20 +141,20 @@ void print_train(const ordered_json& result) {
 
 struct TimedUpdates {
   std::vector<double> seconds;  // sorted
-  int64_t tokens = 0;           // of one update
+  Examples update;              // what the last one held
   std::optional<PhaseTime> profile;
 };
 
 TimedUpdates time_updates(Task& task, const RunConfig& config, const Stage& stage,
                           const TrainOptions& options) {
-  Optimizer optimizer(task.parameters(), config.optimizer);
-  task.begin_stage(stage, options.stage - 1, 0);
+  Optimizer optimizer(task.parameters(), config.optimizer, task.groups(config.optimizer));
+  MicroBatches batches(task, stage, 0);
   TimedUpdates result;
   std::optional<Profile> profile;
   for (int64_t step = -1; step < options.steps; ++step) {  // the first warms up
     if (step == 0 && options.profile) profile.emplace(device_of(config));
     const double start = seconds_now();
-    result.tokens = update(task, optimizer, stage.learning_rate, step + 1).tokens;
+    result.update = update(task, batches, optimizer, config, stage, step + 1);
     if (step >= 0) result.seconds.push_back(seconds_now() - start);
   }
   if (profile) result.profile = profile->times();
@@ -156,15 +165,14 @@ TimedUpdates time_updates(Task& task, const RunConfig& config, const Stage& stag
 void bench_train(const TrainOptions& options) {
   const RunConfig config = load_run_config(options.config, options.overrides);
   use_threads(config.threads);
-  const std::vector<Stage> stages = resolved_stages(config);
+  const auto task = make_task(config);
+  const std::vector<Stage> stages = planned_stages(config, *task);
   if (options.stage < 1 || options.stage > static_cast<int64_t>(stages.size())) {
     throw UsageError(text("--stage is ", options.stage, "; the configuration has ", stages.size()));
   }
   const Stage& stage = stages[static_cast<size_t>(options.stage - 1)];
-  const auto communicator = alone();
-  const auto task = make_task(config, *communicator);
-  const auto& [seconds, tokens, profile] = time_updates(*task, config, stage, options);
-  const double flops = task->update_flops(stage) / seconds.front();
+  const auto& [seconds, last_update, profile] = time_updates(*task, config, stage, options);
+  const double flops = last_update.flops / seconds.front();
   const std::optional<double> peak = peak_of(device_of(config), compute_dtype(config));
   ordered_json result = {{"stage", stage.name},
                          {"sequence_length", stage.sequence_length},
@@ -175,7 +183,7 @@ void bench_train(const TrainOptions& options) {
                          {"threads", num_threads()},
                          {"seconds_best", seconds.front()},
                          {"seconds_median", seconds[seconds.size() / 2]},
-                         {"tokens_per_second", static_cast<double>(tokens) / seconds.front()},
+                         {"tokens_per_second", static_cast<double>(last_update.tokens) / seconds.front()},
                          {"tflops", flops / 1e12},
                          {"mfu", peak ? ordered_json(flops / *peak) : ordered_json()},
                          {"peak_bytes", memory_use(device_of(config)).peak},
@@ -211,18 +219,16 @@ struct GenerateOptions {
 };
 
 void bench_generate(const GenerateOptions& options) {
-  std::vector<std::string> warnings;
-  const OpenedRun run = open_run(options.run, "latest", options.overrides, warnings);
-  print_warnings(warnings);
-  const auto& task = as_char_lm(*run.task, "bench generate");
+  const OpenedModel opened = open_model(options.run, {.overrides = options.overrides, .device = {}});
+  print_warnings(opened.warnings);
+  const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
   SamplingSettings settings;
   settings.max_new_tokens = 2;
-  CharLMDecoder first(task.model(), task.pattern());
-  generate(first, {0}, settings);  // warms up: a device's code is loaded when it first runs
+  generate(*model->decoder(), {0}, settings);  // warms up: a device's code is loaded when it first runs
   settings.max_new_tokens = options.tokens;
-  CharLMDecoder decoder(task.model(), task.pattern());
+  const std::unique_ptr<Decoder> decoder = model->decoder();
   const double start = seconds_now();
-  generate(decoder, {0}, settings);
+  generate(*decoder, {0}, settings);
   const double seconds = seconds_now() - start;
   const ordered_json result = {{"tokens", options.tokens},
                                {"seconds", seconds},

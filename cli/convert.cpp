@@ -11,8 +11,8 @@
 #include "layers/finite.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
-#include "trainers/run/opened_run.h"
-#include "trainers/tasks/masked_lm_task.h"
+#include "trainers/huggingface/pretrained_weights.h"
+#include "trainers/run/opened_model.h"
 
 namespace lf::cli {
 namespace {
@@ -50,28 +50,17 @@ ordered_json to_longformer(const Options& options) {
           {"new_positions", options.positions}};
 }
 
-// A run's checkpoint, under its pretrained model's config.json.
+// A run's checkpoint, in the form of its task's model.
 ordered_json run_to_huggingface(const Options& options) {
-  std::vector<std::string> warnings;
-  const OpenedRun run = open_run(options.source, options.checkpoint, {}, warnings, CorpusUse::none);
-  print_warnings(warnings);
-  const auto* task = dynamic_cast<const MaskedLMTask*>(run.task.get());
-  CHECK(task, options.source, " is a run of task: ", choice_name(run.config.task),
-        "; transformers has no such model");
-  const std::string pretrained = *run.config.masked_lm.model;
-  nlohmann::json config = read_model_config(pretrained).json;
-  const bool longformer = task->model().encoder.shape.is_longformer();
-  config["architectures"] = {longformer ? "LongformerForMaskedLM" : "RobertaForMaskedLM"};
-  std::vector<NamedTensor> tensors;
-  const ParameterBlock& block = run.task->parameters();
-  for (const PackedParameter& p : block.parameters) tensors.push_back({p.name, block.value(p)});
-  const auto count = std::ssize(tensors);
-  write_model_folder(options.destination, config, std::move(tensors), pretrained);
+  const OpenedModel opened = open_model(
+      options.source, {.checkpoint = options.checkpoint, .overrides = {}, .needs_data = false, .device = {}});
+  print_warnings(opened.warnings);
+  opened.task->export_model(options.destination);
   return {{"to", "huggingface"},
           {"destination", options.destination},
-          {"checkpoint", run.checkpoint},
-          {"step", run.state.step},
-          {"tensors", count}};
+          {"checkpoint", opened.origin},
+          {"step", opened.state.step},
+          {"tensors", std::ssize(opened.task->parameters().parameters)}};
 }
 
 // A model folder again, its weights as one safetensors file.

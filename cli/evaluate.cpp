@@ -1,13 +1,12 @@
 // longform evaluate RUN|CONFIG [--split test] [--checkpoint latest|best|FOLDER] [--json]
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/options.h"
 #include "cli/verbs.h"
+#include "core/check.h"
 #include "trainers/report/console.h"
-#include "trainers/run/opened_run.h"
-#include "trainers/tasks/char_lm_task.h"
+#include "trainers/run/opened_model.h"
 
 namespace lf::cli {
 namespace {
@@ -25,73 +24,53 @@ Split parse_split(const std::string& text) {
   throw UsageError("--split is " + text + "; needed train, validation or test");
 }
 
-nlohmann::ordered_json report(const OpenedRun& run, Split split, const Protocol& protocol,
-                              const Score& score) {
-  const std::string unit = run.task->unit();
-  const bool characters = unit == "character";
-  const char* scored = characters ? "the last step targets of each sequence, the first sequence whole; every "
-                                    "character once"
-                                  : "the masked tokens of consecutive blocks, with the same masks every time";
-  nlohmann::ordered_json result = {
-      {"split", name(split)},
-      {"protocol",
-       {{"sequence_length", protocol.sequence_length}, {"step", protocol.step}, {"scored", scored}}},
-      {unit + "s", score.targets},
-      {"loss_nats", score.mean()}};
-  if (!characters) result["bits_per_" + unit] = score.bits();
-  result["bits_per_character"] = score.bits_per_character();
-  if (const auto* char_lm = dynamic_cast<const CharLMTask*>(run.task.get()))
-    result["newlines"] = newlines_name(char_lm->corpus().corpus.newlines);
-  result["checkpoint"] = run.checkpoint;
-  result["step"] = run.state.step;
-  result["stage"] = run.stage.name;
-  if (score.newline_targets > 0) {
-    result["bits_per_character_without_newlines"] = score.bits_without_newlines();
-    result["newline_characters"] = score.newline_targets;
-  }
+nlohmann::ordered_json report(const OpenedModel& opened, Split split, const Evaluation& score) {
+  nlohmann::ordered_json result = {{"split", name(split)}, {"protocol", score.protocol}};
+  if (score.details.contains("scored")) result["protocol"]["scored"] = score.details["scored"];
+  result[opened.task->unit().name + "s"] = score.deciding().count;
+  for (const Metric& metric : score.metrics)
+    result[metric.name == "loss" ? "loss_nats" : metric.name] = metric.value;
+  for (const auto& [key, value] : score.details.items())
+    if (key != "scored") result[key] = value;
+  result["checkpoint"] = opened.origin;
+  result["step"] = opened.state.step;
+  result["stage"] = opened.stage.name;
   return result;
 }
 
-void print(const OpenedRun& run, Split split, const Protocol& protocol, const Score& score) {
-  const char* unit = run.task->unit();
-  std::printf("%s: %.4f bits per %s (%.4f nats) over %lld %ss\n", name(split), score.bits(), unit,
-              score.mean(), static_cast<long long>(score.targets), unit);
-  if (score.characters_per_target != 1) {
-    std::printf("at %.2f characters a %s: %.4f bits per character\n", score.characters_per_target, unit,
-                score.bits_per_character());
-  }
-  if (score.newline_targets > 0) {
-    std::printf("without the %lld newlines: %.4f bits per character\n",
-                static_cast<long long>(score.newline_targets), score.bits_without_newlines());
-  }
-  std::printf("protocol: sequences of %lld every %lld%s; %s\n",
-              static_cast<long long>(protocol.sequence_length), static_cast<long long>(protocol.step),
-              run.config.task == TaskChoice::char_lm
-                  ? text(", the last ", protocol.step, " scored (the first whole)").c_str()
-                  : ", every block with its own masks",
-              run.checkpoint.c_str());
+void print(const OpenedModel& opened, Split split, const Evaluation& score) {
+  std::printf("%s: %lld %ss\n", name(split), static_cast<long long>(score.deciding().count),
+              opened.task->unit().name.c_str());
+  for (const Metric& metric : score.metrics) std::printf("  %s\n", words(metric).c_str());
+  for (const auto& [key, value] : score.details.items())
+    std::printf("  %s: %s\n", key.c_str(),
+                value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+  std::printf("protocol: %s; %s\n", words(score.protocol).c_str(), opened.origin.c_str());
 }
 
 void evaluate(const Options& options) {
   const Split split = parse_split(options.split);
   Console console;
-  std::vector<std::string> warnings;
-  OpenedRun run = open_run(options.run, options.checkpoint, options.overrides, warnings);
-  for (const std::string& warning : warnings) console.message("warning: " + warning);
-  const Protocol protocol = test_protocol(run.config);
-  const Score score = run.task->evaluate(split, protocol, [&](int64_t done, int64_t total) {
-    Progress progress;
-    progress.stage = std::string("evaluating ") + name(split);
-    progress.step = done;
-    progress.total_steps = total;
-    console.progress(progress);
-  });
+  const OpenedModel opened = open_model(
+      options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides, .device = {}});
+  for (const std::string& warning : opened.warnings) console.message("warning: " + warning);
+  CHECK(!opened.stage.name.empty(), options.run,
+        " is a model folder, which names no data to score it on; give a run, or a configuration");
+  CHECK(opened.task->has(split), "the data of ", options.run, " have no ", name(split),
+        " split that can be scored");
+  const Evaluation score =
+      opened.task->evaluate(split, Effort::report, opened.stage, [&](int64_t done, int64_t total) {
+        Progress progress;
+        progress.stage = std::string("evaluating ") + name(split);
+        progress.step = done;
+        progress.total_steps = total;
+        console.progress(progress);
+      });
   console.finish_line();
-  const nlohmann::ordered_json result = report(run, split, protocol, score);
   if (options.json) {
-    std::printf("%s\n", result.dump().c_str());
+    std::printf("%s\n", report(opened, split, score).dump().c_str());
   } else {
-    print(run, split, protocol, score);
+    print(opened, split, score);
   }
 }
 

@@ -1,6 +1,6 @@
 // longform generate RUN [--prompt TEXT | --input FILE.jsonl] [--length N] [--temperature X] [--json]
-#include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -12,8 +12,7 @@
 #include "data/json_lines.h"
 #include "trainers/generation/sampling.h"
 #include "trainers/report/console.h"
-#include "trainers/run/opened_run.h"
-#include "trainers/tasks/char_lm_task.h"
+#include "trainers/run/opened_model.h"
 
 namespace lf::cli {
 namespace {
@@ -62,41 +61,19 @@ std::vector<Record> read_records(const Options& options) {
   return records;
 }
 
-// The prompt's tokens; an empty prompt starts after a line end, or after a space where the alphabet has no
-// line ends.
-std::vector<int32_t> encode(const std::vector<uint8_t>& symbols, const Record& record) {
-  const std::string& prompt = record.text;
-  const auto token_of = [&](uint8_t byte) {
-    const auto found = std::find(symbols.begin(), symbols.end(), byte);
-    return found == symbols.end() ? -1 : static_cast<int32_t>(found - symbols.begin());
-  };
-  if (prompt.empty()) return {token_of('\n') >= 0 ? token_of('\n') : std::max(token_of(' '), 0)};
-  std::vector<int32_t> ids;
-  for (size_t i = 0; i < prompt.size(); ++i) {
-    ids.push_back(token_of(static_cast<uint8_t>(prompt[i])));
-    if (ids.back() >= 0) continue;
-    throw UsageError(text("prompt of record ", record.id, ": byte ",
-                          static_cast<int>(static_cast<uint8_t>(prompt[i])), " at position ", i,
-                          " is not among the ", symbols.size(), " symbols of the run's corpus"));
-  }
-  return ids;
-}
-
 void generate_all(const Options& options) {
   const SamplingSettings sampling = sampling_of(options);
   Console console;
-  std::vector<std::string> warnings;
-  const OpenedRun run = open_run(options.run, options.checkpoint, options.overrides, warnings);
-  for (const std::string& warning : warnings) console.message("warning: " + warning);
-  const auto& task = as_char_lm(*run.task, "generate");
-  const TokenFile& corpus = *task.corpus().train;
+  const OpenedModel opened = open_model(
+      options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides, .device = {}});
+  for (const std::string& warning : opened.warnings) console.message("warning: " + warning);
+  const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
   const std::vector<Record> records = read_records(options);
   std::vector<std::vector<int32_t>> prompts;  // all are read before anything is written
-  for (const Record& record : records) prompts.push_back(encode(corpus.header().symbols, record));
+  for (const Record& record : records) prompts.push_back(model->encode(record.text, record.id));
   for (size_t i = 0; i < records.size(); ++i) {
-    CharLMDecoder decoder(task.model(), task.pattern());
-    const Generated result = generate(decoder, prompts[i], sampling, i);
-    const std::string written = records[i].text + corpus.decode(result.ids);
+    const Generated result = generate(*model->decoder(), prompts[i], sampling, i);
+    const std::string written = records[i].text + model->decode(result.ids);
     if (options.json || !options.input.empty()) {
       const nlohmann::ordered_json json = {
           {"id", records[i].id}, {"output_ids", result.ids}, {"score", result.score}, {"text", written}};

@@ -1,9 +1,10 @@
-// Training sequences: which tokens make up example number i, as a pure function of (seed, epoch, i), so that
-// the order never depends on batch size, accumulation, rank count or where a run was interrupted. No shuffle
-// array: an epoch's order is a keyed bijection (a Feistel network) of 0 ... sequences_per_epoch() - 1.
+// Training sequences of a token stream: which tokens make up example number i, as a pure function of (seed,
+// epoch, i), see example_order.h.
 #pragma once
 
 #include <cstdint>
+
+#include "data/example_order.h"
 
 namespace lf {
 
@@ -17,21 +18,18 @@ class SequenceOrder {
 
   int64_t num_tokens() const { return num_tokens_; }
   int64_t sequence_length() const { return sequence_length_; }
-  int64_t sequences_per_epoch() const { return sequences_per_epoch_; }
+  int64_t sequences_per_epoch() const { return permutation_.count(); }
   // The epoch that a global example index, 0, 1, 2, ... over all epochs, belongs to.
-  int64_t epoch(int64_t example) const;
+  int64_t epoch(int64_t example) const { return permutation_.epoch(example); }
   // Where the example's tokens begin in the stream.
   int64_t begin(int64_t example) const;
 
  private:
-  int64_t permute(int64_t epoch, int64_t index) const;
-
   int64_t num_tokens_;
   int64_t sequence_length_;
   uint64_t seed_;
-  int64_t sequences_per_epoch_;
+  Permutation permutation_;
   int64_t num_offsets_;  // an epoch's first sequence begins at one of 0 ... num_offsets_ - 1
-  int half_bits_;        // the Feistel network permutes 2 * half_bits_ bits
 };
 
 }  // namespace lf

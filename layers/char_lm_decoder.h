@@ -5,17 +5,16 @@
 #include <vector>
 
 #include "layers/char_lm.h"
+#include "layers/decoder.h"
 
 namespace lf {
 
-class CharLMDecoder {
+class CharLMDecoder : public Decoder {
  public:
   // The model must outlive the decoder. Computes in f32.
   CharLMDecoder(const CharLM& model, const CharLMPattern& pattern);
 
-  // Appends one token, id (1) i32; returns the logits (1,V) f32 of the one after it, which a device may still
-  // be computing.
-  Tensor next(const Tensor& id);
+  Tensor next(const Tensor& id) override;
   int64_t tokens() const { return tokens_; }
 
  private:

@@ -12,6 +12,7 @@
 #include "tests/places.h"
 #include "tests/testing.h"
 #include "trainers/huggingface/model_folder.h"
+#include "trainers/huggingface/pretrained_weights.h"
 
 namespace lf {
 
@@ -84,7 +85,7 @@ struct LoadedModel {
 
   explicit LoadedModel(const std::string& folder)
       : model(encoder_shape(read_model_config(folder))), block(pack(model)) {
-    load_masked_lm(folder, block);
+    load_pretrained(folder, kMaskedLMNames, {}, block);
   }
 };
 

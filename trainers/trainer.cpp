@@ -21,26 +21,19 @@ namespace {
 
 bool every(int64_t interval, int64_t step) { return interval > 0 && step % interval == 0; }
 
-// The task, with every stage's need of data known to be met: a last stage must not fail after days.
-std::unique_ptr<Task> open_task(const RunConfig& config, const std::vector<Stage>& stages,
-                                const Communicator& communicator) {
-  std::unique_ptr<Task> task = make_task(config, communicator);
-  for (const Stage& stage : stages) task->check_stage(stage);
-  return task;
-}
-
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume,
                  std::shared_ptr<RunRequests> requests)
     : config_(settled_config(config, folder, resume)),
       folder_(checked_run_folder(config_, folder, resume)),
-      stages_(resolved_stages(config_)),
       communicator_(alone()),
-      task_(open_task(config_, stages_, *communicator_)),
-      optimizer_(task_->parameters(), config_.optimizer),
+      task_(make_task(config_)),
+      stages_(planned_stages(config_, *task_)),
+      optimizer_(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer)),
       lock_(folder),
-      report_(start_run_folder(config_, folder, resume), task_->unit(), device_of(config_)),
+      report_(start_run_folder(config_, folder, resume), task_->unit(), device_of(config_),
+              peak_of(device_of(config_), compute_dtype(config_))),
       requests_(std::move(requests)),
       last_save_(seconds_now()) {
   use_threads(config_.threads);
@@ -108,10 +101,10 @@ bool Trainer::stage_done() const {
 
 void Trainer::begin_stage() {
   stage_ = stages_[static_cast<size_t>(state_.stage)];
-  task_->begin_stage(stage_, state_.stage, state_.stage_step * stage_.batch_size);
+  waited_ = data_wait_seconds();
+  batches_.emplace(*task_, stage_, state_.stage_step * stage_.batch_size,
+                   Rank{communicator_->rank(), communicator_->size()});
   report_.restart_interval();
-  report_.set_operations(task_->update_flops(stage_) / static_cast<double>(communicator_->size()),
-                         peak_of(device_of(config_), compute_dtype(config_)));
   if (state_.stage_step == 0) report_.stage_start(state_, stage_);
 }
 
@@ -120,51 +113,58 @@ bool Trainer::end_stage() {
   const bool last = state_.stage + 1 == static_cast<int64_t>(stages_.size());
   if (last) task_->finish();
   save();  // the scores below may take long; an interrupted one starts here again
-  const std::optional<Score> validation = score(Split::validation, validation_protocol(), "validation");
-  if (!validation) return false;
-  report_.score("validation", state_, *validation, validation_protocol());
-  std::optional<Score> test;
-  if (config_.evaluation.after_each_stage || last) {
-    const Protocol protocol = test_protocol(config_);
-    test = score(Split::test, protocol, "test");
-    if (!test) return false;
-    report_.score("test", state_, *test, protocol);
-    report_.message(text(stage_name(), ": test ", test->bits(), " bits per ", task_->unit(), " (",
-                         test->targets, ' ', task_->unit(), "s, sequences of ", protocol.sequence_length,
-                         ", step ", protocol.step, "), validation ", validation->bits()));
-  } else {
-    report_.message(text(stage_name(), ": validation ", validation->bits(), " bits per ", task_->unit()));
+  std::optional<Evaluation> validation, test;
+  if (task_->has(Split::validation)) {
+    validation = score(Split::validation, Effort::validation);
+    if (!validation) return false;
+    report_.score(Split::validation, state_, *validation);
   }
-  report_.stage_end(state_, *validation, test ? &*test : nullptr);
-  const bool best = validation->bits() <= state_.best_validation;
-  state_.best_validation = std::min(state_.best_validation, validation->bits());
+  if (task_->has(Split::test) && (config_.evaluation.after_each_stage || last)) {
+    test = score(Split::test, Effort::report);
+    if (!test) return false;
+    report_.score(Split::test, state_, *test);
+  }
+  report_.stage_end(stage_name(), state_, validation ? &*validation : nullptr, test ? &*test : nullptr);
+  const bool best = validation && at_least_as_good(*validation, state_.best_validation);
+  if (best) state_.best_validation = validation->deciding().value;
   state_.stage += 1;
   state_.stage_step = state_.stage_tokens = state_.evaluations_without_improvement = 0;
   state_.stage_seconds = 0;
-  state_.stage_best = std::numeric_limits<double>::infinity();
-  state_.interval_nats = 0;
-  state_.interval_targets = 0;
+  state_.stage_best.reset();
+  state_.interval_loss = state_.interval_weight = 0;
   save(best);
   return true;
 }
 
-// One update's gradient: all micro-batches are read first, so that the loss is divided once by all targets.
+// One update's gradient. What all micro-batches hold is known before the first is used, so that the loss is
+// divided once by the weight of them all.
 StepResult Trainer::train_step() {
   Phase phase("data");
-  const Fetched fetched = task_->fetch();
+  const std::vector<Examples>& mine = batches_->next_update();
   phase.next("communication");
-  std::vector<double> totals{static_cast<double>(fetched.targets), static_cast<double>(fetched.tokens)};
+  StepResult result;
+  std::vector<double> totals{0.0, 0.0};
+  for (const Examples& about : mine) {
+    totals[0] += about.weight;
+    totals[1] += static_cast<double>(about.tokens);
+    result.flops += about.flops;
+  }
   communicator_->sum(totals);
   phase.end();
-  StepResult result;
-  result.targets = static_cast<int64_t>(totals[0]);
+  result.weight = totals[0];
   result.tokens = static_cast<int64_t>(totals[1]);
   result.learning_rate = learning_rate(config_.schedule, stage_, state_.stage_step);
-  const int64_t ranks = communicator_->size();
+  const double factor = result.weight > 0 ? 1.0 / result.weight : 0.0;
   std::vector<Tensor> scalars;  // the micro-batches' losses and the gradients' squares
-  for (int64_t i = 0; i < task_->micro_batches(); ++i) {
-    const auto step = static_cast<uint64_t>(state_.micro_step + i * ranks + communicator_->rank());
-    scalars.push_back(task_->forward_backward(i, 1.0 / static_cast<double>(result.targets), step));
+  for (int64_t i = 0; i < std::ssize(mine); ++i) {
+    phase.next("data");
+    const std::unique_ptr<TaskBatch> batch = batches_->next();
+    phase.end();
+    const Pass pass{.training = true,
+                    .compute = compute_dtype(config_),
+                    .seed = static_cast<uint64_t>(config_.seed),
+                    .step = static_cast<uint64_t>(state_.micro_step + batches_->position(i))};
+    scalars.push_back(forward_backward(*task_, *batch, stage_, factor, pass));
   }
   phase.next("communication");
   communicator_->sum(task_->parameters().gradients);
@@ -173,15 +173,15 @@ StepResult Trainer::train_step() {
   // Read only now, and at once: a step waits for a device here and nowhere else.
   const std::vector<double> values = read_together(scalars);
   result.norm = std::sqrt(values.back());
-  std::vector<double> nats{0.0};
-  for (int64_t i = 0; i < task_->micro_batches(); ++i) {
-    const double loss = values[static_cast<size_t>(i)];
-    if (!std::isfinite(loss)) result.bad_micro_batches.push_back(i);
-    nats[0] += loss;
+  std::vector<double> loss{0.0};
+  for (int64_t i = 0; i < std::ssize(mine); ++i) {
+    const double part = values[static_cast<size_t>(i)];
+    if (!std::isfinite(part)) result.bad_micro_batches.push_back(i);
+    loss[0] += part;
   }
-  communicator_->sum(nats);
+  communicator_->sum(loss);
   // The failpoint stands for what bad data or hardware would do.
-  result.nats = failpoint("trainer.loss") ? std::numeric_limits<double>::quiet_NaN() : nats[0];
+  result.loss = failpoint("trainer.loss") ? std::numeric_limits<double>::quiet_NaN() : loss[0];
   return result;
 }
 
@@ -189,7 +189,7 @@ StepResult Trainer::train_step() {
 // next step of a state that was rolled back.
 bool Trainer::accept(StepResult& result) {
   Phase phase("norm");
-  const bool finite = std::isfinite(result.nats) && std::isfinite(result.norm);
+  const bool finite = std::isfinite(result.loss) && std::isfinite(result.norm);
   const bool all_finite = communicator_->maximum(finite ? 0 : 1) == 0;
   const bool known =
       std::find(state_.skipped.begin(), state_.skipped.end(), state_.step) != state_.skipped.end();
@@ -199,9 +199,9 @@ bool Trainer::accept(StepResult& result) {
     return true;
   }
   phase.end();
-  const std::string where = text("step ", state_.step + 1, " (", stage_name(), "), ", suspects(result),
-                                 ": loss ", result.nats / static_cast<double>(result.targets),
-                                 ", gradient norm ", result.norm, first_bad_gradient());
+  const std::string where =
+      text("step ", state_.step + 1, " (", stage_name(), "), ", suspects(result), ": loss ",
+           result.loss / result.weight, ", gradient norm ", result.norm, first_bad_gradient());
   optimizer_.zero_gradients();
   result.applied = false;
   if (known) return true;
@@ -226,11 +226,11 @@ bool Trainer::accept(StepResult& result) {
 std::string Trainer::suspects(const StepResult& result) const {
   std::vector<int64_t> micro_batches = result.bad_micro_batches;
   if (micro_batches.empty()) {
-    micro_batches.resize(static_cast<size_t>(task_->micro_batches()));
+    micro_batches.resize(batches_->mine().size());
     std::iota(micro_batches.begin(), micro_batches.end(), 0);
   }
   std::string list;
-  for (const int64_t i : micro_batches) list += text(list.empty() ? "" : "; ", task_->describe(i));
+  for (const int64_t i : micro_batches) list += text(list.empty() ? "" : "; ", batches_->describe(i));
   return list;
 }
 
@@ -257,12 +257,12 @@ void Trainer::roll_back() {
 void Trainer::after_step(const StepResult& result) {
   state_.stage_step += 1;
   state_.step += 1;
-  state_.micro_step += stage_.accumulation();
+  state_.micro_step += batches_->over_all_ranks();
   state_.tokens += result.tokens;
   state_.stage_tokens += result.tokens;
   if (result.applied) {
-    state_.interval_nats += result.nats;
-    state_.interval_targets += result.targets;
+    state_.interval_loss += result.loss;
+    state_.interval_weight += result.weight;
   }
   report_.count(result);
   if (const std::string compiled = compilation_notice(device_of(config_)); !compiled.empty())
@@ -273,23 +273,22 @@ void Trainer::after_step(const StepResult& result) {
 }
 
 void Trainer::log_step(const StepResult& result) {
-  report_.step(state_, result, task_->data_wait_seconds());
-  state_.interval_nats = 0;
-  state_.interval_targets = 0;
+  report_.step(state_, result, data_wait_seconds());
+  state_.interval_loss = state_.interval_weight = 0;
 }
 
-Protocol Trainer::validation_protocol() const { return lf::validation_protocol(config_, stage_); }
+double Trainer::data_wait_seconds() const { return waited_ + (batches_ ? batches_->wait_seconds() : 0.0); }
 
 // Nothing when a signal stopped it: a score may take hours, so it is abandoned and done again after the
 // resume.
-std::optional<Score> Trainer::score(Split split, const Protocol& protocol, const char* what) {
+std::optional<Evaluation> Trainer::score(Split split, Effort effort) {
   const Phase phase("evaluate");
   if (requests_->stop_signal()) return std::nullopt;
   struct Abandoned {};
   const double started = seconds_now();
   double saving = 0;
   const auto between_batches = [&](int64_t done, int64_t total) {
-    report_.live_progress(text(stage_name(), ' ', what), done, total);
+    report_.live_progress(text(stage_name(), ' ', name(split)), done, total);
     if (requests_->stop_signal() && done < total) throw Abandoned();
     // At a stage's end a checkpoint of this step exists already.
     if (state_.validation_due && requests_->take_save()) {
@@ -299,9 +298,12 @@ std::optional<Score> Trainer::score(Split split, const Protocol& protocol, const
     }
   };
   try {
-    const Score result = task_->evaluate(split, protocol, between_batches);
-    CHECK(std::isfinite(result.nats), stage_name(), ", step ", state_.step, ": the ", what, " loss is ",
-          result.nats, ": the weights are of no use any more; lower the learning rate");
+    const Evaluation result = task_->evaluate(split, effort, stage_, between_batches);
+    for (const Metric& metric : result.metrics) {
+      CHECK(std::isfinite(metric.value), stage_name(), ", step ", state_.step, ": the ", name(split), ' ',
+            metric.name, " is ", metric.value,
+            ": the weights are of no use any more; lower the learning rate");
+    }
     report_.leave_out(seconds_now() - started - saving);
     return result;
   } catch (const Abandoned&) {
@@ -311,17 +313,22 @@ std::optional<Score> Trainer::score(Split split, const Protocol& protocol, const
 
 // False when a signal stopped it.
 bool Trainer::validate() {
-  const std::optional<Score> result = score(Split::validation, validation_protocol(), "validation");
+  if (!task_->has(Split::validation)) {
+    state_.validation_due = false;
+    return true;
+  }
+  const std::optional<Evaluation> result = score(Split::validation, Effort::validation);
   if (!result) return false;
   state_.validation_due = false;
-  report_.score("validation", state_, *result, validation_protocol());
-  report_.message(text(stage_name(), " step ", state_.stage_step, ": validation ", result->bits(),
-                       " bits per ", task_->unit()));
-  const bool improved = result->bits() < state_.stage_best;
+  report_.score(Split::validation, state_, *result);
+  report_.message(
+      text(stage_name(), " step ", state_.stage_step, ": validation ", words(result->deciding())));
+  const double value = result->deciding().value;
+  const bool improved = improves(*result, state_.stage_best);
   state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
-  state_.stage_best = std::min(state_.stage_best, result->bits());
-  if (result->bits() < state_.best_validation) {
-    state_.best_validation = result->bits();
+  if (improved) state_.stage_best = value;
+  if (improves(*result, state_.best_validation)) {
+    state_.best_validation = value;
     if (config_.checkpoint.keep_best) save(true);
   }
   return true;
@@ -358,7 +365,7 @@ void Trainer::load_newest() {
   for (const std::string& warning : warnings) report_.message("warning: " + warning);
   if (!checkpoint) return report_.cut_to(RunState());
   check_same_run(*checkpoint, config_, *task_);
-  check_same_model(*checkpoint, config_, task_->model_hash());
+  check_same_model(*checkpoint, *task_);
   load_parameters(*checkpoint, task_->parameters());
   load_optimizer(*checkpoint, task_->parameters(), optimizer_);
   state_ = run_state_from_json(checkpoint->state.at("run"));

@@ -6,12 +6,14 @@
 #include <optional>
 #include <string>
 
+#include "core/communicator/communicator.h"
 #include "core/profile.h"
 #include "trainers/optimizer/optimizer.h"
 #include "trainers/report/run_report.h"
 #include "trainers/run/run_folder.h"
 #include "trainers/run/run_state.h"
 #include "trainers/run_requests.h"
+#include "trainers/tasks/micro_batches.h"
 #include "trainers/tasks/task.h"
 
 namespace lf {
@@ -38,6 +40,7 @@ class Trainer {
   void report_profile(int64_t stage_index);
   bool end_stage();
   StepResult train_step();
+  double data_wait_seconds() const;
   bool accept(StepResult& result);
   void roll_back();
   std::string suspects(const StepResult& result) const;
@@ -46,8 +49,7 @@ class Trainer {
   void after_step(const StepResult& result);
   void log_step(const StepResult& result);
   bool validate();
-  std::optional<Score> score(Split split, const Protocol& protocol, const char* what);
-  Protocol validation_protocol() const;
+  std::optional<Evaluation> score(Split split, Effort effort);
   void save_if_due();
   void save(bool best = false);
   void load_newest();
@@ -55,14 +57,16 @@ class Trainer {
 
   RunConfig config_;
   std::string folder_;
-  std::vector<Stage> stages_;
 
   std::unique_ptr<Communicator> communicator_;
   std::unique_ptr<Task> task_;
+  std::vector<Stage> stages_;
   Optimizer optimizer_;
 
   RunState state_;
   Stage stage_;
+  std::optional<MicroBatches> batches_;  // of the stage
+  double waited_ = 0;                    // for data, in earlier stages
   bool profiles_ = false;
   int64_t profiled_from_ = 0;       // steps before this process's part of the stage
   std::optional<Profile> profile_;  // of this stage, in this process

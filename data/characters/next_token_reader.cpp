@@ -24,10 +24,4 @@ Batch make_batch(const TokenFile& tokens, const SequenceOrder& order, int64_t fi
   return batch;
 }
 
-PrefetchingReader::PrefetchingReader(const TokenFile& tokens, const SequenceOrder& order,
-                                     int64_t first_example, int64_t rows, int64_t stride)
-    : batches_([tokens = &tokens, order](int64_t first,
-                                         int64_t count) { return make_batch(*tokens, order, first, count); },
-               first_example, rows, stride) {}
-
 }  // namespace lf

@@ -51,12 +51,4 @@ MaskedBatch make_evaluation_batch(const DocumentBlocks& blocks, const Masking& m
       evaluation_masking_key);
 }
 
-MaskedReader::MaskedReader(const DocumentBlocks& blocks, const Masking& masking, uint64_t seed,
-                           int64_t first_example, int64_t rows, int64_t stride)
-    : batches_(
-          [blocks, masking, seed](int64_t first, int64_t count) {
-            return make_masked_batch(blocks, masking, seed, first, count);
-          },
-          first_example, rows, stride) {}
-
 }  // namespace lf

@@ -7,7 +7,6 @@
 
 #include "data/documents/blocks.h"
 #include "data/documents/masking.h"
-#include "data/prefetching.h"
 
 namespace lf {
 
@@ -28,21 +27,5 @@ MaskedBatch make_masked_batch(const DocumentBlocks& blocks, const Masking& maski
 // when they are not all among blocks.count().
 MaskedBatch make_evaluation_batch(const DocumentBlocks& blocks, const Masking& masking, int64_t first_block,
                                   int64_t rows);
-
-// Training batches read ahead on another thread; see Prefetching for first_example, rows and stride.
-class MaskedReader {
- public:
-  // The token file behind the blocks must outlive the reader.
-  MaskedReader(const DocumentBlocks& blocks, const Masking& masking, uint64_t seed, int64_t first_example,
-               int64_t rows, int64_t stride);
-
-  // The next batch; an error met while reading it is thrown here.
-  MaskedBatch next() { return batches_.next(); }
-  // Seconds that next() has spent waiting for data so far.
-  double wait_seconds() const { return batches_.wait_seconds(); }
-
- private:
-  Prefetching<MaskedBatch> batches_;
-};
 
 }  // namespace lf

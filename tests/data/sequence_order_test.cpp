@@ -122,36 +122,6 @@ TEST(Batches, TargetsAreTheNextTokensAndRowsTheirExamples) {
   EXPECT_ERROR(make_batch(tokens, order, 0, 0), "0 rows");
 }
 
-TEST(Batches, OrderDoesNotDependOnBatchSizeRanksOrInterruption) {
-  const TemporaryFolder folder;
-  const TokenFile tokens(write_counting(folder, 1000));
-  const SequenceOrder order(1000, 16, 5);
-  const Batch whole = make_batch(tokens, order, 0, 120);
-  std::vector<int32_t> joined(whole.inputs.size());
-  const auto place = [&](const Batch& batch) {
-    std::copy(batch.inputs.begin(), batch.inputs.end(), joined.begin() + batch.example_ids[0] * 16);
-  };
-  // Rank 0 of 2 with 4 rows, interrupted after 7 batches; rank 1 alone and uninterrupted.
-  PrefetchingReader before(tokens, order, 0, 4, 8);
-  for (int i = 0; i < 7; ++i) place(before.next());
-  PrefetchingReader after(tokens, order, 7 * 8, 4, 8);
-  for (int i = 0; i < 8; ++i) place(after.next());
-  PrefetchingReader other(tokens, order, 4, 4, 8);
-  for (int i = 0; i < 15; ++i) place(other.next());
-  EXPECT_EQ(joined, whole.inputs);
-  EXPECT_GE(other.wait_seconds(), 0);
-  EXPECT_LT(other.wait_seconds(), 60);
-}
-
-TEST(Batches, ReaderThrowsWhereTheBatchIsAskedForAndSkipsNothing) {
-  const TemporaryFolder folder;
-  const TokenFile tokens(write_counting(folder, 1000));
-  PrefetchingReader reader(tokens, SequenceOrder(999, 16, 5), 0, 4, 4);
-  EXPECT_ERROR(reader.next(), "the order of examples was made for 999");
-  EXPECT_ERROR(reader.next(), "the order of examples was made for 999");
-  EXPECT_ERROR(PrefetchingReader(tokens, SequenceOrder(1000, 16, 5), 0, 4, 3), "a stride of 3 would repeat");
-}
-
 TEST(EvaluationWindows, EveryTargetIsScoredExactlyOnce) {
   for (int64_t count = 2; count <= 40; ++count) {
     for (int64_t length = 1; length <= 42; ++length) {

@@ -15,7 +15,8 @@
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "trainers/optimizer/schedule.h"
-#include "trainers/run/opened_run.h"
+#include "trainers/run/opened_model.h"
+#include "trainers/tasks/char_lm_task.h"
 
 namespace lf {
 namespace {
@@ -256,11 +257,11 @@ TEST_F(TrainerTest, StopsWhenTheScoreIsNotFinite) {
 
 TEST_F(TrainerTest, EvaluationDoesNotDependOnTheBatchSize) {
   train(config("steps: 3"), "run");
-  std::vector<std::string> warnings;
-  OpenedRun run = open_run(folder_ / "run", "latest", {}, warnings);
+  const OpenedModel run = open_model(folder_ / "run");
+  const auto& task = dynamic_cast<const CharLMTask&>(*run.task);
   const auto nats = [&](int64_t batch) {
-    return run.task->evaluate(Split::test, {.sequence_length = 200, .step = 50, .batch_size = batch}, {})
-        .nats;
+    const Protocol protocol{.sequence_length = 200, .step = 50, .batch_size = batch};
+    return task.score(Split::test, protocol, run.stage, {}).nats;
   };
   const double one = nats(1);
   EXPECT_NEAR(nats(2) / one, 1, 1e-6);
@@ -269,10 +270,10 @@ TEST_F(TrainerTest, EvaluationDoesNotDependOnTheBatchSize) {
 
 TEST_F(TrainerTest, EvaluationScoresEveryCharacterOnceAndNewlinesApart) {
   train(config("steps: 3"), "run");
-  std::vector<std::string> warnings;
-  OpenedRun run = open_run(folder_ / "run", "latest", {}, warnings);
-  const Score whole = run.task->evaluate(Split::test, {.sequence_length = 10000, .step = 10000}, {});
-  const Score parts = run.task->evaluate(Split::test, {.sequence_length = 100, .step = 50}, {});
+  const OpenedModel run = open_model(folder_ / "run");
+  const auto& task = dynamic_cast<const CharLMTask&>(*run.task);
+  const Score whole = task.score(Split::test, {.sequence_length = 10000, .step = 10000}, run.stage, {});
+  const Score parts = task.score(Split::test, {.sequence_length = 100, .step = 50}, run.stage, {});
   EXPECT_EQ(whole.targets, 1499);  // 5 % of 30,000, but the first
   EXPECT_EQ(parts.targets, whole.targets);
   EXPECT_GT(whole.newline_targets, 0);

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "trainers/config/foreign_keys.h"
+#include "trainers/config/scalars.h"
 #include "trainers/config/stages.h"
 
 namespace lf {
@@ -51,41 +53,28 @@ void judge_sections(const RunConfig& config, Judge& judge) {
                 " is longer than evaluation.sequence_length ", evaluation.sequence_length);
 }
 
-// Sections and keys that mean nothing to the chosen task are refused when they say something.
-void judge_task(const RunConfig& config, Judge& judge) {
+// Keys that mean nothing to the chosen task are refused when they say something.
+void judge_foreign_keys(const RunConfig& config, Judge& judge) {
+  for (const ForeignKey& key : foreign_keys(config)) {
+    std::vector<std::string> owners;
+    for (const TaskChoice task : key.tasks) owners.push_back(choice_name(task));
+    judge.require(false, key.path, {"task"}, "means nothing to task: ", choice_name(config.task),
+                  "; it is for task: ", joined(owners));
+  }
+}
+
+void judge_language_models(const RunConfig& config, Judge& judge) {
   if (config.task == TaskChoice::char_lm) {
-    judge.require(config.masked_lm == MaskedLMSection{}, "masked_lm", {"task"},
-                  "means something to task: masked_lm only");
     judge.require(config.validation.tokens != 1, "validation.tokens", {"task"},
                   "must be 0 (all) or at least 2, for the first is read but not predicted; found 1");
-    return;
   }
+  if (config.task != TaskChoice::masked_lm) return;
   const MaskedLMSection& masked = config.masked_lm;
   judge.require(masked.model.has_value(), "masked_lm.model", {"task"},
                 "is missing; name the folder of a RoBERTa or Longformer");
   judge.require(masked.mask_share + masked.random_share <= 1, "masked_lm.random_share",
                 {"masked_lm.mask_share"}, masked.random_share, " and mask_share ", masked.mask_share,
                 " are more than all");
-  judge.require(config.model == ModelSection{}, "model", {"task"},
-                "means nothing to task: masked_lm, whose sizes come from masked_lm.model");
-  judge.require(config.attention == AttentionSection{}, "attention", {"task"},
-                "means nothing to task: masked_lm, which has the fused kernel only");
-  const EvaluationSection defaults;
-  judge.require(
-      config.evaluation.sequence_length == defaults.sequence_length &&
-          config.evaluation.step == defaults.step,
-      "evaluation", {"task"},
-      "task: masked_lm scores blocks of the stage's sequence_length; leave sequence_length and step out");
-  judge.require(
-      config.validation.sequence_length == 0 && config.validation.step == 0, "validation", {"task"},
-      "task: masked_lm scores blocks of the stage's sequence_length; leave sequence_length and step out");
-  for (size_t i = 0; i < config.stages.list.size(); ++i) {
-    const StageEntry& entry = config.stages.list[i];
-    const bool pattern = entry.windows || entry.dilation.given || entry.dilated_heads.given;
-    judge.require(!pattern, text("stages.list.", i), {"task"},
-                  "windows and dilation belong to task: char_lm; a pretrained model's windows are in its "
-                  "config.json (longform convert --window)");
-  }
 }
 
 void judge_validation(const RunConfig& config, const std::vector<Stage>& stages, Judge& judge) {
@@ -108,11 +97,12 @@ void judge_validation(const RunConfig& config, const std::vector<Stage>& stages,
 void judge_schedule(const RunConfig& config, const std::vector<Stage>& stages, Judge& judge) {
   if (config.schedule.kind == ScheduleChoice::constant) return;
   const auto endless = std::find_if(stages.begin(), stages.end(), [](const Stage& stage) {
-    return stage.sequence_length > 0 && planned_steps(stage) == 0;
+    return stage.sequence_length > 0 && planned_steps(stage) == 0 && stage.epochs == 0;
   });
   if (endless == stages.end()) return;
   judge.require(false, "schedule.kind", {"stages"}, choice_name(config.schedule.kind),
-                " needs the length of every stage in steps or tokens, and ", endless->name, " has neither");
+                " needs the length of every stage in steps, tokens or epochs, and ", endless->name,
+                " has none of them");
 }
 
 // Rates beyond which an update is no training: f32 weights overflow, or decay turns their sign.
@@ -148,7 +138,7 @@ class StageJudge {
 
   void judge() const {
     required(entry_.sequence_length.has_value(), "sequence_length");
-    if (config_.task == TaskChoice::char_lm) required(entry_.windows.has_value(), "windows");
+    if (is_for(config_.task, base_ + "windows")) required(entry_.windows.has_value(), "windows");
     required(entry_.learning_rate.has_value(), "learning_rate");
     one_per_layer(entry_.windows, "windows");
     one_per_layer(entry_.dilation.given, "dilation");
@@ -207,11 +197,13 @@ class StageJudge {
   }
 
   void limits() const {
-    const bool own =
-        entry_.steps.given || entry_.tokens.given || entry_.minutes.given || entry_.patience.given;
-    const bool ends = stage_.steps > 0 || stage_.tokens > 0 || stage_.minutes > 0 || stage_.patience > 0;
-    require(ends || (inherits_ && !own), "steps", {base_ + "tokens", base_ + "minutes", base_ + "patience"},
-            "the stage never ends; give steps, tokens, minutes or patience");
+    const bool own = entry_.steps.given || entry_.tokens.given || entry_.epochs.given ||
+                     entry_.minutes.given || entry_.patience.given;
+    const bool ends = stage_.steps > 0 || stage_.tokens > 0 || stage_.epochs > 0 || stage_.minutes > 0 ||
+                      stage_.patience > 0;
+    require(ends || (inherits_ && !own), "steps",
+            {base_ + "tokens", base_ + "epochs", base_ + "minutes", base_ + "patience"},
+            "the stage never ends; give steps, tokens, epochs, minutes or patience");
     require(stage_.patience == 0 || !entry_.patience.given || config_.validation.every_steps > 0, "patience",
             {"validation.every_steps"}, "counts validations, but validation.every_steps is 0");
   }
@@ -241,7 +233,8 @@ void judge_names(const RunConfig& config, const std::vector<Stage>& stages, Judg
 void check_consistency(const RunConfig& config, const Node& root, Problems& problems) {
   Judge judge(root, problems);
   judge_sections(config, judge);
-  judge_task(config, judge);
+  judge_foreign_keys(config, judge);
+  judge_language_models(config, judge);
   const StagesSection& section = config.stages;
   judge.require(!section.list.empty(), "stages.list", {}, "at least one stage is needed");
   const bool enough = section.list.empty() || section.count <= static_cast<int64_t>(section.list.size());

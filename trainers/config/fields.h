@@ -1,6 +1,6 @@
 // The vocabulary of a section's field list: bounds of numbers, names of enumerations, values with a fallback.
 // A section is a struct with `static void visit(auto& self, auto&& field)` that calls
-// field(name, member, one-sentence description, bounds) for each member.
+// field(name, member, one-sentence description, bounds or for_tasks(...)) for each member.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,10 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
+
+#include "trainers/config/task_choice.h"
 
 namespace lf {
 
@@ -31,6 +34,21 @@ inline Range within(double low, double high) { return {.low = low, .high = high}
 inline Range from_below(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
 inline Range between(double low, double high) {
   return {.low = low, .high = high, .low_open = true, .high_open = true};
+}
+
+// What a field accepts, and for which tasks it says something; for all when none is named, and then those of
+// its section.
+struct FieldRules {
+  Range range;
+  std::vector<TaskChoice> tasks;
+
+  FieldRules() = default;
+  FieldRules(Range range_) : range(range_) {}  // NOLINT: most fields have bounds alone
+  FieldRules(std::vector<TaskChoice> tasks_, Range range_) : range(range_), tasks(std::move(tasks_)) {}
+};
+
+inline FieldRules for_tasks(std::vector<TaskChoice> tasks, Range range = {}) {
+  return {std::move(tasks), range};
 }
 
 // One number for every layer, or one per layer from bottom to top.

@@ -1,6 +1,15 @@
 #include "trainers/config/outline.h"
 
+#include "trainers/config/scalars.h"
+
 namespace lf {
+
+std::string whom(const std::vector<TaskChoice>& tasks) {
+  if (tasks.empty()) return "";
+  std::vector<std::string> names;
+  for (const TaskChoice task : tasks) names.push_back(choice_name(task));
+  return " For task: " + joined(names) + ".";
+}
 
 std::vector<std::string> key_paths(const std::vector<KeyInfo>& keys, const std::string& parent) {
   std::vector<std::string> paths;

@@ -21,6 +21,7 @@ struct KeyInfo {
   std::string name, description;
   KeyKind kind = KeyKind::text;
   Range range;
+  std::vector<TaskChoice> tasks;     // that it is for; empty: those of its section
   std::vector<std::string> choices;  // of a choice
   size_t count = 0;                  // of numbers
   bool required = false;             // has no default
@@ -30,6 +31,9 @@ struct KeyInfo {
 
 // The paths of all keys below, such as model.width and stages.list.0.steps.
 std::vector<std::string> key_paths(const std::vector<KeyInfo>& keys, const std::string& parent = "");
+
+// " For task: char_lm, masked_lm."; empty for all.
+std::string whom(const std::vector<TaskChoice>& tasks);
 
 template <Section S>
 std::vector<KeyInfo> outline();
@@ -103,14 +107,16 @@ template <Section S>
 std::vector<KeyInfo> outline() {
   std::vector<KeyInfo> keys;
   const S defaults{};
-  S::visit(defaults, [&](const char* name, const auto& member, const char* description, Range range = {}) {
-    KeyInfo info;
-    info.name = name;
-    info.description = description;
-    info.range = range;
-    describe_value(info, member);
-    keys.push_back(std::move(info));
-  });
+  S::visit(defaults,
+           [&](const char* name, const auto& member, const char* description, const FieldRules& rules = {}) {
+             KeyInfo info;
+             info.name = name;
+             info.description = description + whom(rules.tasks);
+             info.range = rules.range;
+             info.tasks = rules.tasks;
+             describe_value(info, member);
+             keys.push_back(std::move(info));
+           });
   return keys;
 }
 

@@ -34,10 +34,10 @@ class FieldReader {
       problems_.add(node.place, path, "expected keys (", joined(names), "), found ", node.words());
       return;
     }
-    S::visit(section, [&](const char* name, auto& member, const char*, Range range = {}) {
+    S::visit(section, [&](const char* name, auto& member, const char*, const FieldRules& rules = {}) {
       const Node* value = node.find(name);
       const std::string key = join_path(path, name);
-      if (value && !problems_.cover(key)) read_value(*value, range, member, key);
+      if (value && !problems_.cover(key)) read_value(*value, rules.range, member, key);
     });
     refuse_unknown(node, names, path);
   }

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "trainers/config/foreign_keys.h"
 #include "trainers/config/write_fields.h"
 
 namespace lf {
@@ -36,12 +37,12 @@ DType compute_dtype(const RunConfig& config) {
   return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
 }
 
-std::string to_yaml(const RunConfig& config) { return yaml_text(to_node(config)); }
+std::string to_yaml(const RunConfig& config) { return yaml_text(own_keys(config)); }
 
 std::vector<std::string> changed_keys(const RunConfig& before, const RunConfig& after) {
   std::map<std::string, std::string> old_values, new_values;
-  flatten(to_node(before), "", old_values);
-  flatten(to_node(after), "", new_values);
+  flatten(own_keys(before), "", old_values);
+  flatten(own_keys(after), "", new_values);
   std::map<std::string, std::pair<std::string, std::string>> both;
   for (const auto& [path, value] : old_values) both[path].first = value;
   for (const auto& [path, value] : new_values) both[path].second = value;

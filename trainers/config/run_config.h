@@ -44,9 +44,11 @@ struct RunConfig {
           "gradients and optimizer state are f32 in any case.");
     field("task", self.task, "What is learned.");
     field("data", self.data, "The corpus.");
-    field("model", self.model, "Sizes and structure of a character language model.");
-    field("masked_lm", self.masked_lm, "The pretrained model and the masking of a masked language model.");
-    field("attention", self.attention, "How attention is computed.");
+    field("model", self.model, "Sizes and structure of a character language model.",
+          for_tasks({TaskChoice::char_lm}));
+    field("masked_lm", self.masked_lm, "The pretrained model and the masking of a masked language model.",
+          for_tasks({TaskChoice::masked_lm}));
+    field("attention", self.attention, "How attention is computed.", for_tasks({TaskChoice::char_lm}));
     field("optimizer", self.optimizer, "AdamW; the learning rate is given per stage.");
     field("schedule", self.schedule, "The learning rate within each stage.");
     field("stages", self.stages, "The stages of training: length, windows, learning rate, batch.");
@@ -66,7 +68,8 @@ Device device_of(const RunConfig& config);
 // What activations and products are computed in.
 DType compute_dtype(const RunConfig& config);
 
-// The whole configuration as YAML with every default written out; loads back to an equal RunConfig.
+// The whole configuration as YAML with every default written out but those of keys that are for other tasks;
+// loads back to an equal RunConfig.
 std::string to_yaml(const RunConfig& config);
 
 // Lines such as "model.width: 512 -> 256" for every key whose value differs.

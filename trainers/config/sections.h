@@ -14,7 +14,6 @@ namespace lf {
 
 enum class DeviceChoice { cpu, cuda };
 enum class PrecisionChoice { automatic, f32, bf16 };
-enum class TaskChoice { char_lm, masked_lm };
 enum class CorpusChoice { enwik8, text8, bytes };
 enum class NewlineChoice { keep, strip };
 enum class AttentionChoice { fused, chunks, loop, full };
@@ -24,7 +23,6 @@ enum class ScheduleChoice { constant, linear, cosine, polynomial };
 
 inline std::vector<std::string> names_of(DeviceChoice) { return {"cpu", "cuda"}; }
 inline std::vector<std::string> names_of(PrecisionChoice) { return {"auto", "f32", "bf16"}; }
-inline std::vector<std::string> names_of(TaskChoice) { return {"char_lm", "masked_lm"}; }
 inline std::vector<std::string> names_of(CorpusChoice) { return {"enwik8", "text8", "bytes"}; }
 inline std::vector<std::string> names_of(NewlineChoice) { return {"keep", "strip"}; }
 inline std::vector<std::string> names_of(AttentionChoice) { return {"fused", "chunks", "loop", "full"}; }
@@ -33,6 +31,10 @@ inline std::vector<std::string> names_of(NonFiniteChoice) { return {"stop", "ski
 inline std::vector<std::string> names_of(ScheduleChoice) {
   return {"constant", "linear", "cosine", "polynomial"};
 }
+
+// Whom keys of shared sections are for.
+inline const std::vector<TaskChoice> kCharacters{TaskChoice::char_lm};
+inline const std::vector<TaskChoice> kLanguageModels{TaskChoice::char_lm, TaskChoice::masked_lm};
 
 inline constexpr double kLargestLength = 1 << 30;  // tokens in a sequence or a window
 
@@ -51,10 +53,12 @@ struct DataSection {
     field("kind", self.kind,
           "How a raw file is read: its alphabet and its expected size. A prepared folder has its own, which "
           "may be "
-          "left out here and is refused when it differs; so do the next two.");
-    field("newlines", self.newlines, "Whether newline bytes are symbols of the corpus or removed from it.");
+          "left out here and is refused when it differs; so do the next two.",
+          for_tasks(kCharacters));
+    field("newlines", self.newlines, "Whether newline bytes are symbols of the corpus or removed from it.",
+          for_tasks(kCharacters));
     field("split", self.split, "Fractions of the corpus for training, validation and test, in file order.",
-          between(0, 1));
+          for_tasks(kCharacters, between(0, 1)));
   }
   bool operator==(const DataSection&) const = default;
 };
@@ -201,9 +205,9 @@ struct EvaluationSection {
 
   static void visit(auto& self, auto&& field) {
     field("sequence_length", self.sequence_length, "Tokens in each overlapping sequence.",
-          within(1, kLargestLength));
+          for_tasks(kCharacters, within(1, kLargestLength)));
     field("step", self.step, "Tokens scored at the end of each sequence; the first sequence is scored whole.",
-          within(1, kLargestLength));
+          for_tasks(kCharacters, within(1, kLargestLength)));
     field("batch_size", self.batch_size,
           "Sequences scored at once; the result does not depend on it, but for rounding.",
           within(1, 1 << 24));
@@ -224,11 +228,11 @@ struct ValidationSection {
     field("every_steps", self.every_steps,
           "Updates between validations; 0 validates at the end of a stage only.", at_least(0));
     field("sequence_length", self.sequence_length, "Tokens in each overlapping sequence; 0 is the stage's.",
-          within(0, kLargestLength));
+          for_tasks(kCharacters, within(0, kLargestLength)));
     field("step", self.step, "Tokens scored at the end of each sequence; 0 is half of the sequence.",
-          within(0, kLargestLength));
+          for_tasks(kCharacters, within(0, kLargestLength)));
     field("tokens", self.tokens, "Tokens of the validation split that are scored, from its start; 0 is all.",
-          at_least(0));
+          for_tasks(kLanguageModels, at_least(0)));
     field("batch_size", self.batch_size,
           "Sequences scored at once; the result does not depend on it, but for rounding.",
           within(1, 1 << 24));

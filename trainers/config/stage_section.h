@@ -44,37 +44,49 @@ struct StageEntry {
   std::optional<double> learning_rate;
   Inherited<int64_t> batch_size{{}, 16};
   Inherited<int64_t> micro_batch{{}, 0};
+  Inherited<int64_t> micro_batch_tokens{{}, 0};
   Inherited<int64_t> steps{{}, 0};
   Inherited<int64_t> tokens{{}, 0};
+  Inherited<double> epochs{{}, 0.0};
   Inherited<double> minutes{{}, 0.0};
   Inherited<int64_t> patience{{}, 0};
   Inherited<bool> recompute{{}, false};
 
   static void visit(auto& self, auto&& field) {
     field("name", self.name, "Name in logs and reports; stage1, stage2, ... when left out.");
-    field("sequence_length", self.sequence_length, "Tokens in a training sequence.",
+    field("sequence_length", self.sequence_length,
+          "Tokens in a training sequence; of documents, the most that are read of one.",
           within(1, kLargestLength));
     field("windows", self.windows,
           "Number of previous tokens a query sees, in steps of its head's dilation: one number, or one per "
           "layer from "
           "bottom to top.",
-          within(1, kLargestLength));
+          for_tasks(kCharacters, within(1, kLargestLength)));
     field("dilation", self.dilation,
           "Distance between neighbouring keys of the dilated heads (1 is no gap): one number, or one per "
           "layer.",
-          within(1, kLargestLength));
+          for_tasks(kCharacters, within(1, kLargestLength)));
     field("dilated_heads", self.dilated_heads,
-          "How many of a layer's heads are dilated; they are its last ones.", at_least(0));
+          "How many of a layer's heads are dilated; they are its last ones.",
+          for_tasks(kCharacters, at_least(0)));
     field("learning_rate", self.learning_rate, "Peak learning rate of the stage.", above(0));
     field("batch_size", self.batch_size, "Sequences per update.", within(1, 1 << 24));
     field("micro_batch", self.micro_batch,
-          "Sequences per forward pass, which must divide batch_size; 0 is batch_size.", within(0, 1 << 24));
+          "Sequences per forward pass at most, which must divide batch_size; 0 is batch_size.",
+          within(0, 1 << 24));
+    field(
+        "micro_batch_tokens", self.micro_batch_tokens,
+        "Tokens per forward pass at most, which an update's sequences are grouped by; one longer sequence is "
+        "a pass of its own. 0 is no such limit.",
+        within(0, kLargestLength));
     field(
         "steps", self.steps,
         "Updates after which the stage ends; 0 is no such limit, and the first limit reached ends the stage.",
         at_least(0));
     field("tokens", self.tokens, "Training tokens after which the stage ends; 0 is no such limit.",
-          at_least(0));
+          for_tasks(kLanguageModels, at_least(0)));
+    field("epochs", self.epochs,
+          "Passes through the training data after which the stage ends; 0 is no such limit.", at_least(0));
     field("minutes", self.minutes, "Minutes of training after which the stage ends; 0 is no such limit.",
           at_least(0));
     field("patience", self.patience,
@@ -95,7 +107,7 @@ struct StagesSection {
           within(0, kMostStages));
     field("doubling", self.doubling, "Rules that complete the list from its first stage.");
     field("list", self.list,
-          "The stages in order, each with its limits (steps, tokens, minutes or patience).");
+          "The stages in order, each with its limits (steps, tokens, epochs, minutes or patience).");
   }
   bool operator==(const StagesSection&) const = default;
 };

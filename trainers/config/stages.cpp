@@ -47,17 +47,19 @@ double learning_rate(const StageEntry& entry, const Stage* previous, const Doubl
   return previous ? previous->learning_rate * doubling.learning_rate_factor : 0.0;
 }
 
-// Steps, tokens and minutes are inherited together: an entry that gives one of them has no other.
+// Steps, tokens, epochs and minutes are inherited together: an entry that gives one of them has no other.
 void set_limits(Stage& stage, const StageEntry& entry, const Stage* previous) {
-  const bool own = entry.steps.given || entry.tokens.given || entry.minutes.given;
+  const bool own = entry.steps.given || entry.tokens.given || entry.epochs.given || entry.minutes.given;
   const Stage* const from = own ? nullptr : previous;
   stage.steps = inherited(entry.steps, from ? &from->steps : nullptr);
   stage.tokens = inherited(entry.tokens, from ? &from->tokens : nullptr);
+  stage.epochs = inherited(entry.epochs, from ? &from->epochs : nullptr);
   stage.minutes = inherited(entry.minutes, from ? &from->minutes : nullptr);
 }
 
 Stage complete(const StageEntry& entry, const Stage* previous, size_t position, const RunConfig& config) {
   Stage stage;
+  stage.index = static_cast<int64_t>(position);
   stage.name = entry.name.given.value_or(text("stage", position + 1));
   stage.sequence_length = sequence_length(entry, previous, config.stages.doubling);
   stage.windows = windows(entry, previous, config, stage.sequence_length);
@@ -68,6 +70,8 @@ Stage complete(const StageEntry& entry, const Stage* previous, size_t position, 
   stage.learning_rate = learning_rate(entry, previous, config.stages.doubling);
   stage.batch_size = inherited(entry.batch_size, previous ? &previous->batch_size : nullptr);
   stage.micro_batch = inherited(entry.micro_batch, previous ? &previous->micro_batch : nullptr);
+  stage.micro_batch_tokens =
+      inherited(entry.micro_batch_tokens, previous ? &previous->micro_batch_tokens : nullptr);
   set_limits(stage, entry, previous);
   stage.patience = inherited(entry.patience, previous ? &previous->patience : nullptr);
   stage.recompute = inherited(entry.recompute, previous ? &previous->recompute : nullptr);

@@ -46,8 +46,8 @@ SamplingSettings sampling_from_json(const std::string& json, const SamplingSetti
   return s;
 }
 
-Generated generate(CharLMDecoder& decoder, const std::vector<int32_t>& prompt,
-                   const SamplingSettings& settings, uint64_t record) {
+Generated generate(Decoder& decoder, const std::vector<int32_t>& prompt, const SamplingSettings& settings,
+                   uint64_t record) {
   CHECK(!prompt.empty(), "generate: the prompt is empty; at least one token is needed");
   settings.validate();
   Tensor logits;

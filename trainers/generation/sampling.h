@@ -1,4 +1,4 @@
-// Text from a character model: sampling, one token at a time.
+// Text from a model that writes: sampling, one token at a time.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/kernels/kernels.h"
-#include "layers/char_lm_decoder.h"
+#include "layers/decoder.h"
 
 namespace lf {
 
@@ -37,7 +37,7 @@ struct Generated {
 // Feeds the prompt (at least one token), then draws tokens, where the model is: a device is waited for at the
 // end. A pure function of the model, the prompt and the settings; `record` tells apart prompts that share a
 // seed. Throws an Error when the model's probabilities are not finite.
-Generated generate(CharLMDecoder& decoder, const std::vector<int32_t>& prompt,
-                   const SamplingSettings& settings, uint64_t record = 0);
+Generated generate(Decoder& decoder, const std::vector<int32_t>& prompt, const SamplingSettings& settings,
+                   uint64_t record = 0);
 
 }  // namespace lf

@@ -7,6 +7,7 @@
 #include "core/random.h"
 #include "layers/finite.h"
 #include "trainers/huggingface/model_folder.h"
+#include "trainers/huggingface/pretrained_weights.h"
 
 namespace lf {
 namespace {

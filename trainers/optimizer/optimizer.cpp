@@ -2,23 +2,31 @@
 
 #include <cmath>
 #include <iterator>
+#include <utility>
 
 #include "core/kernels/kernels.h"
 
 namespace lf {
 
-Optimizer::Optimizer(const ParameterBlock& block, const OptimizerSection& settings)
+Optimizer::Optimizer(const ParameterBlock& block, const OptimizerSection& settings,
+                     std::vector<ParameterGroup> groups)
     : block_(block),
       settings_(settings),
+      groups_(std::move(groups)),
       first_(Tensor::zeros_like(block.values)),
       second_(Tensor::zeros_like(block.values)) {}
 
 Tensor Optimizer::squared_gradient_norm() const {
-  Tensor parts = Tensor::zeros({std::ssize(block_.trained)}, DType::f64, block_.gradients.device());
-  for (int64_t i = 0; i < parts.elements(); ++i) {
-    const auto& [begin, end, decays] = block_.trained[static_cast<size_t>(i)];
-    Tensor part = parts.slice(i, i + 1);
-    kernels::sum_of_squares(block_.gradients.slice(begin, end), part);
+  int64_t count = 0;
+  for (const ParameterGroup& group : groups_) count += std::ssize(group.parts);
+  Tensor parts = Tensor::zeros({count}, DType::f64, block_.gradients.device());
+  int64_t i = 0;
+  for (const ParameterGroup& group : groups_) {
+    for (const auto& [begin, end] : group.parts) {
+      Tensor part = parts.slice(i, i + 1);
+      kernels::sum_of_squares(block_.gradients.slice(begin, end), part);
+      ++i;
+    }
   }
   Tensor whole = Tensor::empty({1}, DType::f64, parts.device());
   kernels::total(parts, whole);
@@ -37,11 +45,14 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
                         .weight_decay = 0,
                         .step = updates_,
                         .gradient_scale = clips ? settings_.clip / gradient_norm : 1.0};
-  for (const auto& [begin, end, decays] : block_.trained) {
-    update.weight_decay = decays ? settings_.weight_decay : 0;
-    Tensor values = block_.values.slice(begin, end), first = first_.slice(begin, end),
-           second = second_.slice(begin, end);
-    kernels::adamw(update, block_.gradients.slice(begin, end), values, first, second);
+  for (const ParameterGroup& group : groups_) {
+    update.learning_rate = learning_rate * group.rate_factor;
+    update.weight_decay = group.weight_decay;
+    for (const auto& [begin, end] : group.parts) {
+      Tensor values = block_.values.slice(begin, end), first = first_.slice(begin, end),
+             second = second_.slice(begin, end);
+      kernels::adamw(update, block_.gradients.slice(begin, end), values, first, second);
+    }
   }
   zero_gradients();
 }

@@ -18,15 +18,15 @@ namespace {
 constexpr int kCircle = 0, kDiamond = 3;
 constexpr int kNeutral = -1;
 
-std::string bits_text(double bits) { return tick_label(bits, 0.001, bits); }
+std::string value_text(double value) { return tick_label(value, 0.001, value); }
 
 // Runs of the same name are told apart by the folders as they were given.
-std::vector<RunHistory> read_runs(const std::vector<std::string>& folders) {
+std::vector<RunHistory> read_runs(const std::vector<std::string>& folders, const std::string& metric) {
   std::vector<RunHistory> runs;
   std::set<std::string> names;
   bool unique = true;
   for (const std::string& folder : folders) {
-    runs.push_back(read_run_history(folder));
+    runs.push_back(read_run_history(folder, metric));
     unique = names.insert(runs.back().name).second && unique;
   }
   for (size_t i = 0; !unique && i < runs.size(); ++i) runs[i].name = folders[i];
@@ -39,7 +39,7 @@ void add_single_run(Panel& panel, const RunHistory& run) {
   panel.series.push_back(
       {run.validation.empty() ? "" : "validation", run.validation, SeriesStyle::kMarkers, 1, kCircle});
   panel.series.push_back({run.tests.empty() ? "" : "test", run.tests, SeriesStyle::kMarkers, 2, kDiamond});
-  for (const Point& test : run.tests) panel.notes.push_back({test, "test " + bits_text(test.y)});
+  for (const Point& test : run.tests) panel.notes.push_back({test, "test " + value_text(test.y)});
 }
 
 // One colour per run; markers mean the same for all of them, and the legend tells each run's last test.
@@ -49,7 +49,7 @@ void add_runs(Panel& panel, const std::vector<RunHistory>& runs) {
   for (const RunHistory& run : runs) {
     const bool trained = !run.training.empty();
     const std::string name =
-        run.name + (run.tests.empty() ? "" : " (test " + bits_text(run.tests.back().y) + ")");
+        run.name + (run.tests.empty() ? "" : " (test " + value_text(run.tests.back().y) + ")");
     panel.series.push_back({"", run.training, SeriesStyle::kFaintLine, color});
     panel.series.push_back({trained ? name : "", smoothed(run), SeriesStyle::kLine, color});
     panel.series.push_back({trained ? "" : name, run.validation, SeriesStyle::kMarkers, color, kCircle});
@@ -114,25 +114,26 @@ std::string describe(const RunHistory& run) {
   std::string out =
       text(" Run ", run.name, ": ", run.stages.size(), run.stages.size() == 1 ? " stage, " : " stages, ",
            run.training.size(), " logged steps");
-  if (!run.validation.empty()) out += ", last validation " + bits_text(run.validation.back().y);
-  if (!run.tests.empty()) out += ", last test " + bits_text(run.tests.back().y);
+  if (!run.validation.empty()) out += ", last validation " + value_text(run.validation.back().y);
+  if (!run.tests.empty()) out += ", last test " + value_text(run.tests.back().y);
   return out + ".";
 }
 
 }  // namespace
 
-void plot_runs(const std::vector<std::string>& run_folders, const std::string& out_svg) {
+void plot_runs(const std::vector<std::string>& run_folders, const std::string& out_svg,
+               const std::string& metric) {
   CHECK(!run_folders.empty(), "plot: needs at least one run folder");
-  const std::vector<RunHistory> runs = read_runs(run_folders);
-  const std::string& unit = runs.front().unit;
+  const std::vector<RunHistory> runs = read_runs(run_folders, metric);
+  const std::string& quantity = runs.front().quantity;
   for (const RunHistory& run : runs) {
-    if (run.unit != unit)
-      throw UsageError(text("plot: ", runs.front().name, " counts bits per ", unit, ", ", run.name,
-                            " bits per ", run.unit, "; draw them apart"));
+    if (run.quantity != quantity)
+      throw UsageError(text("plot: ", runs.front().name, " counts ", quantity, ", ", run.name, ' ',
+                            run.quantity, "; draw them apart"));
   }
   Panel panel;
   panel.x.label = "step";
-  panel.y.label = "bits per " + unit;
+  panel.y.label = quantity;
   panel.x.low = 0;
   panel.x.whole = true;
   panel.x.high = 1.02 * std::max(last_step(runs), 1.0);
@@ -142,7 +143,7 @@ void plot_runs(const std::vector<std::string>& run_folders, const std::string& o
   Figure figure;
   figure.title =
       runs.size() == 1 ? "Training of " + runs.front().name : text("Training of ", runs.size(), " runs");
-  figure.description = "Bits per " + unit + " by training step.";
+  figure.description = quantity + " by training step.";
   for (const RunHistory& run : runs) figure.description += describe(run);
   const double highest = highest_shown(runs);
   CHECK(std::isfinite(highest), run_folders.front(),

@@ -22,7 +22,9 @@ constexpr std::string_view kBitsPer = "bits_per_";
 // The reader's state: the history so far and what must wait until the stages are known.
 class HistoryReader {
  public:
-  HistoryReader(std::string path, RunHistory& run) : path_(std::move(path)), run_(run) {}
+  // `unit`: what bits are counted per; without one, losses are left in nats.
+  HistoryReader(std::string path, RunHistory& run, std::optional<std::string> unit, std::string metric)
+      : path_(std::move(path)), run_(run), unit_(std::move(unit)), metric_(std::move(metric)) {}
 
   void read(const LogRecord& record) {
     const auto event = record.fields.find("event");
@@ -34,9 +36,10 @@ class HistoryReader {
     if (stage && step) enter(*stage, *step);
     if (name == "step" || name == "validation") {
       CHECK(step, path_, ":", record.line, ": the ", name, " record has no \"step\"");
-      (name == "step" ? run_.training : run_.validation).push_back({*step, bits(record)});
+      if (const std::optional<double> found = value(record, name))
+        (name == "step" ? run_.training : run_.validation).push_back({*step, *found});
     } else if (name == "test") {
-      tests_.push_back({step, stage, bits(record)});
+      if (const std::optional<double> found = value(record, name)) tests_.push_back({step, stage, *found});
     }
     if (step) last_step_ = *step;
   }
@@ -47,16 +50,15 @@ class HistoryReader {
       for (const StageSpan& span : run_.stages) {
         if (!test.step && span.name == test.stage) step = span.to;
       }
-      run_.tests.push_back({step, test.bits});
+      run_.tests.push_back({step, test.value});
     }
-    if (run_.unit.empty()) run_.unit = "character";
   }
 
  private:
   struct Test {
     std::optional<double> step;
     std::optional<std::string> stage;
-    double bits;
+    double value;
   };
 
   // Stages may be logged by number or by name.
@@ -84,26 +86,46 @@ class HistoryReader {
     }
   }
 
-  // All records of a log count per the same unit, which the key of the first names.
-  double bits(const LogRecord& record) {
+  // What is drawn of a record; nothing where it has none: updates without a target, steps where a metric is
+  // asked for.
+  std::optional<double> value(const LogRecord& record, const std::string& event) const {
+    if (!metric_.empty()) return event == "step" ? std::nullopt : number(record, metric_.c_str());
     for (const auto& item : record.fields.items()) {
       if (!item.key().starts_with(kBitsPer)) continue;
       const std::string unit = item.key().substr(kBitsPer.size());
-      if (run_.unit.empty()) run_.unit = unit;
-      CHECK(run_.unit == unit, path_, ":", record.line, ": bits per ", unit, ", but per ", run_.unit,
-            " before");
+      CHECK(unit_ == unit, path_, ":", record.line, ": bits per ", unit, ", but per ", *unit_, " before");
       if (const std::optional<double> bits = number(record, item.key().c_str())) return *bits;
     }
+    CHECK(record.fields.contains("loss"), path_, ":", record.line,
+          ": the record has neither \"bits_per_...\" nor \"loss\"");
     const std::optional<double> nats = number(record, "loss");
-    CHECK(nats, path_, ":", record.line, ": the record has neither \"bits_per_...\" nor \"loss\"");
-    return *nats / std::numbers::ln2;
+    return nats && unit_ ? *nats / std::numbers::ln2 : nats;
   }
 
   std::string path_;
   RunHistory& run_;
+  std::optional<std::string> unit_;
+  std::string metric_;
   std::vector<Test> tests_;
   double last_step_ = 0;
 };
+
+// What the bits of a log are counted per, which the first key that counts any names.
+std::optional<std::string> unit_of(const std::vector<LogRecord>& records) {
+  for (const LogRecord& record : records) {
+    if (!record.fields.is_object()) continue;
+    for (const auto& item : record.fields.items())
+      if (item.key().starts_with(kBitsPer)) return item.key().substr(kBitsPer.size());
+  }
+  return std::nullopt;
+}
+
+std::string quantity_of(const std::optional<std::string>& unit, const std::string& metric) {
+  if (metric.empty()) return unit ? "bits per " + *unit : "loss (nats)";
+  std::string words = metric;
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return words;
+}
 
 std::string name_of(const std::string& folder) {
   const std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
@@ -112,16 +134,23 @@ std::string name_of(const std::string& folder) {
 
 }  // namespace
 
-RunHistory read_run_history(const std::string& folder) {
+RunHistory read_run_history(const std::string& folder, const std::string& metric) {
   CHECK(std::filesystem::is_directory(folder), "plot: there is no run folder ", folder);
   const std::string path = (std::filesystem::path(folder) / kRunLogName).string();
   CHECK(std::filesystem::is_regular_file(path), "plot: ", folder, " is not a run folder, it has no ",
         kRunLogName);
   RunHistory run;
   run.name = name_of(folder);
-  HistoryReader reader(path, run);
-  for (const LogRecord& record : read_run_log(path)) reader.read(record);
+  const std::vector<LogRecord> records = read_run_log(path);
+  const std::optional<std::string> unit = unit_of(records);
+  run.quantity = quantity_of(unit, metric);
+  HistoryReader reader(path, run, unit, metric);
+  for (const LogRecord& record : records) reader.read(record);
   reader.finish();
+  if (!metric.empty()) {
+    CHECK(!run.validation.empty() || !run.tests.empty(), path, ": holds no score with a metric ", metric);
+    return run;
+  }
   CHECK(!run.training.empty() || !run.validation.empty(), path,
         ": holds no step and no validation to plot yet");
   return run;

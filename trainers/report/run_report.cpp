@@ -36,14 +36,14 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-RunReport::RunReport(const std::string& folder, const std::string& unit, Device device)
+RunReport::RunReport(const std::string& folder, LossUnit unit, Device device, std::optional<double> peak)
     : folder_(folder),
-      unit_(unit),
-      bits_key_("bits_per_" + unit),
+      unit_(std::move(unit)),
       device_(device),
       log_(folder + "/" + kRunLogName),
       timing_(folder + "/" + kTimingLogName),
-      interval_started_(seconds_now()) {}
+      interval_started_(seconds_now()),
+      peak_flops_(peak) {}
 
 void RunReport::start_events(int64_t next_step) {
   create_folders(folder_ + "/events");
@@ -85,28 +85,41 @@ void RunReport::stage_start(const RunState& state, const Stage& stage) {
   log_.write(record);
 }
 
-void RunReport::stage_end(const RunState& state, const Score& validation, const Score* test) {
-  ordered_json record = {{"event", "stage_end"},
-                         {"step", state.step},
-                         {"stage", state.stage + 1},
-                         {"tokens", state.tokens},
-                         {"validation_" + bits_key_, validation.bits()}};
-  if (test) record["test_" + bits_key_] = test->bits();
+void RunReport::stage_end(const std::string& stage_name, const RunState& state, const Evaluation* validation,
+                          const Evaluation* test) {
+  ordered_json record = {
+      {"event", "stage_end"}, {"step", state.step}, {"stage", state.stage + 1}, {"tokens", state.tokens}};
+  std::string line = stage_name + ":";
+  if (validation) {
+    const Metric& metric = validation->deciding();
+    record["validation_" + metric.name] = metric.value;
+    line += " validation " + words(metric);
+  }
+  if (test) {
+    const Metric& metric = test->deciding();
+    record["test_" + metric.name] = metric.value;
+    line += text(validation ? ", test " : " test ", words(metric), " (", metric.count, ' ', unit_.name, "s; ",
+                 words(test->protocol), ')');
+  }
   log_.write(record);
+  if (validation || test) message(line);
   flush_events();
 }
 
-void RunReport::score(const char* event, const RunState& state, const Score& result,
-                      const Protocol& protocol) {
-  log_.write({{"event", event},
-              {"step", state.step},
-              {"stage", state.stage + 1},
-              {"tokens", state.tokens},
-              {bits_key_, result.bits()},
-              {"loss", result.mean()},
-              {unit_ + "s", result.targets},
-              {"protocol", {{"sequence_length", protocol.sequence_length}, {"step", protocol.step}}}});
-  scalar(text(event, '/', bits_key_), state.step, result.bits());
+void RunReport::score(Split split, const RunState& state, const Evaluation& result) {
+  const std::string event = name(split);
+  ordered_json record = {
+      {"event", event}, {"step", state.step}, {"stage", state.stage + 1}, {"tokens", state.tokens}};
+  for (const Metric& metric : result.metrics) {
+    if (!metric.logged) continue;
+    record[metric.name] = metric.value;
+    scalar(text(event, '/', metric.name), state.step, metric.value);
+  }
+  // "tokens" are those trained on so far.
+  if (const std::string counted = unit_.name + "s"; !record.contains(counted))
+    record[counted] = result.deciding().count;
+  record["protocol"] = result.protocol;
+  log_.write(record);
 }
 
 void RunReport::not_finite(int64_t step, const std::string& policy) {
@@ -114,15 +127,19 @@ void RunReport::not_finite(int64_t step, const std::string& policy) {
 }
 
 void RunReport::step(const RunState& state, const StepResult& result, double data_wait_seconds) {
-  const double loss = state.interval_nats / static_cast<double>(state.interval_targets);
-  log_.write({{"event", "step"},
-              {"step", state.step},
-              {"stage", state.stage + 1},
-              {"tokens", state.tokens},
-              {"loss", loss},
-              {bits_key_, loss / std::numbers::ln2},
-              {"learning_rate", result.learning_rate},
-              {"gradient_norm", result.norm}});
+  // Without a target since the last log there is no loss.
+  const bool has_loss = state.interval_weight > 0;
+  const double loss = state.interval_loss / state.interval_weight;
+  const auto known = [&](double value) { return has_loss ? ordered_json(value) : ordered_json(); };
+  ordered_json record = {{"event", "step"},
+                         {"step", state.step},
+                         {"stage", state.stage + 1},
+                         {"tokens", state.tokens},
+                         {"loss", known(loss)}};
+  if (unit_.is_bits) record[unit_.bits_key()] = known(loss / std::numbers::ln2);
+  record["learning_rate"] = result.learning_rate;
+  record["gradient_norm"] = result.norm;
+  log_.write(record);
   const double seconds = seconds_now() - interval_started_;
   const double rate = static_cast<double>(interval_tokens_) / seconds;
   const double flops = interval_flops_ / seconds;
@@ -133,7 +150,8 @@ void RunReport::step(const RunState& state, const StepResult& result, double dat
                  {"mfu", peak_flops_ ? ordered_json(flops / *peak_flops_) : ordered_json()},
                  {"data_wait_seconds", data_wait_seconds},
                  {"memory_bytes", memory_use(device_).peak}});
-  scalar("train/" + bits_key_, state.step, loss / std::numbers::ln2);
+  if (has_loss && unit_.is_bits) scalar("train/" + unit_.bits_key(), state.step, loss / std::numbers::ln2);
+  if (has_loss && !unit_.is_bits) scalar("train/loss", state.step, loss);
   scalar("train/learning_rate", state.step, result.learning_rate);
   scalar("train/gradient_norm", state.step, result.norm);
   scalar("train/tokens_per_second", state.step, rate);
@@ -144,14 +162,14 @@ void RunReport::step(const RunState& state, const StepResult& result, double dat
 
 void RunReport::progress(const std::string& stage_name, const RunState& state, const Stage& stage,
                          const StepResult& result) {
-  const double loss = result.nats / static_cast<double>(result.targets);
+  const double loss = result.weight > 0 ? result.loss / result.weight : Progress::kUnknown;
   Progress progress;
   progress.stage = stage_name;
   progress.step = state.stage_step;
   progress.total_steps = planned_steps(stage);
   progress.loss = loss;
-  progress.bits = loss / std::numbers::ln2;
-  progress.bits_name = unit_ == "character" ? "bpc" : "bits/" + unit_;
+  if (unit_.is_bits) progress.bits = loss / std::numbers::ln2;
+  progress.bits_name = unit_.name == "character" ? "bpc" : "bits/" + unit_.name;
   progress.learning_rate = result.learning_rate;
   progress.tokens_per_second = static_cast<double>(state.stage_tokens) / std::max(state.stage_seconds, 1e-9);
   progress.memory_bytes = memory_use(device_).peak;
@@ -172,11 +190,6 @@ void RunReport::restart_interval() {
   interval_started_ = seconds_now();
   interval_tokens_ = 0;
   interval_flops_ = 0;
-}
-
-void RunReport::set_operations(double update_flops, std::optional<double> peak) {
-  update_flops_ = update_flops;
-  peak_flops_ = peak;
 }
 
 void RunReport::profile(int64_t stage_index, const std::string& stage_name, int64_t first_step,

@@ -19,16 +19,18 @@ namespace lf {
 
 // What one update gave.
 struct StepResult {
-  double nats = 0, norm = 0, learning_rate = 0;
-  int64_t targets = 0, tokens = 0;
+  double loss = 0, weight = 0;  // summed, in nats, and what it is divided by
+  double norm = 0, learning_rate = 0;
+  int64_t tokens = 0;
+  double flops = 0;                        // this rank's
   std::vector<int64_t> bad_micro_batches;  // this rank's, whose loss is not finite
   bool applied = true;
 };
 
 class RunReport {
  public:
-  // Opens the logs in a run folder; `unit` is what a target is called: losses are bits_per_UNIT.
-  RunReport(const std::string& folder, const std::string& unit, Device device);
+  // Opens the logs in a run folder. `peak`: operations that the device could do in a second, if it is known.
+  RunReport(const std::string& folder, LossUnit unit, Device device, std::optional<double> peak);
 
   // Starts an event file whose first step is `next_step`: earlier files' points from there on are forgotten.
   void start_events(int64_t next_step);
@@ -40,28 +42,26 @@ class RunReport {
   void flush_events();
 
   void stage_start(const RunState& state, const Stage& stage);
-  void stage_end(const RunState& state, const Score& validation, const Score* test);
-  // A scored split: event is "validation" or "test".
-  void score(const char* event, const RunState& state, const Score& result, const Protocol& protocol);
+  // With the scores of the splits that there are.
+  void stage_end(const std::string& stage_name, const RunState& state, const Evaluation* validation,
+                 const Evaluation* test);
+  void score(Split split, const RunState& state, const Evaluation& result);
   void not_finite(int64_t step, const std::string& policy);
 
   // Counts an update for the rate; then, when it is to be logged, writes the mean of the updates since the
   // last log.
   void count(const StepResult& result) {
     interval_tokens_ += result.tokens;
-    interval_flops_ += update_flops_;
+    interval_flops_ += result.flops;
   }
   void step(const RunState& state, const StepResult& result, double data_wait_seconds);
-  // From here on an update has so many operations on this rank's device, which could do `peak` a second.
-  void set_operations(double update_flops, std::optional<double> peak);
   void progress(const std::string& stage_name, const RunState& state, const Stage& stage,
                 const StepResult& result);
   // Progress of something else than training, on a terminal only.
   void live_progress(const std::string& what, int64_t done, int64_t total);
   void message(const std::string& line) { console_.message(line); }
-  // Where the time of a stage's steps in this process went, up to `last_step`: a table for people, and all
-  // stages so far in profile.json.
-  // Where the time of a stage's steps first_step to last_step went, in this process.
+  // Where the time of a stage's steps first_step to last_step went, in this process: a table for people, and
+  // all stages so far in profile.json.
   void profile(int64_t stage_index, const std::string& stage_name, int64_t first_step, int64_t last_step,
                const PhaseTime& all);
 
@@ -72,7 +72,8 @@ class RunReport {
  private:
   void scalar(const std::string& tag, int64_t step, double value);
 
-  std::string folder_, unit_, bits_key_;
+  std::string folder_;
+  LossUnit unit_;
   Device device_;  // whose memory is reported
   RunLog log_, timing_;
   std::unique_ptr<EventFile> events_;
@@ -80,7 +81,7 @@ class RunReport {
   nlohmann::ordered_json profiled_stages_ = nlohmann::ordered_json::array();
   double interval_started_ = 0;
   int64_t interval_tokens_ = 0;
-  double interval_flops_ = 0, update_flops_ = 0;
+  double interval_flops_ = 0;
   std::optional<double> peak_flops_;
 };
 

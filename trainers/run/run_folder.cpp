@@ -15,6 +15,7 @@
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/run_log.h"
 #include "trainers/tasks/corpora.h"
+#include "trainers/tasks/make_task.h"
 
 namespace lf {
 namespace {
@@ -130,7 +131,7 @@ RunConfig settled_config(const RunConfig& config, const std::string& folder, boo
   RunConfig result = config;
   if (config.precision == PrecisionChoice::automatic && resumes)
     result.precision = run_folder_config(folder).precision;
-  if (config.task == TaskChoice::char_lm) result.data = settled_data(config.data);
+  settle_by_task(result);
   return settled(result);
 }
 
@@ -181,11 +182,10 @@ void check_same_vocabulary(const LoadedCheckpoint& checkpoint, const RunConfig& 
                         checkpoint.folder, " was trained on, so its model cannot read it"));
 }
 
-void check_same_model(const LoadedCheckpoint& checkpoint, const RunConfig& config,
-                      const std::string& model_hash) {
-  if (!checkpoint.state.contains("model") || checkpoint.state.at("model") == model_hash) return;
-  throw Error(text("config.json or the tokenizer in ", config.masked_lm.model.value_or("the model's folder"),
-                   " has changed since ", checkpoint.folder, " was saved; put it back"));
+void check_same_model(const LoadedCheckpoint& checkpoint, const Task& task) {
+  if (!checkpoint.state.contains("model") || checkpoint.state.at("model") == task.model_hash()) return;
+  throw Error(text("config.json or the tokenizer in ", task.model_folder(), " has changed since ",
+                   checkpoint.folder, " was saved; put it back"));
 }
 
 std::string start_run_folder(const RunConfig& config, const std::string& folder, bool resume) {

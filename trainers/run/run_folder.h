@@ -41,8 +41,7 @@ bool has_data_of(const LoadedCheckpoint& checkpoint, const Task& task);
 // do.
 void check_same_vocabulary(const LoadedCheckpoint& checkpoint, const RunConfig& config, const Task& task);
 // Throws Error when what the model is made from (Task::model_hash) was another when the checkpoint was saved.
-void check_same_model(const LoadedCheckpoint& checkpoint, const RunConfig& config,
-                      const std::string& model_hash);
+void check_same_model(const LoadedCheckpoint& checkpoint, const Task& task);
 
 // Makes a run folder and holds it for this process alone, for as long as it lives; throws UsageError when
 // another process has it.

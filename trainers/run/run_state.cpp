@@ -7,7 +7,7 @@
 namespace lf {
 namespace {
 
-// The one list of counters; infinity, which JSON lacks, is null.
+// The one list of counters; a value that is not there yet is null.
 void visit(auto& s, auto&& field) {
   field("stage", s.stage);
   field("stage_step", s.stage_step);
@@ -16,8 +16,8 @@ void visit(auto& s, auto&& field) {
   field("tokens", s.tokens);
   field("stage_tokens", s.stage_tokens);
   field("stage_seconds", s.stage_seconds);
-  field("interval_nats", s.interval_nats);
-  field("interval_targets", s.interval_targets);
+  field("interval_nats", s.interval_loss);
+  field("interval_targets", s.interval_weight);
   field("best_validation", s.best_validation);
   field("stage_best", s.stage_best);
   field("evaluations_without_improvement", s.evaluations_without_improvement);
@@ -32,7 +32,13 @@ void visit(auto& s, auto&& field) {
 
 nlohmann::ordered_json to_json(const RunState& state) {
   nlohmann::ordered_json json;
-  visit(state, [&](const char* name, const auto& value) { json[name] = value; });
+  visit(state, [&](const char* name, const auto& value) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(value)>, std::optional<double>>) {
+      json[name] = value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+    } else {
+      json[name] = value;
+    }
+  });
   return json;
 }
 
@@ -44,9 +50,8 @@ RunState run_state_from_json(const nlohmann::ordered_json& json) {
     CHECK(json.contains(name), "the checkpoint's state lacks \"", name, "\"");
     try {
       using Value = std::remove_cvref_t<decltype(value)>;
-      if constexpr (std::is_same_v<Value, double>) {
-        value = json[name].is_null() ? std::numeric_limits<double>::infinity()
-                                     : json[name].template get<double>();
+      if constexpr (std::is_same_v<Value, std::optional<double>>) {
+        if (!json[name].is_null()) value = json[name].template get<double>();
       } else {
         value = json[name].template get<Value>();
       }

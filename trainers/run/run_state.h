@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 namespace lf {
@@ -19,11 +19,12 @@ struct RunState {
   double stage_seconds = 0;  // spent training in the stage: `minutes` counts it
 
   // Since the last logged step: the logged loss is their mean.
-  double interval_nats = 0;
-  int64_t interval_targets = 0;
+  double interval_loss = 0;
+  double interval_weight = 0;
 
-  double best_validation = std::numeric_limits<double>::infinity();  // bits per character, over the whole run
-  double stage_best = std::numeric_limits<double>::infinity();
+  // The best value so far of the metric that decides, in the whole run and in the stage; nothing before the
+  // first validation.
+  std::optional<double> best_validation, stage_best;
   int64_t evaluations_without_improvement = 0;  // in the stage
   bool validation_due = false;                  // of this step, because its score has not ended yet
 

@@ -6,7 +6,7 @@
 #include "core/kernels/attention/shares.h"
 #include "core/kernels/kernels.h"
 #include "trainers/tasks/char_lm_model.h"
-#include "trainers/tasks/task.h"
+#include "trainers/tasks/language_model_score.h"
 
 namespace lf {
 namespace {
@@ -172,11 +172,12 @@ double stage_seconds(const RunConfig& config, const CharLMShape& shape, const St
   double training = steps ? static_cast<double>(steps) * step : INFINITY;
   if (stage.minutes > 0) training = std::min(training, 60 * stage.minutes);
   const double validation = scoring_seconds(shape, pattern, scored_characters(config, corpus),
-                                            validation_protocol(config, stage), rates);
+                                            char_lm_protocol(config, Effort::validation, stage), rates);
   const int64_t every = config.validation.every_steps;
   const double validations = every ? std::floor(training / step / static_cast<double>(every)) : 0;
   const double test = tests_after(config, stage)
-                          ? scoring_seconds(shape, pattern, corpus.test, test_protocol(config), rates)
+                          ? scoring_seconds(shape, pattern, corpus.test,
+                                            char_lm_protocol(config, Effort::report, stage), rates)
                           : 0;
   return training + (validations + 1) * validation + test;
 }
@@ -193,11 +194,12 @@ StageEstimate estimate_stage(const RunConfig& config, const CharLMShape& shape, 
     const int64_t rows = std::min(p.batch_size, scored_sequences(characters, length, p.step));
     return evaluation_bytes(sizes_of(config, shape, pattern, rows, length));
   };
-  const double activations =
-      std::max({training_bytes(sizes_of(config, shape, pattern, stage.micro_batch, stage.sequence_length),
-                               stage.recompute),
-                scoring(validation_protocol(config, stage), scored_characters(config, corpus)),
-                tests_after(config, stage) ? scoring(test_protocol(config), corpus.test) : 0.0});
+  const double activations = std::max(
+      {training_bytes(sizes_of(config, shape, pattern, stage.micro_batch, stage.sequence_length),
+                      stage.recompute),
+       scoring(char_lm_protocol(config, Effort::validation, stage), scored_characters(config, corpus)),
+       tests_after(config, stage) ? scoring(char_lm_protocol(config, Effort::report, stage), corpus.test)
+                                  : 0.0});
   StageEstimate result;
   // Values, gradients and two moments, f32.
   result.memory_bytes = static_cast<int64_t>(16 * parameters + activations);

@@ -57,6 +57,17 @@ CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage) {
   return pattern;
 }
 
+Protocol char_lm_protocol(const RunConfig& config, Effort effort, const Stage& stage) {
+  if (effort == Effort::report) {
+    const EvaluationSection& e = config.evaluation;
+    return {.sequence_length = e.sequence_length, .step = e.step, .batch_size = e.batch_size, .tokens = 0};
+  }
+  const ValidationSection& v = config.validation;
+  const int64_t length = v.sequence_length ? v.sequence_length : stage.sequence_length;
+  const int64_t step = v.step ? std::min(v.step, length) : std::max<int64_t>(1, length / 2);
+  return {.sequence_length = length, .step = step, .batch_size = v.batch_size, .tokens = v.tokens};
+}
+
 void check_corpus_fits(const CorpusFiles& corpus, const Stage& stage) {
   CHECK(corpus.train->count() > stage.sequence_length, corpus.train->path(), ": ", corpus.train->count(),
         " training characters hold no sequence of ", stage.name, ", which needs ", stage.sequence_length + 1);

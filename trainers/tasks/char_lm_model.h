@@ -7,6 +7,7 @@
 #include "trainers/config/run_config.h"
 #include "trainers/config/stages.h"
 #include "trainers/tasks/corpora.h"
+#include "trainers/tasks/language_model_score.h"
 
 namespace lf {
 
@@ -15,6 +16,9 @@ namespace lf {
 CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary);
 // What the stage's layers attend to.
 CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage);
+
+// How a stage's validation and the reported figure are scored.
+Protocol char_lm_protocol(const RunConfig& config, Effort effort, const Stage& stage);
 
 // Throws an Error when the training split holds no sequence of the stage's length, or another split nothing
 // to score.

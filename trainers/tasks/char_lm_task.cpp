@@ -4,9 +4,9 @@
 
 #include "core/hash.h"
 #include "core/kernels/kernels.h"
-#include "core/profile.h"
 #include "data/characters/evaluation_windows.h"
 #include "trainers/tasks/char_lm_estimate.h"
+#include "trainers/tasks/char_lm_text.h"
 #include "trainers/tasks/device_notices.h"
 
 namespace lf {
@@ -34,6 +34,10 @@ TokenPair read_windows(const TokenFile& tokens, const std::vector<EvaluationWind
   return pair;
 }
 
+struct CharBatch : TaskBatch {
+  Batch tokens;
+};
+
 // The token that stands for a newline byte; -2, which no target is, where there is none.
 int32_t newline_token(const TokenFile& tokens) {
   const std::vector<uint8_t>& symbols = tokens.header().symbols;
@@ -44,7 +48,7 @@ int32_t newline_token(const TokenFile& tokens) {
 }  // namespace
 
 Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,
-                   const Protocol& protocol, const std::function<void(int64_t, int64_t)>& progress) {
+                   const Protocol& protocol, const ScoreProgress& progress) {
   const NoGrad no_grad;
   const int64_t count = protocol.tokens ? std::min(protocol.tokens, tokens.count()) : tokens.count();
   const std::vector<EvaluationWindow> windows =
@@ -81,87 +85,72 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
   return score;
 }
 
-const CharLMTask& as_char_lm(const Task& task, std::string_view verb) {
-  const auto* char_lm = dynamic_cast<const CharLMTask*>(&task);
-  CHECK(char_lm, verb, " needs a run of task: char_lm");
-  return *char_lm;
-}
-
-CharLMTask::CharLMTask(const RunConfig& config, const Communicator& communicator)
+CharLMTask::CharLMTask(const RunConfig& config, TaskNeeds needs)
     : config_(config),
-      communicator_(communicator),
       corpus_(open_corpus_files(config.data)),
       model_(char_lm_shape(config, corpus_.train->vocabulary_size())),
       parameters_(pack(model_, DType::f32, device_of(config))) {
-  initialise(model_, parameters_, config.model.initializer_range, static_cast<uint64_t>(config.seed));
+  if (needs.weights)
+    initialise(model_, parameters_, config.model.initializer_range, static_cast<uint64_t>(config.seed));
 }
 
 std::string CharLMTask::vocabulary_hash() const { return lf::content_hash(corpus_.train->header().symbols); }
 
-void CharLMTask::use_stage(const Stage& stage) {
-  stage_ = stage;
-  pattern_ = char_lm_pattern(config_, stage);
+// Each stage cuts the stream to its own length and draws its own order.
+SequenceOrder CharLMTask::order(const Stage& stage) const {
+  const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage.index) << 32);
+  return SequenceOrder(corpus_.train->count(), stage.sequence_length, seed);
 }
 
-void CharLMTask::begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) {
-  use_stage(stage);
-  waited_ = data_wait_seconds();
-  // Each stage cuts the stream to its own length and draws its own order.
-  const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage_index) << 32);
-  const SequenceOrder order(corpus_.train->count(), stage.sequence_length, seed);
-  const int64_t rows = stage.micro_batch, ranks = communicator_.size();
-  reader_.emplace(*corpus_.train, order, first_example + communicator_.rank() * rows, rows, ranks * rows);
+Examples CharLMTask::about(const Stage& stage, ExampleRange range) const {
+  Examples about;
+  for (int64_t i = 0; i < range.count; ++i) about.ids.push_back(range.first + i);
+  about.tokens = range.count * stage.sequence_length;
+  about.weight = static_cast<double>(about.tokens);
+  about.flops = update_flops(model_.shape, char_lm_pattern(config_, stage), stage) *
+                static_cast<double>(range.count) / static_cast<double>(stage.batch_size);
+  return about;
 }
 
-Fetched CharLMTask::fetch() {
-  const int64_t mine = stage_.accumulation() / communicator_.size();
-  batches_.clear();
-  int64_t targets = 0;
-  for (int64_t i = 0; i < mine; ++i) {
-    batches_.push_back(reader_->next());
-    targets += batches_.back().rows * batches_.back().length;
-  }
-  return {.targets = targets, .tokens = targets};
+std::unique_ptr<TaskBatch> CharLMTask::read(const Stage& stage, ExampleRange range) const {
+  auto batch = std::make_unique<CharBatch>();
+  batch->about = about(stage, range);
+  batch->tokens = make_batch(*corpus_.train, order(stage), range.first, range.count);
+  return batch;
 }
 
-Tensor CharLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
-  Phase phase("forward");
-  const Batch& batch = batches_[static_cast<size_t>(i)];
-  const Shape shape{batch.rows, batch.length};
-  const Pass pass{.training = true,
-                  .compute = compute_dtype(config_),
-                  .seed = static_cast<uint64_t>(config_.seed),
-                  .step = step};
-  const Var loss = sum(
-      model_.losses(Tensor::from(shape, batch.inputs), Tensor::from(shape, batch.targets), pattern_, pass));
-  phase.next("backward");
-  backward(scale(loss, factor));
-  return loss.value();
+Var CharLMTask::loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) {
+  const Batch& tokens = dynamic_cast<const CharBatch&>(batch).tokens;
+  const Shape shape{tokens.rows, tokens.length};
+  return sum(model_.losses(Tensor::from(shape, tokens.inputs), Tensor::from(shape, tokens.targets),
+                           char_lm_pattern(config_, stage), pass));
 }
 
-double CharLMTask::update_flops(const Stage& stage) const {
-  return lf::update_flops(model_.shape, char_lm_pattern(config_, stage), stage);
-}
-
-std::string CharLMTask::describe(int64_t i) const {
-  std::string ids;
-  for (const int64_t id : batches_[static_cast<size_t>(i)].example_ids)
-    ids += text(ids.empty() ? "" : ", ", id);
-  return "examples " + ids;
-}
-
-Score CharLMTask::evaluate(Split split, const Protocol& protocol,
-                           const std::function<void(int64_t, int64_t)>& progress) {
+Score CharLMTask::score(Split split, const Protocol& protocol, const Stage& stage,
+                        const ScoreProgress& progress) const {
   const TokenFile& tokens = split == Split::test         ? *corpus_.test
                             : split == Split::validation ? *corpus_.validation
                                                          : *corpus_.train;
-  return score_tokens(model_, pattern_, compute_dtype(config_), tokens, protocol, progress);
+  return score_tokens(model_, char_lm_pattern(config_, stage), compute_dtype(config_), tokens, protocol,
+                      progress);
+}
+
+Evaluation CharLMTask::evaluate(Split split, Effort effort, const Stage& stage,
+                                const ScoreProgress& progress) {
+  const Protocol how = char_lm_protocol(config_, effort, stage);
+  Evaluation result = evaluation_of(score(split, how, stage, progress), unit(), how);
+  result.details["newlines"] = newlines_name(corpus_.corpus.newlines);
+  result.details["scored"] =
+      "the last step targets of each sequence, the first sequence whole; every character once";
+  return result;
+}
+
+std::unique_ptr<TextModel> CharLMTask::text_model(const Stage& stage) const {
+  return std::make_unique<CharLMText>(model_, char_lm_pattern(config_, stage), *corpus_.train);
 }
 
 std::vector<std::string> CharLMTask::notices() const {
   return device_notices(config_, model_.shape.head_width, model_.shape.relative_positions);
 }
-
-double CharLMTask::data_wait_seconds() const { return waited_ + (reader_ ? reader_->wait_seconds() : 0.0); }
 
 }  // namespace lf

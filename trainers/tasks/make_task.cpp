@@ -1,19 +1,72 @@
 #include "trainers/tasks/make_task.h"
 
+#include <array>
+
+#include "trainers/huggingface/model_config.h"
 #include "trainers/tasks/char_lm_task.h"
 #include "trainers/tasks/masked_lm_task.h"
 
 namespace lf {
+namespace {
 
-std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator) {
-  require(device_of(config));
-  switch (config.task) {
-    case TaskChoice::char_lm:
-      return std::make_unique<CharLMTask>(config, communicator);
-    case TaskChoice::masked_lm:
-      return std::make_unique<MaskedLMTask>(config, communicator);
-  }
+template <class T>
+std::unique_ptr<Task> make(const RunConfig& config, TaskNeeds needs) {
+  return std::make_unique<T>(config, needs);
+}
+
+template <auto kSection>
+void set_model(RunConfig& config, const std::string& folder) {
+  (config.*kSection).model = folder;
+}
+
+struct KnownTask {
+  TaskChoice choice;
+  std::unique_ptr<Task> (*make)(const RunConfig&, TaskNeeds);
+  // The end of the architectures' names in a config.json that are for this task, and where its section names
+  // the pretrained model; null where it has none.
+  const char* architecture = nullptr;
+  void (*set_model)(RunConfig&, const std::string&) = nullptr;
+  void (*settle)(RunConfig&) = nullptr;
+};
+
+constexpr std::array kTasks = {
+    KnownTask{TaskChoice::char_lm, make<CharLMTask>, nullptr, nullptr, CharLMTask::settle},
+    KnownTask{TaskChoice::masked_lm, make<MaskedLMTask>, "ForMaskedLM", set_model<&RunConfig::masked_lm>},
+};
+
+const KnownTask& known(TaskChoice choice) {
+  for (const KnownTask& task : kTasks)
+    if (task.choice == choice) return task;
   throw Error("unknown task");
+}
+
+}  // namespace
+
+std::unique_ptr<Task> make_task(const RunConfig& config, TaskNeeds needs) {
+  require(device_of(config));
+  return known(config.task).make(config, needs);
+}
+
+void settle_by_task(RunConfig& config) {
+  if (const auto settle = known(config.task).settle) settle(config);
+}
+
+RunConfig config_for_model_folder(const std::string& folder) {
+  const nlohmann::json json = read_model_config(folder).json;
+  const auto architectures = json.find("architectures");
+  std::string architecture = "ForMaskedLM";  // what weights that name none are looked at for
+  if (architectures != json.end() && architectures->is_array() && !architectures->empty() &&
+      architectures->front().is_string())
+    architecture = architectures->front().get<std::string>();
+  RunConfig config;
+  for (const KnownTask& task : kTasks) {
+    if (!task.architecture || !architecture.ends_with(task.architecture)) continue;
+    config.task = task.choice;
+    task.set_model(config, folder);
+    return config;
+  }
+  throw Error(text(folder, "/config.json names the architecture ", architecture,
+                   "; known are those that end in ", "ForMaskedLM"));
 }
 
 }  // namespace lf

@@ -1,14 +1,21 @@
-// From a configuration to its task.
+// From a configuration to its task: the one place that knows the tasks by name.
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "trainers/tasks/task.h"
 
 namespace lf {
 
-// The task that the configuration names, on a device that this build has, with its data opened and its model
-// initialised.
-std::unique_ptr<Task> make_task(const RunConfig& config, const Communicator& communicator);
+// The task that the configuration names, on a device that this build has, with what is needed of it.
+std::unique_ptr<Task> make_task(const RunConfig& config, TaskNeeds needs = {});
+
+// Decides what the configuration leaves to its data; see each task.
+void settle_by_task(RunConfig& config);
+
+// The configuration of the task that a model folder in Hugging Face form is made for by its config.json, with
+// this folder as the pretrained model.
+RunConfig config_for_model_folder(const std::string& folder);
 
 }  // namespace lf

@@ -2,19 +2,25 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
-#include "core/profile.h"
 #include "data/documents/document_tokenizer.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
+#include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/tasks/corpora.h"
 #include "trainers/tasks/device_notices.h"
 #include "trainers/tasks/masked_lm_estimate.h"
+#include "trainers/tasks/masked_lm_prediction.h"
 
 namespace lf {
 namespace {
 
 constexpr const char* kPositions = "embeddings.position_embeddings.weight";
+
+struct MaskedTaskBatch : TaskBatch {
+  MaskedBatch tokens;
+};
 
 int64_t count_targets(const MaskedBatch& batch) {
   return std::count_if(batch.targets.begin(), batch.targets.end(),
@@ -75,8 +81,7 @@ EncoderShape masked_lm_shape(const RunConfig& config) {
 }
 
 Score score_blocks(const MaskedLM& model, DType compute, const TokenFile& tokens, const SpecialIds& special,
-                   const Masking& masking, const Protocol& protocol,
-                   const std::function<void(int64_t, int64_t)>& progress) {
+                   const Masking& masking, const Protocol& protocol, const ScoreProgress& progress) {
   const NoGrad no_grad;
   const DocumentBlocks blocks(tokens, protocol.sequence_length, special);
   int64_t count = blocks.count();
@@ -98,18 +103,21 @@ Score score_blocks(const MaskedLM& model, DType compute, const TokenFile& tokens
   return score;
 }
 
-MaskedLMTask::MaskedLMTask(const RunConfig& config, const Communicator& communicator)
+MaskedLMTask::MaskedLMTask(const RunConfig& config, TaskNeeds needs)
     : config_(config),
-      communicator_(communicator),
-      corpus_(open_document_files(config.data.path)),
       masking_{config.masked_lm.probability, config.masked_lm.mask_share, config.masked_lm.random_share},
       model_(masked_lm_shape(config)),
       parameters_(pack(model_, DType::f32, device_of(config))) {
-  check_vocabulary(corpus_.corpus, model_.encoder.shape, config);
-  check_tokenizer(corpus_.corpus, config);
-  model_hash_ = pretrained_hash(*config.masked_lm.model);
-  load_masked_lm(*config.masked_lm.model, parameters_);
-  global_projections_are_copies_ = has_global_copies(model_);
+  if (needs.data) {
+    corpus_ = open_document_files(config.data.path);
+    check_vocabulary(corpus_.corpus, model_.encoder.shape, config);
+    check_tokenizer(corpus_.corpus, config);
+  }
+  model_hash_ = pretrained_hash(model_folder());
+  if (needs.weights) {
+    load_pretrained(model_folder(), kMaskedLMNames, {}, parameters_);
+    global_projections_are_copies_ = has_global_copies(model_);
+  }
   choose_trained();
 }
 
@@ -135,64 +143,51 @@ void MaskedLMTask::train_new_positions_only() {
   parameters_.trained.front().begin += first_row * shape.width;
 }
 
+DocumentBlocks MaskedLMTask::blocks(const TokenFile& tokens, const Stage& stage) const {
+  return DocumentBlocks(tokens, stage.sequence_length, corpus_.corpus.special);
+}
+
 void MaskedLMTask::check_stage(const Stage& stage) const {
   const EncoderShape& shape = model_.encoder.shape;
   CHECK(stage.sequence_length <= shape.longest(), stage.name, ": sequence_length ", stage.sequence_length,
-        " exceeds the ", shape.longest(), " positions of ", *config_.masked_lm.model);
-  for (const auto& file : {corpus_.train, corpus_.validation, corpus_.test}) {
-    DocumentBlocks(*file, stage.sequence_length, corpus_.corpus.special);  // which refuses what is too short
-  }
+        " exceeds the ", shape.longest(), " positions of ", model_folder());
+  for (const auto& file : {corpus_.train, corpus_.validation, corpus_.test})
+    blocks(*file, stage);  // which refuses what is too short
 }
 
-void MaskedLMTask::begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) {
-  use_stage(stage);
-  waited_ = data_wait_seconds();
-  // Each stage cuts the stream to its own length and draws its own order and masks.
-  const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage_index) << 32);
-  blocks_.emplace(*corpus_.train, stage.sequence_length, corpus_.corpus.special);
-  const int64_t rows = stage.micro_batch, ranks = communicator_.size();
-  reader_.emplace(*blocks_, masking_, seed, first_example + communicator_.rank() * rows, rows, ranks * rows);
+// Each stage cuts the stream to its own length and draws its own order and masks.
+std::unique_ptr<TaskBatch> MaskedLMTask::read(const Stage& stage, ExampleRange range) const {
+  const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage.index) << 32);
+  auto result = std::make_unique<MaskedTaskBatch>();
+  MaskedBatch& batch = result->tokens;
+  batch = make_masked_batch(blocks(*corpus_.train, stage), masking_, seed, range.first, range.count);
+  result->about = {.ids = batch.example_ids,
+                   .tokens = batch.rows * batch.length,
+                   .weight = static_cast<double>(count_targets(batch)),
+                   .flops = lf::update_flops(config_, model_.encoder.shape, stage) *
+                            static_cast<double>(range.count) / static_cast<double>(stage.batch_size)};
+  return result;
 }
 
-Fetched MaskedLMTask::fetch() {
-  const int64_t mine = stage_.accumulation() / communicator_.size();
-  batches_.clear();
-  Fetched fetched;
-  for (int64_t i = 0; i < mine; ++i) {
-    batches_.push_back(reader_->next());
-    fetched.targets += count_targets(batches_.back());
-    fetched.tokens += batches_.back().rows * batches_.back().length;
-  }
-  return fetched;
+int64_t MaskedLMTask::examples(const Stage& stage) const {
+  return blocks(*corpus_.train, stage).order(0).sequences_per_epoch();
 }
 
-Tensor MaskedLMTask::forward_backward(int64_t i, double factor, uint64_t step) {
-  Phase phase("forward");
-  const MaskedBatch& batch = batches_[static_cast<size_t>(i)];
-  if (count_targets(batch) == 0) return Tensor::zeros({}, DType::f32, parameters_.values.device());
-  const Pass pass{.training = true,
-                  .compute = compute_dtype(config_),
-                  .seed = static_cast<uint64_t>(config_.seed),
-                  .step = step};
-  const Var loss = sum(model_.losses(input_of(batch), targets_of(batch), pass, stage_.recompute));
-  phase.next("backward");
-  backward(scale(loss, factor));
-  return loss.value();
+Var MaskedLMTask::loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) {
+  const MaskedBatch& tokens = dynamic_cast<const MaskedTaskBatch&>(batch).tokens;
+  return sum(model_.losses(input_of(tokens), targets_of(tokens), pass, stage.recompute));
 }
 
-double MaskedLMTask::update_flops(const Stage& stage) const {
-  return lf::update_flops(config_, model_.encoder.shape, stage);
+Protocol MaskedLMTask::protocol(Effort effort, const Stage& stage) const {
+  const bool reports = effort == Effort::report;
+  const int64_t length = reports ? resolved_stages(config_).back().sequence_length : stage.sequence_length;
+  return {.sequence_length = length,
+          .step = length,
+          .batch_size = reports ? config_.evaluation.batch_size : config_.validation.batch_size,
+          .tokens = reports ? 0 : config_.validation.tokens};
 }
 
-std::string MaskedLMTask::describe(int64_t i) const {
-  std::string ids;
-  for (const int64_t id : batches_[static_cast<size_t>(i)].example_ids)
-    ids += text(ids.empty() ? "" : ", ", id);
-  return "examples " + ids;
-}
-
-Score MaskedLMTask::evaluate(Split split, const Protocol& protocol,
-                             const std::function<void(int64_t, int64_t)>& progress) {
+Score MaskedLMTask::score(Split split, const Protocol& protocol, const ScoreProgress& progress) const {
   const bool test = split == Split::test, validation = split == Split::validation;
   const TokenFile& tokens = test ? *corpus_.test : validation ? *corpus_.validation : *corpus_.train;
   const DocumentSplit& about = test         ? corpus_.corpus.test
@@ -204,11 +199,29 @@ Score MaskedLMTask::evaluate(Split split, const Protocol& protocol,
   return score;
 }
 
+Evaluation MaskedLMTask::evaluate(Split split, Effort effort, const Stage& stage,
+                                  const ScoreProgress& progress) {
+  const Protocol how = protocol(effort, stage);
+  Evaluation result = evaluation_of(score(split, how, progress), unit(), how);
+  result.details["scored"] = "the masked tokens of consecutive blocks, with the same masks every time";
+  return result;
+}
+
+void MaskedLMTask::predict(std::vector<Record> records, const PredictionRequest& request,
+                           PredictionSink& sink) {
+  predict_masked_lm(model_, model_folder(), std::move(records), request, sink);
+}
+
+void MaskedLMTask::export_model(const std::string& destination) const {
+  nlohmann::json config = read_model_config(model_folder()).json;
+  config["architectures"] = {model_.encoder.shape.is_longformer() ? "LongformerForMaskedLM"
+                                                                  : "RobertaForMaskedLM"};
+  write_model_folder(destination, config, named_parameters(parameters_), model_folder());
+}
+
 std::vector<std::string> MaskedLMTask::notices() const {
   return device_notices(config_, model_.encoder.shape.head_width(), false);
 }
-
-double MaskedLMTask::data_wait_seconds() const { return waited_ + (reader_ ? reader_->wait_seconds() : 0.0); }
 
 void MaskedLMTask::finish() {
   if (global_projections_are_copies_) copy_local_to_global(model_);

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
-#include <optional>
+#include <string>
+#include <vector>
 
 #include "data/documents/document_corpus.h"
 #include "data/documents/masked_reader.h"
 #include "layers/encoder.h"
+#include "trainers/tasks/language_model_score.h"
 #include "trainers/tasks/task.h"
 
 namespace lf {
@@ -25,36 +27,40 @@ EncoderShape masked_lm_shape(const RunConfig& config);
 // Scores blocks of a token file, each with the masks that every evaluation gives it: every block of
 // protocol.sequence_length that fits into the first protocol.tokens tokens (0: all), at least one.
 Score score_blocks(const MaskedLM& model, DType compute, const TokenFile& tokens, const SpecialIds& special,
-                   const Masking& masking, const Protocol& protocol,
-                   const std::function<void(int64_t, int64_t)>& progress);
+                   const Masking& masking, const Protocol& protocol, const ScoreProgress& progress);
 
 class MaskedLMTask : public Task {
  public:
-  // Opens the corpus and the pretrained model; with trained: new_positions, all but those is frozen.
-  MaskedLMTask(const RunConfig& config, const Communicator& communicator);
+  // Opens the corpus, if it is needed, and the pretrained model; with trained: new_positions, all but those
+  // is frozen.
+  MaskedLMTask(const RunConfig& config, TaskNeeds needs);
 
   ParameterBlock& parameters() override { return parameters_; }
+  // Training has no global tokens and never updates the global projections; those that were copies of the
+  // local ones when training began become copies again.
+  void finish() override;
   std::string data_hash() const override {
     return corpus_.train->header().content_hash + corpus_.validation->header().content_hash +
            corpus_.test->header().content_hash;
   }
   std::string model_hash() const override { return model_hash_; }
+  std::string model_folder() const override { return *config_.masked_lm.model; }
   void check_stage(const Stage& stage) const override;
-  void use_stage(const Stage& stage) override { stage_ = stage; }
-  void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) override;
-  Fetched fetch() override;
-  int64_t micro_batches() const override { return static_cast<int64_t>(batches_.size()); }
-  Tensor forward_backward(int64_t i, double factor, uint64_t step) override;
-  double update_flops(const Stage& stage) const override;
-  std::string describe(int64_t i) const override;
-  Score evaluate(Split split, const Protocol& protocol,
-                 const std::function<void(int64_t, int64_t)>& progress) override;
-  double data_wait_seconds() const override;
+  int64_t examples(const Stage& stage) const override;
+  int64_t tokens(const Stage& stage, int64_t) const override { return stage.sequence_length; }
+  std::unique_ptr<TaskBatch> read(const Stage& stage, ExampleRange range) const override;
+  Var loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) override;
+  LossUnit unit() const override { return {"token", true}; }
+  bool has(Split) const override { return true; }
+  Evaluation evaluate(Split split, Effort effort, const Stage& stage, const ScoreProgress& progress) override;
+  // hidden, logits, loss, or fill-mask.
+  void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;
+  void export_model(const std::string& destination) const override;
   std::vector<std::string> notices() const override;
-  const char* unit() const override { return "token"; }
-  // Training has no global tokens and never updates the global projections; those that were copies of the
-  // local ones when training began become copies again.
-  void finish() override;
+
+  // How a split is scored: in blocks that do not overlap.
+  Protocol protocol(Effort effort, const Stage& stage) const;
+  Score score(Split split, const Protocol& protocol, const ScoreProgress& progress) const;
 
   const MaskedLM& model() const { return model_; }
   const DocumentCorpus& corpus() const { return corpus_.corpus; }
@@ -62,21 +68,15 @@ class MaskedLMTask : public Task {
  private:
   void choose_trained();
   void train_new_positions_only();
+  DocumentBlocks blocks(const TokenFile& tokens, const Stage& stage) const;
 
   RunConfig config_;
-  const Communicator& communicator_;
   DocumentFiles corpus_;
   Masking masking_;
   MaskedLM model_;
   ParameterBlock parameters_;
   bool global_projections_are_copies_ = false;
   std::string model_hash_;
-
-  Stage stage_;
-  std::optional<DocumentBlocks> blocks_;
-  std::optional<MaskedReader> reader_;
-  std::vector<MaskedBatch> batches_;
-  double waited_ = 0;  // in readers of earlier stages
 };
 
 }  // namespace lf

@@ -1,15 +1,12 @@
 #include "trainers/tasks/task.h"
 
 #include <algorithm>
-#include <numbers>
+#include <cmath>
+
+#include "core/check.h"
+#include "core/profile.h"
 
 namespace lf {
-
-double Score::bits() const { return mean() / std::numbers::ln2; }
-
-double Score::bits_without_newlines() const {
-  return (nats - newline_nats) / static_cast<double>(targets - newline_targets) / std::numbers::ln2;
-}
 
 const char* name(Split split) {
   switch (split) {
@@ -23,30 +20,40 @@ const char* name(Split split) {
   return "unknown";
 }
 
-namespace {
-
-// A masked language model is scored in blocks that do not overlap.
-Protocol blocks_of(const Stage& stage, int64_t batch_size, int64_t tokens) {
-  return {.sequence_length = stage.sequence_length,
-          .step = stage.sequence_length,
-          .batch_size = batch_size,
-          .tokens = tokens};
+void Task::predict(std::vector<Record>, const PredictionRequest&, PredictionSink&) {
+  throw Error("a model of this task has no predictions; needed one that fills masks, or a fine-tuned one");
 }
 
-}  // namespace
-
-Protocol validation_protocol(const RunConfig& config, const Stage& stage) {
-  const ValidationSection& v = config.validation;
-  if (config.task == TaskChoice::masked_lm) return blocks_of(stage, v.batch_size, v.tokens);
-  const int64_t length = v.sequence_length ? v.sequence_length : stage.sequence_length;
-  const int64_t step = v.step ? std::min(v.step, length) : std::max<int64_t>(1, length / 2);
-  return {.sequence_length = length, .step = step, .batch_size = v.batch_size, .tokens = v.tokens};
+std::unique_ptr<TextModel> Task::text_model(const Stage&) const {
+  throw Error("a model of this task writes no text; needed a run of task: char_lm");
 }
 
-Protocol test_protocol(const RunConfig& config) {
-  const EvaluationSection& e = config.evaluation;
-  if (config.task == TaskChoice::masked_lm) return blocks_of(resolved_stages(config).back(), e.batch_size, 0);
-  return {.sequence_length = e.sequence_length, .step = e.step, .batch_size = e.batch_size, .tokens = 0};
+void Task::export_model(const std::string&) const {
+  throw Error("a model of this task has no form that transformers knows");
+}
+
+std::vector<Stage> planned_stages(const RunConfig& config, const Task& task) {
+  std::vector<Stage> stages = resolved_stages(config);
+  for (Stage& stage : stages) {
+    task.check_stage(stage);
+    CHECK(stage.patience == 0 || task.has(Split::validation), stage.name,
+          ": patience counts validations, but the data have no validation split");
+    if (stage.epochs == 0) continue;
+    const double examples = stage.epochs * static_cast<double>(task.examples(stage));
+    const auto steps = static_cast<int64_t>(std::ceil(examples / static_cast<double>(stage.batch_size)));
+    stage.steps = stage.steps > 0 ? std::min(stage.steps, steps) : steps;
+  }
+  return stages;
+}
+
+Tensor forward_backward(Task& task, const TaskBatch& batch, const Stage& stage, double factor,
+                        const Pass& pass) {
+  if (batch.about.weight == 0) return Tensor::zeros({}, DType::f32, task.parameters().values.device());
+  Phase phase("forward");
+  const Var loss = task.loss(batch, stage, pass);
+  phase.next("backward");
+  backward(scale(loss, factor));
+  return loss.value();
 }
 
 }  // namespace lf

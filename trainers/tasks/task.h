@@ -1,49 +1,65 @@
-// What the training loop asks of a task. A task is one file in trainers/tasks/: its data, its model, its loss
-// and its metric; the loop knows none of them by name.
+// What the training loop asks of a task. The loop owns batches, ranks and backward; a task owns reading,
+// loss, scores and predictions. It is one file in trainers/tasks/; nothing but make_task knows it by name.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "core/communicator/communicator.h"
+#include "data/records.h"
+#include "layers/basic.h"
 #include "layers/module.h"
 #include "trainers/config/run_config.h"
 #include "trainers/config/stages.h"
+#include "trainers/generation/text_model.h"
+#include "trainers/optimizer/parameter_groups.h"
+#include "trainers/tasks/evaluation.h"
+#include "trainers/tasks/prediction_sink.h"
 
 namespace lf {
-
-// A summed loss and over how many targets: the mean is nats per target.
-struct Score {
-  double nats = 0;
-  int64_t targets = 0;
-  // Of these, newline characters: a corpus that keeps them can also be scored as one that does not.
-  double newline_nats = 0;
-  int64_t newline_targets = 0;
-  double characters_per_target = 1;
-
-  double mean() const { return nats / static_cast<double>(targets); }
-  double bits() const;  // per target: mean() / ln 2
-  double bits_per_character() const { return bits() / characters_per_target; }
-  double bits_without_newlines() const;
-};
 
 enum class Split { train, validation, test };
 const char* name(Split split);
 
-// How a split is scored: overlapping sequences that each score their last `step` targets.
-struct Protocol {
-  int64_t sequence_length = 0, step = 0, batch_size = 1;
-  int64_t tokens = 0;  // only so many from the split's start; 0: all
+// How much work a score is worth: what guides a run on its way, or the figure that is reported.
+enum class Effort { validation, report };
+
+// Called after each batch of a score; what it throws ends the score.
+using ScoreProgress = std::function<void(int64_t done, int64_t total)>;
+
+// Training examples first ... first + count - 1 of a stage, counted over all of its epochs.
+struct ExampleRange {
+  int64_t first = 0, count = 0;
 };
 
-// How a stage's validation and the reported test figure are scored.
-Protocol validation_protocol(const RunConfig& config, const Stage& stage);
-Protocol test_protocol(const RunConfig& config);
+// What a micro-batch holds.
+struct Examples {
+  std::vector<int64_t> ids;  // for reports
+  int64_t tokens = 0;        // computed on
+  double weight = 0;         // what the summed loss is divided by: targets, documents
+  double flops = 0;          // of forward and backward: what the model needs, not what it costs here
+};
 
-// How much the micro-batches of an update hold: tokens, and of these the targets of the loss.
-struct Fetched {
-  int64_t targets = 0, tokens = 0;
+// A micro-batch that was read; each task derives its own.
+struct TaskBatch {
+  Examples about;
+  virtual ~TaskBatch() = default;
+};
+
+// What the loss of a run counts, in reports and as the key of logs.
+struct LossUnit {
+  std::string name;      // "character", "token", "document"
+  bool is_bits = false;  // reported as bits per unit too
+
+  // "bits_per_character"; empty where losses are reported in nats only.
+  std::string bits_key() const { return is_bits ? "bits_per_" + name : std::string(); }
+};
+
+// What is needed of a task that is opened.
+struct TaskNeeds {
+  bool data = true;     // to train on or to score; predictions need the model alone
+  bool weights = true;  // the initial ones; a checkpoint's replace them
 };
 
 class Task {
@@ -51,6 +67,14 @@ class Task {
   virtual ~Task() = default;
 
   virtual ParameterBlock& parameters() = 0;
+  // Rates and decay of the parameters that are trained; with and without weight decay unless a task knows
+  // better.
+  virtual std::vector<ParameterGroup> groups(const OptimizerSection& settings) {
+    return decay_groups(parameters(), settings.weight_decay);
+  }
+  // The last change to the parameters, after the last stage's updates and before its scores.
+  virtual void finish() {}
+
   // Names the content of the data: other data, another hash.
   virtual std::string data_hash() const = 0;
   // Names what the token ids of the data stand for; "" where the model itself decides it.
@@ -58,36 +82,49 @@ class Task {
   // Names what the model is made from beside the run itself, such as a pretrained model's config.json; "" for
   // nothing.
   virtual std::string model_hash() const { return ""; }
-  // Throws an Error when the data are too short for the stage's sequences.
+  // The folder of the pretrained model, with its tokenizer; "" for none.
+  virtual std::string model_folder() const { return ""; }
+
+  // Throws an Error when the data do not fit the stage.
   virtual void check_stage(const Stage& stage) const = 0;
-  // From here on evaluate with this stage's patterns.
-  virtual void use_stage(const Stage& stage) = 0;
-  // From here on train with this stage's lengths and patterns, starting at its example number
-  // `first_example`.
-  virtual void begin_stage(const Stage& stage, int64_t stage_index, int64_t first_example) = 0;
-  // Reads this rank's micro-batches of the next update.
-  virtual Fetched fetch() = 0;
-  virtual int64_t micro_batches() const = 0;
-  // Adds factor times the gradient of micro-batch i's summed loss to the parameters' gradients. `step` counts
-  // micro-batches over the whole run and keys dropout. Returns the summed loss in nats, (), which a device
-  // may still be computing.
-  virtual Tensor forward_backward(int64_t i, double factor, uint64_t step) = 0;
-  // Operations of one of the stage's updates, over all ranks: what the model needs, not what it costs here.
-  virtual double update_flops(const Stage& stage) const = 0;
-  // "examples 12, 13, 14" of micro-batch i, for reports.
-  virtual std::string describe(int64_t i) const = 0;
-  // Scores a split with the current stage's patterns; every target once. `progress(done, total)`, called
-  // after each batch, may be empty; what it throws ends the score.
-  virtual Score evaluate(Split split, const Protocol& protocol,
-                         const std::function<void(int64_t, int64_t)>& progress) = 0;
-  // Seconds spent waiting for data so far.
-  virtual double data_wait_seconds() const = 0;
-  // What a target is, in reports: losses are logged as bits per character, or per token.
-  virtual const char* unit() const { return "character"; }
-  // What makes a run as configured slower than it could be, each said once when it starts.
+  // Examples in an epoch of the stage.
+  virtual int64_t examples(const Stage& stage) const = 0;
+  // Tokens of one of the stage's examples, by which micro-batches of a token budget are formed.
+  virtual int64_t tokens(const Stage& stage, int64_t example) const = 0;
+  // Reads training examples: a pure function of seed, stage and range. Called on a thread of its own, while
+  // the loop trains.
+  virtual std::unique_ptr<TaskBatch> read(const Stage& stage, ExampleRange range) const = 0;
+  // What read() says about the same examples, where that is cheaper to know.
+  virtual Examples about(const Stage& stage, ExampleRange range) const { return read(stage, range)->about; }
+  // The batch's loss in nats, summed, (). Only called for batches whose weight is not zero.
+  virtual Var loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) = 0;
+  virtual LossUnit unit() const = 0;
+
+  // Whether the data have such a split, with what is needed to score it.
+  virtual bool has(Split split) const = 0;
+  // Scores a split that the data have, with the stage's patterns, every target once. `progress` may be empty.
+  virtual Evaluation evaluate(Split split, Effort effort, const Stage& stage,
+                              const ScoreProgress& progress) = 0;
+
+  // Answers records, in their order, into the sink. An Error where the task has no such predictions.
+  virtual void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink);
+  // The model as one that writes text, with the stage's patterns; it must not outlive the task. An Error
+  // where the task has none.
+  virtual std::unique_ptr<TextModel> text_model(const Stage& stage) const;
+  // Writes the model as a new folder in Hugging Face form. An Error where there is no such form.
+  virtual void export_model(const std::string& destination) const;
+
+  // What makes a run as configured slower or worse than it could be, each said once when it starts.
   virtual std::vector<std::string> notices() const { return {}; }
-  // The last change to the parameters, after the last stage's updates and before its scores.
-  virtual void finish() {}
 };
+
+// The stages of a run, with the length of those that count epochs in steps too. An Error where the data do
+// not fit one: a last stage must not fail after days.
+std::vector<Stage> planned_stages(const RunConfig& config, const Task& task);
+
+// Adds factor times the gradient of the batch's summed loss to the parameters' gradients. Returns the loss in
+// nats, (), which a device may still be computing.
+Tensor forward_backward(Task& task, const TaskBatch& batch, const Stage& stage, double factor,
+                        const Pass& pass);
 
 }  // namespace lf

@@ -14,6 +14,7 @@
 #include "trainers/tasks/char_lm_model.h"
 #include "trainers/tasks/corpora.h"
 #include "trainers/tasks/make_task.h"
+#include "trainers/tasks/micro_batches.h"
 
 namespace lf {
 namespace {
@@ -53,12 +54,12 @@ class DeviceEstimate : public ::testing::Test {
   int64_t measured_bytes(const RunConfig& c) {
     const int64_t before = memory_use(Device::cuda).live;
     reset_peak_memory(Device::cuda);
-    const auto communicator = alone();
-    const auto task = make_task(c, *communicator);
+    const auto task = make_task(c);
     Optimizer optimizer(task->parameters(), c.optimizer);
-    task->begin_stage(resolved_stages(c).front(), 0, 0);
-    const auto targets = static_cast<double>(task->fetch().targets);
-    for (int64_t i = 0; i < task->micro_batches(); ++i) task->forward_backward(i, 1 / targets, 1);
+    const Stage stage = resolved_stages(c).front();
+    const Pass pass{.training = true, .compute = compute_dtype(c), .seed = 1, .step = 1};
+    for (const ExampleRange& range : micro_batches_of(*task, stage, 0))
+      forward_backward(*task, *task->read(stage, range), stage, 1, pass);
     return memory_use(Device::cuda).peak - before;
   }
 

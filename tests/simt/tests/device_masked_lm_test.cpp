@@ -4,9 +4,10 @@
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
 #include "trainers/config/load.h"
-#include "trainers/prediction.h"
+#include "trainers/run/opened_model.h"
 #include "trainers/run/run_log.h"
 #include "trainers/tasks/masked_lm_estimate.h"
+#include "trainers/tasks/masked_lm_prediction.h"
 #include "trainers/tasks/masked_lm_task.h"
 #include "trainers/trainer.h"
 
@@ -57,13 +58,12 @@ TEST_F(DeviceMaskedLM, MemoryIsPredicted) {
     const RunConfig c = config("cuda", "micro_batch: 2, steps: 1", more);
     const int64_t before = memory_use(Device::cuda).live;
     reset_peak_memory(Device::cuda);
-    const auto communicator = alone();
-    MaskedLMTask task(c, *communicator);
+    MaskedLMTask task(c, {});
     Optimizer optimizer(task.parameters(), c.optimizer);
     const Stage stage = resolved_stages(c).front();
-    task.begin_stage(stage, 0, 0);
-    const Fetched fetched = task.fetch();
-    task.forward_backward(0, 1.0 / static_cast<double>(fetched.targets), 0);
+    const auto batch = task.read(stage, {0, stage.micro_batch});
+    const Pass pass{.training = true, .compute = compute_dtype(c), .seed = 1, .step = 0};
+    forward_backward(task, *batch, stage, 1.0 / batch->about.weight, pass);
     const auto measured = static_cast<double>(memory_use(Device::cuda).peak - before);
     const auto predicted = static_cast<double>(estimate_stage(c, masked_lm_shape(c), stage, 1000, 1000,
                                                               {.product_flops = 1e9, .attention_flops = 1e9})
@@ -82,13 +82,14 @@ TEST_F(DeviceMaskedLM, PredictsWhatTheCpuPredicts) {
   record.labels.assign(40, -1);
   record.labels[3] = 17, record.labels[24] = 200;
   const std::string model = folder_ / "model";
-  const OpenedMaskedLM here = open_masked_lm(model, "latest"),
-                       there = open_masked_lm(model, "latest", Device::cuda);
-  ASSERT_EQ(there.block.values.device(), Device::cuda);
+  const OpenedModel opened_here = open_model(model, {.needs_data = false, .device = {}}),
+                    opened_there = open_model(model, {.needs_data = false, .device = Device::cuda});
+  ASSERT_EQ(opened_there.task->parameters().values.device(), Device::cuda);
+  const MaskedLM &here = dynamic_cast<const MaskedLMTask&>(*opened_here.task).model(),
+                 &there = dynamic_cast<const MaskedLMTask&>(*opened_there.task).model();
   for (const Prediction what : {Prediction::hidden, Prediction::logits, Prediction::loss})
-    EXPECT_CLOSE(predict(there.model, record, what), predict(here.model, record, what), 1e-5);
-  const auto expected = fill_masks(here.model, record, 4, 3),
-             received = fill_masks(there.model, record, 4, 3);
+    EXPECT_CLOSE(predict(there, record, what), predict(here, record, what), 1e-5);
+  const auto expected = fill_masks(here, record, 4, 3), received = fill_masks(there, record, 4, 3);
   ASSERT_EQ(received.size(), expected.size());
   ASSERT_FALSE(received.empty());
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(received[i].ids, expected[i].ids);

@@ -14,7 +14,7 @@
 #include "tests/testing.h"
 #include "trainers/config/load.h"
 #include "trainers/generation/sampling.h"
-#include "trainers/run/opened_run.h"
+#include "trainers/run/opened_model.h"
 #include "trainers/run/run_log.h"
 #include "trainers/tasks/char_lm_task.h"
 #include "trainers/trainer.h"
@@ -169,12 +169,9 @@ TEST_F(DeviceTraining, MemoryThatDoesNotSufficeIsExplained) {
 TEST_F(DeviceTraining, ItsRunWritesTheSameTextOnEitherDevice) {
   train(config("device: cuda\n"), "run");
   const auto written = [&](const std::string& device) {
-    std::vector<std::string> warnings;
-    const OpenedRun run = open_run(folder_ / "run", "latest", {"device=" + device}, warnings);
-    const CharLMTask& task = as_char_lm(*run.task, "test");
+    const OpenedModel run = open_model(folder_ / "run", {.overrides = {"device=" + device}, .device = {}});
     EXPECT_EQ(device_of(run.config), device == "cuda" ? Device::cuda : Device::cpu);
-    CharLMDecoder decoder(task.model(), task.pattern());
-    return generate(decoder, {1, 2, 3}, {.max_new_tokens = 12}).ids;
+    return generate(*run.task->text_model(run.stage)->decoder(), {1, 2, 3}, {.max_new_tokens = 12}).ids;
   };
   EXPECT_EQ(written("cuda"), written("cpu"));
 }

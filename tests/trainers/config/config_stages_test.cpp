@@ -39,9 +39,8 @@ TEST(ConfigContradictions, Sections) {
             "run.yaml:1:14: validation.step: 65 is longer than the sequences of stage1 (64), which "
             "validation.sequence_length 0 uses");
   EXPECT_EQ(errors_of(one_stage("minutes: 1", "schedule: {kind: cosine}\n")),
-            "run.yaml:1:12: schedule.kind: cosine needs the length of every stage in steps or tokens, and "
-            "stage1 has "
-            "neither");
+            "run.yaml:1:12: schedule.kind: cosine needs the length of every stage in steps, tokens or "
+            "epochs, and stage1 has none of them");
   EXPECT_EQ(errors_of(one_stage("tokens: 1", "schedule: {kind: cosine}\n")), "");
   EXPECT_EQ(errors_of(one_stage("steps: 1"), {"model.width=333", "model.heads=3"}),
             "--set model.width=333: model.width: must be even for relative positions (sines and cosines), "
@@ -51,12 +50,12 @@ TEST(ConfigContradictions, Sections) {
 
 TEST(ConfigContradictions, Stages) {
   EXPECT_EQ(errors_of(""), "run.yaml:1:1: stages.list: at least one stage is needed");
-  EXPECT_EQ(
-      errors_of(one_stage("")),
-      "run.yaml:4:7: stages.list.0.steps: the stage never ends; give steps, tokens, minutes or patience");
-  EXPECT_EQ(
-      errors_of(one_stage("steps: 0, tokens: 0")),
-      "run.yaml:4:61: stages.list.0.steps: the stage never ends; give steps, tokens, minutes or patience");
+  EXPECT_EQ(errors_of(one_stage("")),
+            "run.yaml:4:7: stages.list.0.steps: the stage never ends; give steps, tokens, epochs, minutes or "
+            "patience");
+  EXPECT_EQ(errors_of(one_stage("steps: 0, tokens: 0")),
+            "run.yaml:4:61: stages.list.0.steps: the stage never ends; give steps, tokens, epochs, minutes "
+            "or patience");
   EXPECT_EQ(errors_of(one_stage("patience: 2")),
             "run.yaml:4:61: stages.list.0.patience: counts validations, but validation.every_steps is 0");
   EXPECT_EQ(errors_of(one_stage("patience: 2", "validation: {every_steps: 5}\n")), "");
@@ -102,7 +101,8 @@ TEST(ConfigContradictions, ListsOfStages) {
             "stages.doubling.enabled: true");
   EXPECT_EQ(
       errors_of(one_stage("steps: 1, batch_size: 3") + "    - {minutes: 0}\n  doubling: {enabled: true}\n"),
-      "run.yaml:5:7: stages.list.1.steps: the stage never ends; give steps, tokens, minutes or patience");
+      "run.yaml:5:7: stages.list.1.steps: the stage never ends; give steps, tokens, epochs, minutes or "
+      "patience");
 }
 
 TEST(Stages, DoublingFillsInWhatIsLeftOut) {
@@ -118,27 +118,29 @@ TEST(Stages, DoublingFillsInWhatIsLeftOut) {
       "5}\n");
   const std::vector<Stage> stages = resolved_stages(config);
   ASSERT_EQ(stages.size(), 4u);
-  const auto stage = [](std::string name, int64_t length, std::vector<int64_t> windows,
+  const auto stage = [](int64_t index, std::string name, int64_t length, std::vector<int64_t> windows,
                         std::vector<int64_t> dilation, double rate, int64_t batch, int64_t steps,
                         int64_t tokens, double minutes) {
-    return Stage{std::move(name),
-                 length,
-                 std::move(windows),
-                 std::move(dilation),
-                 1,
-                 rate,
-                 batch,
-                 batch,
-                 steps,
-                 tokens,
-                 minutes,
-                 1,
-                 true};
+    Stage result;
+    result.index = index;
+    result.name = std::move(name);
+    result.sequence_length = length;
+    result.windows = std::move(windows);
+    result.dilation = std::move(dilation);
+    result.dilated_heads = 1;
+    result.learning_rate = rate;
+    result.batch_size = result.micro_batch = batch;
+    result.steps = steps;
+    result.tokens = tokens;
+    result.minutes = minutes;
+    result.patience = 1;
+    result.recompute = true;
+    return result;
   };
-  EXPECT_EQ(stages[0], stage("stage1", 64, {8, 16, 40}, {1, 1, 2}, 0.1, 6, 10, 99, 0));
-  EXPECT_EQ(stages[1], stage("middle", 128, {20, 20, 20}, {1, 1, 2}, 0.025, 4, 0, 0, 3));
-  EXPECT_EQ(stages[2], stage("stage3", 256, {40, 40, 40}, {1, 1, 1}, 0.00625, 4, 0, 0, 3));
-  EXPECT_EQ(stages[3], stage("stage4", 300, {50, 50, 50}, {1, 1, 1}, 0.0015625, 4, 0, 0, 3));
+  EXPECT_EQ(stages[0], stage(0, "stage1", 64, {8, 16, 40}, {1, 1, 2}, 0.1, 6, 10, 99, 0));
+  EXPECT_EQ(stages[1], stage(1, "middle", 128, {20, 20, 20}, {1, 1, 2}, 0.025, 4, 0, 0, 3));
+  EXPECT_EQ(stages[2], stage(2, "stage3", 256, {40, 40, 40}, {1, 1, 1}, 0.00625, 4, 0, 0, 3));
+  EXPECT_EQ(stages[3], stage(3, "stage4", 300, {50, 50, 50}, {1, 1, 1}, 0.0015625, 4, 0, 0, 3));
 }
 
 TEST(Stages, GeneratedWindowsDoNotExceedTheSequence) {
@@ -156,9 +158,19 @@ TEST(Stages, WithoutDoublingOnlyDefaultsAreFilledIn) {
             "    - {sequence_length: 32, windows: [1, 2, 3], learning_rate: 0.5, tokens: 5}\n");
   const std::vector<Stage> stages = resolved_stages(config);
   ASSERT_EQ(stages.size(), 2u);
-  EXPECT_EQ(stages[0].accumulation(), 3);
+  EXPECT_EQ(stages[0].micro_batch, 2);
   EXPECT_EQ(stages[0].windows, (std::vector<int64_t>{8, 8, 8}));
-  EXPECT_EQ(stages[1], (Stage{"stage2", 32, {1, 2, 3}, {1, 1, 1}, 2, 0.5, 16, 16, 0, 5, 0, 0, false}));
+  Stage expected;
+  expected.index = 1;
+  expected.name = "stage2";
+  expected.sequence_length = 32;
+  expected.windows = {1, 2, 3};
+  expected.dilation = {1, 1, 1};
+  expected.dilated_heads = 2;
+  expected.learning_rate = 0.5;
+  expected.batch_size = expected.micro_batch = 16;
+  expected.tokens = 5;
+  EXPECT_EQ(stages[1], expected);
 }
 
 TEST(Stages, CountTakesTheFirstStages) {

@@ -177,7 +177,8 @@ TEST(Config, WrongTypesInStages) {
   EXPECT_EQ(
       stage_errors_of("stages: {list: [fast]}\n"),
       "run.yaml:1:17: stages.list.0: expected keys (name, sequence_length, windows, dilation, dilated_heads, "
-      "learning_rate, batch_size, micro_batch, steps, tokens, minutes, patience, recompute), found fast");
+      "learning_rate, batch_size, micro_batch, micro_batch_tokens, steps, tokens, epochs, minutes, patience, "
+      "recompute), found fast");
 }
 
 TEST(Config, OutOfRange) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "layers/char_lm_decoder.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 

@@ -29,7 +29,7 @@ TEST(RunUnits, AreThoseOfTheLog) {
   const std::string tokens = run_of(folder, "masked", "token"),
                     characters = run_of(folder, "plain", "character");
   const RunHistory history = read_run_history(tokens);
-  EXPECT_EQ(history.unit, "token");
+  EXPECT_EQ(history.quantity, "bits per token");
   EXPECT_EQ(history.training.front().y, 4.5);
   EXPECT_EQ(history.tests.front().y, 5.25);
   plot_runs({tokens}, folder / "tokens.svg");
@@ -37,6 +37,31 @@ TEST(RunUnits, AreThoseOfTheLog) {
   EXPECT_EQ(read_file(folder / "tokens.svg").find("character"), std::string::npos);
   plot_runs({characters}, folder / "characters.svg");
   EXPECT_NE(read_file(folder / "characters.svg").find("bits per character"), std::string::npos);
+}
+
+// Of a task that counts no bits: losses in nats, or a metric by its name.
+TEST(RunUnits, ARunWithoutBitsShowsItsLossOrAMetric) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "run");
+  std::ofstream(folder / "run/log.jsonl")
+      << R"({"event": "step", "step": 10, "stage": 1, "loss": 0.5})"
+      << "\n"
+      << R"({"event": "step", "step": 20, "stage": 1, "loss": null})"
+      << "\n"
+      << R"({"event": "validation", "step": 20, "stage": 1, "accuracy": 0.75, "macro_f1": 0.7, "loss": 0.4})"
+      << "\n";
+  const RunHistory losses = read_run_history(folder / "run");
+  EXPECT_EQ(losses.quantity, "loss (nats)");
+  ASSERT_EQ(losses.training.size(), 1u);  // the second update had no target
+  EXPECT_EQ(losses.training.front().y, 0.5);
+  EXPECT_EQ(losses.validation.front().y, 0.4);
+  const RunHistory scores = read_run_history(folder / "run", "macro_f1");
+  EXPECT_EQ(scores.quantity, "macro f1");
+  EXPECT_TRUE(scores.training.empty());
+  EXPECT_EQ(scores.validation.front().y, 0.7);
+  EXPECT_ERROR_TEXT(read_run_history(folder / "run", "rouge1"), "holds no score with a metric rouge1");
+  plot_runs({folder / "run"}, folder / "curve.svg", "macro_f1");
+  EXPECT_NE(read_file(folder / "curve.svg").find("macro f1"), std::string::npos);
 }
 
 TEST(RunUnits, DoNotShareAnAxis) {

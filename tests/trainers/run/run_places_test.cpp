@@ -198,8 +198,7 @@ TEST_F(RunPlaces, AFolderThatIsReplacedIsNoticedBeforeARollback) {
 
 TEST_F(RunPlaces, AStateThatIsNotFiniteIsNotSaved) {
   const RunConfig c = config(4);
-  const auto communicator = alone();
-  const auto task = make_task(c, *communicator);
+  const auto task = make_task(c);
   Optimizer optimizer(task->parameters(), c.optimizer);
   fs::create_directory(folder_ / "run");
   RunState state;

@@ -16,6 +16,7 @@
 #include "trainers/tasks/char_lm_estimate.h"
 #include "trainers/tasks/char_lm_model.h"
 #include "trainers/tasks/make_task.h"
+#include "trainers/tasks/micro_batches.h"
 
 namespace lf {
 namespace {
@@ -58,15 +59,14 @@ class Estimate : public ::testing::Test {
   int64_t measured_bytes(const RunConfig& c) {
     const int64_t before = memory_use(Device::cpu).live;
     reset_peak_memory(Device::cpu);
-    const auto communicator = alone();
-    const auto task = make_task(c, *communicator);
+    const auto task = make_task(c);
     Optimizer optimizer(task->parameters(), c.optimizer);
     const Stage stage = resolved_stages(c).front();
-    task->begin_stage(stage, 0, 0);
-    const auto targets = static_cast<double>(task->fetch().targets);
-    for (int64_t i = 0; i < task->micro_batches(); ++i) task->forward_backward(i, 1 / targets, 1);
+    const Pass pass{.training = true, .compute = compute_dtype(c), .seed = 1, .step = 1};
+    for (const ExampleRange& range : micro_batches_of(*task, stage, 0))
+      forward_backward(*task, *task->read(stage, range), stage, 1, pass);
     optimizer.step(stage.learning_rate, optimizer.gradient_norm());
-    task->evaluate(Split::test, test_protocol(c), {});
+    task->evaluate(Split::test, Effort::report, stage, {});
     return memory_use(Device::cpu).peak - before;
   }
 

@@ -14,7 +14,7 @@
 #include "tests/tiny_model.h"
 #include "trainers/config/load.h"
 #include "trainers/huggingface/convert.h"
-#include "trainers/run/opened_run.h"
+#include "trainers/run/opened_model.h"
 #include "trainers/tasks/masked_lm_estimate.h"
 #include "trainers/tasks/masked_lm_task.h"
 #include "trainers/trainer.h"
@@ -102,12 +102,11 @@ TEST_F(MaskedLMTest, Bf16GivesNearlyTheSameLosses) {
   const auto bits = [&](const std::string& precision) {
     const RunConfig c =
         config("steps: 1", ", dropout: 0, attention_dropout: 0", "precision: " + precision + "\n");
-    const auto communicator = alone();
-    MaskedLMTask task(c, *communicator);
+    MaskedLMTask task(c, {});
     const Stage stage = resolved_stages(c).front();
-    task.begin_stage(stage, 0, 0);
-    const Fetched fetched = task.fetch();
-    const double nats = task.forward_backward(0, 1.0 / static_cast<double>(fetched.targets), 0).item();
+    const auto batch = task.read(stage, {0, stage.batch_size});
+    const Pass pass{.training = true, .compute = compute_dtype(c), .seed = 1, .step = 0};
+    const double nats = forward_backward(task, *batch, stage, 1.0 / batch->about.weight, pass).item();
     return std::pair(nats, Optimizer(task.parameters(), c.optimizer).gradient_norm());
   };
   const auto exact = bits("f32"), rounded = bits("bf16");
@@ -157,13 +156,12 @@ TEST_F(MaskedLMTest, GlobalProjectionsThatWereCopiesEndAsCopies) {
 
 TEST_F(MaskedLMTest, EvaluationDoesNotDependOnTheBatchSize) {
   const RunConfig c = config("steps: 1");
-  const auto communicator = alone();
-  MaskedLMTask task(c, *communicator);
-  Protocol protocol = validation_protocol(c, resolved_stages(c).front());
+  MaskedLMTask task(c, {});
+  Protocol protocol = task.protocol(Effort::validation, resolved_stages(c).front());
   protocol.tokens = 0;
-  const Score one = task.evaluate(Split::train, protocol, {});
+  const Score one = task.score(Split::train, protocol, {});
   protocol.batch_size = 7;
-  const Score seven = task.evaluate(Split::train, protocol, {});
+  const Score seven = task.score(Split::train, protocol, {});
   EXPECT_EQ(one.targets, seven.targets);
   EXPECT_NEAR(one.nats / seven.nats, 1, 1e-6);
   EXPECT_NEAR(static_cast<double>(one.targets) / static_cast<double>(task.corpus().train.tokens), 0.15, 0.02);
@@ -175,13 +173,12 @@ TEST_F(MaskedLMTest, MemoryIsPredicted) {
     const RunConfig c = config(stage);
     const int64_t before = memory_use(Device::cpu).live;
     reset_peak_memory(Device::cpu);
-    const auto communicator = alone();
-    MaskedLMTask task(c, *communicator);
+    MaskedLMTask task(c, {});
     Optimizer optimizer(task.parameters(), c.optimizer);
     const Stage s = resolved_stages(c).front();
-    task.begin_stage(s, 0, 0);
-    const Fetched fetched = task.fetch();
-    task.forward_backward(0, 1.0 / static_cast<double>(fetched.targets), 0);
+    const auto batch = task.read(s, {0, s.micro_batch});
+    const Pass pass{.training = true, .compute = compute_dtype(c), .seed = 1, .step = 0};
+    forward_backward(task, *batch, s, 1.0 / batch->about.weight, pass);
     const auto measured = static_cast<double>(memory_use(Device::cpu).peak - before);
     const auto predicted = static_cast<double>(
         estimate_stage(c, masked_lm_shape(c), s, 1000, 1000, {.product_flops = 1e9, .attention_flops = 1e9})
@@ -193,17 +190,19 @@ TEST_F(MaskedLMTest, MemoryIsPredicted) {
 
 TEST_F(MaskedLMTest, WhatDoesNotFitIsRefused) {
   const auto open = [&](const RunConfig& c) {
-    const auto communicator = alone();
-    MaskedLMTask task(c, *communicator);
+    MaskedLMTask task(c, {});
     task.check_stage(resolved_stages(c).front());
   };
   EXPECT_ERROR_TEXT(open(config("sequence_length: 65, steps: 1")),
                     "sequence_length 65 exceeds the 64 positions");
   EXPECT_ERROR_TEXT(open(config("steps: 1", ", trained: new_positions")), "nothing would be trained");
-  EXPECT_ERROR_TEXT(open(config("steps: 1, windows: 8")), "windows and dilation belong to task: char_lm");
-  EXPECT_ERROR_TEXT(open(config("steps: 1", "", "model: {layers: 3}\n")), "means nothing to task: masked_lm");
+  EXPECT_ERROR_TEXT(open(config("steps: 1, windows: 8")),
+                    "list.0.windows: means nothing to task: masked_lm; it is for task: char_lm");
+  EXPECT_ERROR_TEXT(open(config("steps: 1", "", "model: {layers: 3}\n")),
+                    "model.layers: means nothing to task: masked_lm");
   EXPECT_ERROR_TEXT(open(config("steps: 1", ", mask_share: 0.95")), "are more than all");
-  EXPECT_ERROR_TEXT(open(config("steps: 1", "", "evaluation: {step: 3}\n")), "scores blocks of the stage's");
+  EXPECT_ERROR_TEXT(open(config("steps: 1", "", "evaluation: {step: 3}\n")),
+                    "evaluation.step: means nothing to task: masked_lm");
   nlohmann::json small = tiny_config("longformer");
   small["vocab_size"] = 300;
   std::filesystem::remove_all(folder_ / "model");
@@ -221,8 +220,7 @@ TEST_F(MaskedLMTest, AModelFolderThatChangedUnderARunIsRefused) {
   nlohmann::json changed = tiny_config("longformer");
   changed["num_attention_heads"] = 2;
   replace_config(folder_ / "model", changed);
-  std::vector<std::string> warnings;
-  EXPECT_ERROR_TEXT(open_run(folder_ / "run", "latest", {}, warnings), "config.json or the tokenizer in");
+  EXPECT_ERROR_TEXT(open_model(folder_ / "run"), "config.json or the tokenizer in");
   EXPECT_ERROR_TEXT(Trainer(c, folder_ / "run", true), "has changed since");
 }
 
@@ -230,8 +228,7 @@ TEST_F(MaskedLMTest, ACorpusOfAnotherTokenizerIsRefused) {
   nlohmann::json after = nlohmann::json::parse(read_file(folder_ / "model/vocab.json"));
   std::swap(after["e"], after["t"]);
   write_file_atomically(folder_ / "model/vocab.json", after.dump());
-  const auto communicator = alone();
-  EXPECT_ERROR_TEXT(MaskedLMTask(config("steps: 1"), *communicator), "was prepared with another tokenizer");
+  EXPECT_ERROR_TEXT(MaskedLMTask(config("steps: 1"), {}), "was prepared with another tokenizer");
 }
 
 TEST_F(MaskedLMTest, WeightsThatAreNotFiniteAreNamed) {
@@ -295,7 +292,9 @@ TEST_F(MaskedLMTest, TheVerbsWorkTogether) {
   }
   const ProgramResult generate = program.run({"generate", program / "run"});
   EXPECT_EQ(generate.code, 1);
-  EXPECT_NE(generate.err.find("generate needs a run of task: char_lm"), std::string::npos) << generate.err;
+  EXPECT_NE(generate.err.find("a model of this task writes no text; needed a run of task: char_lm"),
+            std::string::npos)
+      << generate.err;
   EXPECT_EQ(program.run({"convert", longformer, program / "x", "--to", "led"}).code, 2);
   EXPECT_EQ(program.run({"predict", longformer, program / "records.jsonl", "--what", "hidden"}).code, 2);
 }

@@ -1,27 +1,15 @@
 // What a masked language model says about records: hidden states, logits, losses, words for masks.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/weights/safetensors.h"
 #include "data/records.h"
 #include "layers/encoder.h"
+#include "trainers/tasks/prediction_sink.h"
 
 namespace lf {
-
-// A model opened for prediction, from a Hugging Face folder or a run's checkpoint.
-struct OpenedMaskedLM {
-  std::string folder;      // of the tokenizer
-  std::string checkpoint;  // what its parameters are
-  MaskedLM model;
-  ParameterBlock block;
-  std::vector<std::string> warnings;  // what a user should know of its weights
-};
-// On `device`; without one, where the run trained, or on the CPU for a folder.
-OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint,
-                              std::optional<Device> device = {});
 
 // The record's ids as a batch; mask and global tokens where it has them. A padded token is not global.
 EncoderInput encoder_input(const Record& record);
@@ -45,5 +33,10 @@ struct MaskPrediction {
 };
 std::vector<MaskPrediction> fill_masks(const MaskedLM& model, const Record& record, int32_t mask_id,
                                        int64_t count);
+
+// Answers records: what is "hidden", "logits" or "loss" as tensors, "fill-mask" (or "") as lines. The
+// tokenizer's folder is read where texts or masks ask for it.
+void predict_masked_lm(const MaskedLM& model, const std::string& tokenizer_folder,
+                       std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink);
 
 }  // namespace lf

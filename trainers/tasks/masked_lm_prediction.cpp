@@ -1,14 +1,13 @@
-#include "trainers/prediction.h"
+#include "trainers/tasks/masked_lm_prediction.h"
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <numeric>
+#include <optional>
+#include <utility>
 
-#include "layers/finite.h"
-#include "trainers/huggingface/model_folder.h"
-#include "trainers/run/opened_run.h"
-#include "trainers/tasks/masked_lm_task.h"
+#include "core/check.h"
+#include "data/tokenizer/byte_level_tokenizer.h"
 
 namespace lf {
 namespace {
@@ -56,28 +55,54 @@ Tensor mean_loss(const MaskedLM& model, const Record& record) {
   });
 }
 
-}  // namespace
-
-OpenedMaskedLM open_masked_lm(const std::string& path, const std::string& checkpoint,
-                              std::optional<Device> device) {
-  const bool is_run = std::filesystem::exists(path + "/" + kConfigName);
-  const RunConfig config = is_run ? run_folder_config(path) : RunConfig();
-  CHECK(!is_run || config.task == TaskChoice::masked_lm, path,
-        " is a run of task: ", choice_name(config.task), "; predict needs a masked language model");
-  const std::string folder = is_run ? *config.masked_lm.model : path;
-  OpenedMaskedLM opened{folder, path, MaskedLM(encoder_shape(read_model_config(folder))), {}, {}};
-  opened.block = pack(opened.model, DType::f32, device.value_or(device_of(config)));
-  if (is_run) {
-    const LoadedCheckpoint loaded = choose_checkpoint(path, checkpoint, opened.warnings);
-    opened.checkpoint = loaded.folder;
-    check_same_model(loaded, config, pretrained_hash(folder));
-    load_parameters(loaded, opened.block);
-  } else {
-    load_masked_lm(folder, opened.block);
+// Gives records of text their ids, with the model's tokenizer.
+void tokenize(std::vector<Record>& records, const ByteLevelTokenizer& tokenizer) {
+  for (Record& record : records) {
+    if (!record.text) continue;
+    record.ids = tokenizer.encode(*record.text);
+    record.rows = 1;
+    record.length = std::ssize(record.ids);
   }
-  warn_if_not_finite(opened.checkpoint, opened.block, opened.warnings);
-  return opened;
 }
+
+nlohmann::ordered_json mask_answer(const std::string& id, const std::vector<MaskPrediction>& masks,
+                                   const ByteLevelTokenizer& tokenizer) {
+  using nlohmann::ordered_json;
+  ordered_json line = {{"id", id}, {"masks", ordered_json::array()}};
+  for (const MaskPrediction& p : masks) {
+    ordered_json candidates = ordered_json::array();
+    for (size_t i = 0; i < p.ids.size(); ++i) {
+      candidates.push_back({{"token_id", p.ids[i]},
+                            {"token", tokenizer.decode(std::vector{p.ids[i]})},
+                            {"probability", p.probabilities[i]}});
+    }
+    line["masks"].push_back({{"row", p.row}, {"position", p.position}, {"candidates", candidates}});
+  }
+  return line;
+}
+
+std::optional<Prediction> prediction_named(const std::string& what) {
+  if (what == "hidden") return Prediction::hidden;
+  if (what == "logits") return Prediction::logits;
+  if (what == "loss") return Prediction::loss;
+  if (what.empty() || what == "fill-mask") return std::nullopt;
+  throw UsageError("--what is " + what + "; needed hidden, logits, loss or fill-mask");
+}
+
+void write_tensors(const MaskedLM& model, const std::vector<Record>& records, Prediction what,
+                   PredictionSink& sink) {
+  std::vector<TensorSpec> specs;
+  for (const Record& record : records) specs.push_back(prediction_spec(model, record, what));
+  sink.begin_tensors(specs);
+  for (size_t i = 0; i < records.size(); ++i) {
+    const Tensor values = predict(model, records[i], what);
+    sink.tensor(values);
+    sink.note(text(records[i].where, ": ", specs[i].name,
+                   what == Prediction::loss ? text(" = ", values.item(), " nats") : std::string()));
+  }
+}
+
+}  // namespace
 
 EncoderInput encoder_input(const Record& record) {
   const Shape shape{record.rows, record.length};
@@ -146,6 +171,24 @@ std::vector<MaskPrediction> fill_masks(const MaskedLM& model, const Record& reco
     }
     return result;
   });
+}
+
+void predict_masked_lm(const MaskedLM& model, const std::string& tokenizer_folder,
+                       std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) {
+  const std::optional<Prediction> what = prediction_named(request.what);
+  bool has_text = false;
+  for (const Record& record : records) has_text |= record.text.has_value();
+  std::optional<ByteLevelTokenizer> tokenizer;
+  if (has_text || !what) tokenizer.emplace(tokenizer_folder);
+  if (has_text) tokenize(records, *tokenizer);
+  if (what) return write_tensors(model, records, *what, sink);
+  const std::optional<int32_t> mask_id = tokenizer->special_ids().mask;
+  CHECK(mask_id, tokenizer_folder, ": its tokenizer has no <mask> token");
+  for (const Record& record : records) {
+    const std::vector<MaskPrediction> masks = fill_masks(model, record, *mask_id, request.top);
+    if (masks.empty()) sink.note(text("warning: ", record.where, ": has no <mask>"));
+    sink.line(mask_answer(record.id, masks, *tokenizer));
+  }
 }
 
 }  // namespace lf

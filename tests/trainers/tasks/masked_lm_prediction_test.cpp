@@ -1,5 +1,5 @@
 // Prediction from records: transformers' figures for a real small RoBERTa, and records that are refused.
-#include "trainers/prediction.h"
+#include "trainers/tasks/masked_lm_prediction.h"
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ namespace {
 
 TEST(MiniRoberta, LossesHiddenStatesAndLogitsEqualTransformers) {
   REQUIRE_SHARED(folder, "data/mini-roberta");
-  const OpenedMaskedLM opened = open_masked_lm(folder, "latest");
+  const LoadedModel opened(folder);
   const SafetensorsFile expected(folder + "/mlm-expected.safetensors");
   std::ifstream cases(folder + "/mlm-cases.jsonl");
   for (const Record& record : read_records(folder + "/mlm-cases.jsonl")) {
@@ -43,7 +43,7 @@ TEST(MiniRoberta, ConvertedPositionsGiveTheKnownBits) {
   const std::vector<Record> blocks = read_records(folder + "/table5-blocks.jsonl");
   const auto bits = [&](NewPositions positions, const std::string& name) {
     convert_to_longformer({.source = folder, .destination = temporary / name, .positions = positions});
-    const OpenedMaskedLM opened = open_masked_lm(temporary / name, "latest");
+    const LoadedModel opened(temporary / name);
     return predict(opened.model, blocks.front(), Prediction::loss).item() / std::numbers::ln2;
   };
   EXPECT_NEAR(bits(NewPositions::copied, "copied"), 4.4949, 5e-4);

@@ -1,0 +1,13 @@
+// The tasks that a configuration can name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace lf {
+
+enum class TaskChoice { char_lm, masked_lm };
+
+inline std::vector<std::string> names_of(TaskChoice) { return {"char_lm", "masked_lm"}; }
+
+}  // namespace lf

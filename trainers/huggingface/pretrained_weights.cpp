@@ -1,0 +1,193 @@
+#include "trainers/huggingface/pretrained_weights.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/check.h"
+#include "core/kernels/convert.h"
+
+namespace lf {
+namespace {
+
+const std::vector<std::pair<std::string, std::string>> kOutputAliases = {
+    {"lm_head.decoder.weight", "embeddings.word_embeddings.weight"},
+    {"lm_head.decoder.bias", "lm_head.bias"}};
+
+// "encoder.layer.0.output.dense.bias" of "longformer.encoder.layer.0.output.dense.bias"; heads have no
+// prefix.
+std::string without_prefix(const PretrainedNames& names, const std::string& name) {
+  for (const std::string& prefix : names.prefixes) {
+    if (name.starts_with(prefix)) return name.substr(prefix.size());
+  }
+  return name;
+}
+
+bool matches(const std::string& pattern, const std::string& name) {
+  if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
+  if (pattern.starts_with('*')) return name.ends_with(pattern.substr(1));
+  return name == pattern;
+}
+
+// The file's tensors by their names without prefix, with the aliases of tied weights known.
+class PretrainedFile {
+ public:
+  PretrainedFile(const WeightsFile& weights, const PretrainedNames& names)
+      : weights_(weights), names_(names) {
+    for (const std::string& name : weights.names()) {
+      const auto [place, is_new] = stored_.emplace(without_prefix(names, name), name);
+      CHECK(is_new, weights.path(), " holds ", place->second, " and ", name, ", which are one parameter");
+    }
+  }
+
+  // The aliases of tied weights must agree with what they are tied to, or loading would change the model.
+  std::string untied() const {
+    std::string problems;
+    for (const auto& [alias, parameter] : names_.aliases) {
+      const auto a = stored_.find(alias), b = stored_.find(parameter);
+      if (a == stored_.end() || b == stored_.end()) continue;
+      if (!same_values(weights_.read(a->second), weights_.read(b->second)))
+        problems += text("\n  ", a->second, " differs from ", b->second, "; they must be tied");
+    }
+    return problems;
+  }
+
+  // What stands in the file for a parameter; empty when nothing does.
+  std::string find(const std::string& parameter) const {
+    const std::string bare = without_prefix(names_, parameter);
+    if (const auto found = stored_.find(bare); found != stored_.end()) return found->second;
+    for (const auto& [alias, of] : names_.aliases) {
+      const auto found = stored_.find(alias);
+      if (of == bare && found != stored_.end()) return found->second;
+    }
+    return "";
+  }
+
+  // A line about a parameter that the file lacks or has otherwise; empty when it fits. `grown`: rows that the
+  // parameter has more.
+  std::string misfit(const std::string& parameter, const Shape& shape, int64_t grown = 0) const {
+    const std::string name = find(parameter);
+    if (name.empty()) return text("\n  missing: ", parameter, ' ', shape);
+    const WeightInfo& info = weights_.info(name);
+    const Shape needed = grown > 0 ? with_rows(shape, shape[0] - grown) : shape;
+    if (info.shape != needed) return text("\n  ", name, " is ", info.shape, ", the model needs ", needed);
+    const bool floating = info.dtype == DType::f32 || info.dtype == DType::bf16 || info.dtype == DType::f64;
+    if (!floating) return text("\n  ", name, " is ", info.stored_dtype, ", needed a floating-point type");
+    return "";
+  }
+
+  bool may_be_left_over(const std::string& bare) const {
+    const auto is = [&](const std::string& pattern) { return matches(pattern, bare); };
+    return is_alias(bare) || std::any_of(names_.ignored.begin(), names_.ignored.end(), is);
+  }
+
+  bool is_alias(const std::string& bare) const {
+    return std::any_of(names_.aliases.begin(), names_.aliases.end(),
+                       [&](const auto& alias) { return alias.first == bare; });
+  }
+
+  // Lines about tensors that are no parameter, of those that `counts` accepts by their names without prefix.
+  template <class Counts>
+  std::string left_over(const std::set<std::string>& used, Counts&& counts) const {
+    std::string problems;
+    for (const auto& [bare, name] : stored_) {
+      if (counts(bare) && !used.contains(name) && !may_be_left_over(bare))
+        problems += text("\n  not part of the model: ", name);
+    }
+    return problems;
+  }
+
+ private:
+  static bool same_values(const Tensor& a, const Tensor& b) {
+    return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+           std::equal(a.raw(), a.raw() + a.bytes(), b.raw());
+  }
+  static Shape with_rows(const Shape& shape, int64_t rows) {
+    std::vector<int64_t> dims = shape.dims();
+    dims.front() = rows;
+    return Shape(dims);
+  }
+
+  const WeightsFile& weights_;
+  const PretrainedNames& names_;
+  std::map<std::string, std::string> stored_;
+};
+
+bool begins_with_one_of(const std::vector<std::string>& beginnings, const std::string& name) {
+  return std::any_of(beginnings.begin(), beginnings.end(),
+                     [&](const std::string& beginning) { return name.starts_with(beginning); });
+}
+
+}  // namespace
+
+const PretrainedNames kMaskedLMNames{.prefixes = {"longformer.", "roberta."},
+                                     .aliases = kOutputAliases,
+                                     .ignored = {"*position_ids", "*token_type_ids", "pooler.*"}};
+const PretrainedNames kEncoderNames{.prefixes = {"longformer.", "roberta."},
+                                    .aliases = kOutputAliases,
+                                    .ignored = {"*position_ids", "*token_type_ids", "pooler.*", "lm_head.*"}};
+
+std::vector<std::string> load_pretrained(const std::string& folder, const PretrainedNames& names,
+                                         const LoadRequest& request, const ParameterBlock& block) {
+  const WeightsFile weights = WeightsFile::open(folder);
+  const PretrainedFile file(weights, names);
+  std::string problems = file.untied();
+  std::set<std::string> used;
+  std::vector<std::string> fresh;
+  const auto grown = [&](const std::string& name) {
+    const auto found = request.grown.find(name);
+    return found == request.grown.end() ? int64_t{0} : found->second;
+  };
+  for (const PackedParameter& p : block.parameters) {
+    if (file.find(p.name).empty() && begins_with_one_of(request.fresh, p.name)) {
+      fresh.push_back(p.name);
+      continue;
+    }
+    problems += file.misfit(p.name, p.shape, grown(p.name));
+    used.insert(file.find(p.name));
+  }
+  problems += file.left_over(used, [](const std::string&) { return true; });
+  CHECK(problems.empty(), weights.path(), " does not fit the model of config.json:", problems);
+  for (const PackedParameter& p : block.parameters) {
+    const std::string name = file.find(p.name);
+    if (name.empty()) continue;
+    Tensor value = block.value(p);
+    if (const int64_t more = grown(p.name); more > 0) value = value.slice(0, p.shape[0] - more);
+    value.copy_from(cast(weights.read(name), block.values.dtype()));
+  }
+  return fresh;
+}
+
+void check_encoder_weights(const WeightsFile& weights, const EncoderShape& shape) {
+  const PretrainedFile file(weights, kEncoderNames);
+  std::string problems = file.untied();
+  std::set<std::string> used;
+  Encoder encoder(shape);
+  for_each_parameter(encoder, [&](const std::string& name, Parameter& p) {
+    problems += file.misfit(name, p.shape);
+    used.insert(file.find(name));
+  });
+  problems += file.left_over(used, [](const std::string& bare) {
+    return bare.starts_with("encoder.") || bare.starts_with("embeddings.");
+  });
+  CHECK(problems.empty(), weights.path(), " does not fit config.json:", problems);
+}
+
+std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights) {
+  const PretrainedFile file(weights, kMaskedLMNames);
+  const std::string problems = file.untied();
+  CHECK(problems.empty(), weights.path(), ':', problems);
+  std::vector<NamedTensor> tensors;
+  for (const std::string& name : weights.names()) {
+    const std::string bare = without_prefix(kMaskedLMNames, name);
+    if (bare.ends_with("position_ids") || bare.ends_with("token_type_ids")) continue;
+    if (bare == "lm_head.decoder.weight" && !file.find("embeddings.word_embeddings.weight").empty()) {
+      if (file.find("embeddings.word_embeddings.weight") != name) continue;
+    }
+    const bool is_bias = bare == "lm_head.decoder.bias";
+    if (is_bias && file.find("lm_head.bias") != name) continue;
+    tensors.push_back({is_bias ? "lm_head.bias" : name, weights.read(name)});
+  }
+  return tensors;
+}
+
+}  // namespace lf

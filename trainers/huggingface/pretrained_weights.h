@@ -1,0 +1,51 @@
+// The one way to read the weights of a pretrained model: its parameters by name, with what may lack, grow or
+// be left over said beforehand and everything else refused.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/weights/safetensors.h"
+#include "core/weights/weights_file.h"
+#include "layers/encoder.h"
+
+namespace lf {
+
+// How files of an architecture name things.
+struct PretrainedNames {
+  std::vector<std::string> prefixes;  // of the model inside a model with a head; files may lack them
+  // Names of tied weights, without prefix, and the parameter each of them is.
+  std::vector<std::pair<std::string, std::string>> aliases;
+  // What a file may hold that no parameter is: names, without prefix, or their beginnings ("pooler.*") or
+  // ends ("*.position_ids").
+  std::vector<std::string> ignored;
+};
+
+// RoBERTa and Longformer with a masked-language-model head, and for models that are made from them: with
+// other heads, which need none of theirs.
+extern const PretrainedNames kMaskedLMNames, kEncoderNames;
+
+// What a model has beyond its file.
+struct LoadRequest {
+  std::vector<std::string> fresh;        // beginnings of parameters' names that the file may lack
+  std::map<std::string, int64_t> grown;  // tables with so many rows more than the file's
+};
+
+// Fills the block with the folder's weights, converted to its type. Fresh parameters that the file lacks, and
+// grown rows, keep the values that they have; returns the names of the former. One Error lists everything
+// that is missing, left over or of another shape.
+std::vector<std::string> load_pretrained(const std::string& folder, const PretrainedNames& names,
+                                         const LoadRequest& request, const ParameterBlock& block);
+
+// Throws Error listing what a file lacks, has in other shapes or in types that are no floating point, or has
+// too much, of an encoder of these sizes; whatever heads it has are not looked at.
+void check_encoder_weights(const WeightsFile& weights, const EncoderShape& shape);
+
+// Every tensor of a weights file in CPU memory, as stored, in the file's order, without aliases of tied
+// weights.
+std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights);
+
+}  // namespace lf

@@ -1,0 +1,126 @@
+#include "trainers/run/opened_model.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "core/threads.h"
+#include "layers/finite.h"
+#include "trainers/config/load.h"
+#include "trainers/tasks/make_task.h"
+
+namespace lf {
+namespace {
+
+// The overrides, and the device as one.
+std::vector<std::string> all_overrides(const OpenOptions& options) {
+  std::vector<std::string> overrides = options.overrides;
+  if (options.device) overrides.push_back(text("device=", name(*options.device)));
+  return overrides;
+}
+
+// The untrained model of a configuration file, with its last stage's patterns.
+OpenedModel open_configuration(const std::string& path, const OpenOptions& options) {
+  OpenedModel opened;
+  opened.config = load_run_config(path, all_overrides(options));
+  opened.origin = "initial weights of " + path;
+  opened.task = make_task(opened.config, {.data = options.needs_data});
+  opened.stage = resolved_stages(opened.config).back();
+  return opened;
+}
+
+OpenedModel open_model_folder(const std::string& folder, const OpenOptions& options) {
+  if (!options.overrides.empty())
+    throw UsageError(folder + " is a model folder: it has no configuration that --set could change");
+  OpenedModel opened;
+  opened.config = config_for_model_folder(folder);
+  if (options.device)
+    opened.config.device = *options.device == Device::cuda ? DeviceChoice::cuda : DeviceChoice::cpu;
+  opened.origin = folder;
+  opened.task = make_task(opened.config, {.data = false});
+  return opened;
+}
+
+bool overrides_key(const std::vector<std::string>& overrides, const std::string& key) {
+  return std::any_of(overrides.begin(), overrides.end(),
+                     [&](const std::string& setting) { return setting.starts_with(key + "="); });
+}
+
+// What the run recorded of its corpus is no wish of the user's: another corpus, named by an override, has its
+// own.
+template <class T>
+void recorded_only(const std::vector<std::string>& overrides, const char* key, Inherited<T>& value) {
+  if (!overrides_key(overrides, key)) value = {.given = {}, .fallback = value.value()};
+}
+
+RunConfig opened_config(const std::string& folder, const std::vector<std::string>& overrides) {
+  RunConfig config = load_run_config(folder + "/" + kConfigName, overrides);
+  recorded_only(overrides, "data.kind", config.data.kind);
+  recorded_only(overrides, "data.newlines", config.data.newlines);
+  recorded_only(overrides, "data.split", config.data.split);
+  return config;
+}
+
+void check_corpus(const LoadedCheckpoint& checkpoint, const OpenedModel& opened,
+                  const std::vector<std::string>& overrides) {
+  if (!overrides_key(overrides, "data.path") && !has_data_of(checkpoint, *opened.task)) {
+    throw UsageError(
+        text("the corpus ", opened.config.data.path, " (data.path) has changed since ", checkpoint.folder,
+             " was saved; put it back, or name the text that is meant with --set data.path=..."));
+  }
+  check_same_vocabulary(checkpoint, opened.config, *opened.task);
+}
+
+OpenedModel open_run(const std::string& folder, const OpenOptions& options) {
+  OpenedModel opened;
+  run_folder_config(folder);  // says it best when the folder is no run
+  opened.config = opened_config(folder, all_overrides(options));
+  const LoadedCheckpoint checkpoint = choose_checkpoint(folder, options.checkpoint, opened.warnings);
+  opened.origin = checkpoint.folder;
+  opened.state = run_state_from_json(checkpoint.state.at("run"));
+  opened.task = make_task(opened.config, {.data = options.needs_data, .weights = false});
+  check_same_model(checkpoint, *opened.task);
+  if (options.needs_data) check_corpus(checkpoint, opened, options.overrides);
+  load_parameters(checkpoint, opened.task->parameters());
+  // After a stage's end the state already names the next one, whose windows these parameters have not seen.
+  const std::vector<Stage> stages = resolved_stages(opened.config);
+  const int64_t trained =
+      opened.state.stage - (opened.state.stage_step == 0 && opened.state.stage > 0 ? 1 : 0);
+  opened.stage =
+      stages.at(static_cast<size_t>(std::min<int64_t>(trained, static_cast<int64_t>(stages.size()) - 1)));
+  return opened;
+}
+
+bool is_model_folder(const std::string& path) {
+  return std::filesystem::exists(path + "/config.json") && !std::filesystem::exists(path + "/" + kConfigName);
+}
+
+}  // namespace
+
+LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string& which,
+                                   std::vector<std::string>& warnings) {
+  if (which == "latest") {
+    std::optional<LoadedCheckpoint> newest = newest_checkpoint(folder, warnings);
+    CHECK(newest, folder, " has no checkpoint yet");
+    return std::move(*newest);
+  }
+  if (which == "best") {
+    std::optional<LoadedCheckpoint> best = load_best_checkpoint(folder);
+    CHECK(best, folder, " has no best checkpoint: it was not validated yet, or checkpoint.keep_best is off");
+    return std::move(*best);
+  }
+  CHECK(std::filesystem::is_directory(which), "checkpoint ", which,
+        " is none: needed latest, best or a checkpoint's folder");
+  return open_checkpoint(which);
+}
+
+OpenedModel open_model(const std::string& path, const OpenOptions& options) {
+  OpenedModel opened = std::filesystem::is_regular_file(path) ? open_configuration(path, options)
+                       : is_model_folder(path)                ? open_model_folder(path, options)
+                                                              : open_run(path, options);
+  use_threads(opened.config.threads);
+  warn_if_not_finite(opened.origin, opened.task->parameters(), opened.warnings);
+  return opened;
+}
+
+}  // namespace lf

@@ -1,0 +1,32 @@
+// Where predictions go: tensors of names and shapes that are known beforehand, or a line for each record.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/weights/safetensors.h"
+
+namespace lf {
+
+// What is asked of a model.
+struct PredictionRequest {
+  std::string what;  // "hidden", "logits", ...; "" for what the task is for
+  int64_t top = 5;   // candidates, where there are many
+};
+
+class PredictionSink {
+ public:
+  virtual ~PredictionSink() = default;
+
+  // Announces all tensors, before the first; then each in its order, in CPU memory.
+  virtual void begin_tensors(const std::vector<TensorSpec>& specs) = 0;
+  virtual void tensor(const Tensor& values) = 0;
+  // A record's answer.
+  virtual void line(const nlohmann::ordered_json& answer) = 0;
+  // Something that people should know.
+  virtual void note(const std::string& message) = 0;
+};
+
+}  // namespace lf
