@@ -14,6 +14,31 @@ Var add(const Var& a, const Var& b) {
   return tape().record("add", y, {a, b}, [](const Tensor& dy) { return std::vector{dy, dy}; });
 }
 
+Var multiply(const Var& a, const Var& b) {
+  const Phase phase("multiply");
+  CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "multiply: ", a.shape(), ' ', name(a.dtype()),
+        " and ", b.shape(), ' ', name(b.dtype()), " must agree");
+  Tensor y = Tensor::like(a.value());
+  kernels::multiply(a.value(), b.value(), y);
+  return tape().record("multiply", y, {a, b}, [a = a.value(), b = b.value()](const Tensor& dy) {
+    Tensor da = Tensor::like(dy), db = Tensor::like(dy);
+    kernels::multiply(dy, b, da);
+    kernels::multiply(dy, a, db);
+    return std::vector{da, db};
+  });
+}
+
+Var tanh(const Var& x) {
+  const Phase phase("tanh");
+  Tensor y = Tensor::like(x.value());
+  kernels::tanh(x.value(), y);
+  return tape().record("tanh", y, {x}, [y](const Tensor& dy) {
+    Tensor dx = Tensor::like(dy);
+    kernels::tanh_backward(y, dy, dx);
+    return std::vector{dx};
+  });
+}
+
 Var scale(const Var& x, double factor) {
   const Phase phase("scale");
   Tensor y = Tensor::like(x.value());

@@ -11,10 +11,12 @@
 namespace lf {
 
 // --- elementwise ---
-Var add(const Var& a, const Var& b);     // a + b, one shape
-Var scale(const Var& x, double factor);  // factor x
-Var cast(const Var& x, DType dtype);     // x itself when the dtype is already right
-Var sum(const Var& x);                   // () f32 (f64 for f64): the sum of all elements
+Var add(const Var& a, const Var& b);       // a + b, one shape
+Var multiply(const Var& a, const Var& b);  // a b, one shape
+Var scale(const Var& x, double factor);    // factor x
+Var tanh(const Var& x);
+Var cast(const Var& x, DType dtype);  // x itself when the dtype is already right
+Var sum(const Var& x);                // () f32 (f64 for f64): the sum of all elements
 
 // --- activation: dropout keeps an element with probability 1 - p and scales it by 1 / (1 - p); p = 0:
 // identity ---
@@ -46,8 +48,9 @@ Var select_rows(const Var& x, const Tensor& rows);  // x (M, D)[rows (N) i32] ->
 // --- softmax ---
 Var softmax(const Var& x);  // over the last axis; a row of -inf only gives zeros
 // -log softmax(logits)[target] per position, in nats; logits (..., V), targets (...) i32, -1 gives 0 -> (...)
-// f32. Its gradient is written over logits that nobody else holds.
-Var cross_entropy(const Var& logits, const Tensor& targets);
+// f32. Its gradient is written over logits that nobody else holds. Label smoothing: that share of a loss is
+// the mean over all V targets (a weight of each class or target: multiply the losses).
+Var cross_entropy(const Var& logits, const Tensor& targets, double smoothing = 0);
 
 // --- shape: views and moves ---
 Var reshape(const Var& x, const Shape& shape);
@@ -65,13 +68,14 @@ Var diagonal_products(const Var& a, const Var& b, const Diagonals& offsets);
 Var diagonal_sums(const Var& w, const Var& x, const Diagonals& offsets);
 
 // --- attention: see autograd/attention.h ---
+// Ragged batches: (B, T) is (N) below where the pattern has offsets.
 // One joint softmax over window and global keys. qkv (B, T, 3, H, K) -> context (B, T, H, K).
 Var window_attention(const Var& qkv, const AttentionPattern& pattern, const RelativeTerm* relative = nullptr);
 // The same of separate q, k, v (B, T, H, K).
 Var window_attention(const Var& q, const Var& k, const Var& v, const AttentionPattern& pattern,
                      const RelativeTerm* relative = nullptr);
-// context (B, T, H, K) with the rows of the pattern's N global tokens replaced by dense attention of
-// q (N, H, K), in the order of the pattern's list, to all valid keys k, v (B, T, H, K).
+// context (B, T, H, K) with the rows of the pattern's M global tokens replaced by dense attention of
+// q (M, H, K), in the order of the pattern's list, to all valid keys k, v (B, T, H, K).
 Var global_attention(const Var& context, const Var& q, const Var& k, const Var& v,
                      const AttentionPattern& pattern);
 

@@ -20,24 +20,25 @@ Var softmax(const Var& x) {
   });
 }
 
-Var cross_entropy(const Var& logits, const Tensor& wanted) {
+Var cross_entropy(const Var& logits, const Tensor& wanted, double smoothing) {
   const Phase phase("cross_entropy");
   const int64_t V = logits.dim(-1), positions = wanted.elements();
   CHECK(logits.value().elements() == positions * V && wanted.dtype() == DType::i32,
         "cross_entropy: logits are ", logits.shape(), ", targets ", wanted.shape(), ' ', name(wanted.dtype()),
         "; needed (..., V) and (...) i32");
+  CHECK(smoothing >= 0 && smoothing < 1, "cross_entropy: label smoothing ", smoothing, " is outside [0, 1)");
   const Tensor targets = indices_for(logits.value(), wanted, -1, V, "cross_entropy: targets");
   const DType dtype = logits.dtype() == DType::f64 ? DType::f64 : DType::f32;
   const Tensor rows = logits.value().view({positions, V});
   Tensor losses = Tensor::empty(targets.shape(), dtype, rows.device());
   Tensor lse = Tensor::empty({positions}, dtype, rows.device());
   Tensor flat = losses.view({positions});
-  kernels::cross_entropy(rows, targets, flat, lse);
+  kernels::cross_entropy(rows, targets, smoothing, flat, lse);
   return tape().record("cross_entropy", losses, {logits},
-                       [rows, targets, lse, shape = logits.shape()](const Tensor& dlosses) {
+                       [rows, targets, smoothing, lse, shape = logits.shape()](const Tensor& dlosses) {
                          // Where the vocabulary is large nothing else takes as much memory.
                          Tensor dlogits = rows.is_sole_owner() ? rows : Tensor::like(rows);
-                         kernels::cross_entropy_backward(rows, targets, lse, dlosses, dlogits);
+                         kernels::cross_entropy_backward(rows, targets, smoothing, lse, dlosses, dlogits);
                          return std::vector{dlogits.view(shape)};
                        });
 }

@@ -1,5 +1,6 @@
-// add, accumulate, scale, convert: bound by memory, so plain loops do.
+// add, multiply, scale, tanh, convert: bound by memory, so plain loops do.
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
 
 #include "core/kernels/kernels.h"
@@ -26,6 +27,19 @@ void map(const Tensor& a, const Tensor& b, Tensor& y, F&& f) {
 
 void add(const Tensor& a, const Tensor& b, Tensor& y) {
   visit_float(y.dtype(), [&]<class T>() { map<T>(a, b, y, [](auto p, auto q) { return p + q; }); });
+}
+
+void multiply(const Tensor& a, const Tensor& b, Tensor& y) {
+  visit_float(y.dtype(), [&]<class T>() { map<T>(a, b, y, [](auto p, auto q) { return p * q; }); });
+}
+
+void tanh(const Tensor& x, Tensor& y) {
+  visit_float(y.dtype(), [&]<class T>() { map<T>(x, x, y, [](auto p, auto) { return std::tanh(p); }); });
+}
+
+void tanh_backward(const Tensor& y, const Tensor& dy, Tensor& dx) {
+  visit_float(dx.dtype(),
+              [&]<class T>() { map<T>(y, dy, dx, [](auto t, auto up) { return up * (1 - t * t); }); });
 }
 
 void scale(const Tensor& x, double factor, Tensor& y) {
@@ -61,6 +75,17 @@ void add(const Tensor& a, const Tensor& b, Tensor& y) {
   CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "add: ", a.shape(), ' ', name(a.dtype()), " and ",
         b.shape(), ' ', name(b.dtype()));
   LF_DISPATCH(y.device(), add, a, b, y);
+}
+
+void multiply(const Tensor& a, const Tensor& b, Tensor& y) {
+  CHECK(a.shape() == b.shape() && a.dtype() == b.dtype(), "multiply: ", a.shape(), ' ', name(a.dtype()),
+        " and ", b.shape(), ' ', name(b.dtype()));
+  LF_DISPATCH(y.device(), multiply, a, b, y);
+}
+
+void tanh(const Tensor& x, Tensor& y) { LF_DISPATCH(y.device(), tanh, x, y); }
+void tanh_backward(const Tensor& y, const Tensor& dy, Tensor& dx) {
+  LF_DISPATCH(dx.device(), tanh_backward, y, dy, dx);
 }
 
 void accumulate(const Tensor& x, Tensor& sum) { add(x, sum, sum); }

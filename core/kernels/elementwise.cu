@@ -1,4 +1,5 @@
 // The CUDA half of elementwise.cpp: bound by memory, so plain grid-stride loops do.
+#include <cmath>
 #include <type_traits>
 
 #include "core/cuda/device_code.h"
@@ -20,6 +21,28 @@ __global__ void add_kernel(const T* a, const T* b, T* y, int64_t count) {
   using A = Accumulator<T>;
   for (int64_t i = first_item(); i < count; i += item_stride())
     y[i] = static_cast<T>(static_cast<A>(a[i]) + static_cast<A>(b[i]));
+}
+
+template <class T>
+__global__ void multiply_kernel(const T* a, const T* b, T* y, int64_t count) {
+  using A = Accumulator<T>;
+  for (int64_t i = first_item(); i < count; i += item_stride())
+    y[i] = static_cast<T>(static_cast<A>(a[i]) * static_cast<A>(b[i]));
+}
+
+template <class T>
+__global__ void tanh_kernel(const T* x, T* y, int64_t count) {
+  for (int64_t i = first_item(); i < count; i += item_stride())
+    y[i] = static_cast<T>(std::tanh(static_cast<Accumulator<T>>(x[i])));
+}
+
+template <class T>
+__global__ void tanh_backward_kernel(const T* y, const T* dy, T* dx, int64_t count) {
+  using A = Accumulator<T>;
+  for (int64_t i = first_item(); i < count; i += item_stride()) {
+    const A t = static_cast<A>(y[i]);
+    dx[i] = static_cast<T>(static_cast<A>(dy[i]) * (1 - t * t));
+  }
 }
 
 template <class T>
@@ -50,6 +73,27 @@ void add(const Tensor& a, const Tensor& b, Tensor& y) {
   visit_float(y.dtype(), [&]<class T>() {
     launch(add_kernel<T>, loop_grid(y.elements()), kLoopThreads, 0, a.device_data<T>(), b.device_data<T>(),
            y.device_data<T>(), y.elements());
+  });
+}
+
+void multiply(const Tensor& a, const Tensor& b, Tensor& y) {
+  visit_float(y.dtype(), [&]<class T>() {
+    launch(multiply_kernel<T>, loop_grid(y.elements()), kLoopThreads, 0, a.device_data<T>(),
+           b.device_data<T>(), y.device_data<T>(), y.elements());
+  });
+}
+
+void tanh(const Tensor& x, Tensor& y) {
+  visit_float(y.dtype(), [&]<class T>() {
+    launch(tanh_kernel<T>, loop_grid(y.elements()), kLoopThreads, 0, x.device_data<T>(), y.device_data<T>(),
+           y.elements());
+  });
+}
+
+void tanh_backward(const Tensor& y, const Tensor& dy, Tensor& dx) {
+  visit_float(dx.dtype(), [&]<class T>() {
+    launch(tanh_backward_kernel<T>, loop_grid(dx.elements()), kLoopThreads, 0, y.device_data<T>(),
+           dy.device_data<T>(), dx.device_data<T>(), dx.elements());
   });
 }
 

@@ -27,15 +27,15 @@ void add_bias(const Tensor& bias, Tensor& y) {
 void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
   const int64_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.dim(0);
   visit_float(x.dtype(), [&]<class T>() {
-    multiply({rows, outputs, inputs, false, true}, x.data<T>(), weight.data<T>(), y.data<T>());
+    kernels::multiply({rows, outputs, inputs, false, true}, x.data<T>(), weight.data<T>(), y.data<T>());
   });
   if (bias.defined()) add_bias(bias, y);
 }
 
 void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
   visit_float(dy.dtype(), [&]<class T>() {
-    multiply({dy.dim(0), weight.dim(1), weight.dim(0), false, false}, dy.data<T>(), weight.data<T>(),
-             dx.data<T>());
+    kernels::multiply({dy.dim(0), weight.dim(1), weight.dim(0), false, false}, dy.data<T>(), weight.data<T>(),
+                      dx.data<T>());
   });
 }
 
@@ -66,9 +66,9 @@ void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight, 
   const Product product{dy.dim(1), x.dim(1), x.dim(0), true, false};
   visit_float(dy.dtype(), [&]<class T>() {
     if (dweight.dtype() == dy.dtype()) {
-      multiply(product, dy.data<T>(), x.data<T>(), dweight.data<T>());
+      kernels::multiply(product, dy.data<T>(), x.data<T>(), dweight.data<T>());
     } else if constexpr (std::is_same_v<T, bf16>) {
-      multiply(product, dy.data<T>(), x.data<T>(), dweight.data<float>());
+      kernels::multiply(product, dy.data<T>(), x.data<T>(), dweight.data<float>());
     }
   });
   if (dbias.defined()) column_sums(dy, dbias);
@@ -78,8 +78,8 @@ void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool tra
   const int64_t M = y.dim(1), N = y.dim(2), K = transpose_a ? a.dim(1) : a.dim(2);
   visit_float(y.dtype(), [&]<class T>() {
     for (int64_t g = 0; g < y.dim(0); ++g) {
-      multiply({M, N, K, transpose_a, transpose_b}, a.data<T>() + g * M * K, b.data<T>() + g * K * N,
-               y.data<T>() + g * M * N);
+      kernels::multiply({M, N, K, transpose_a, transpose_b}, a.data<T>() + g * M * K, b.data<T>() + g * K * N,
+                        y.data<T>() + g * M * N);
     }
   });
 }

@@ -1,5 +1,6 @@
 // Row softmax, and the cross entropy of softmax(logits) with integer targets.
-//   loss[n] = lse[n] - logits[n][target[n]],  dlogits = dloss (softmax(logits) - onehot(target))
+//   loss[n] = lse[n] - <w[n], logits[n]>,  dlogits = dloss (softmax(logits) - w)
+//   w = (1 - smoothing) onehot(target) + smoothing / V
 #include "core/kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -121,7 +122,8 @@ void softmax_backward(const Tensor& y, const Tensor& dy, Tensor& dx) {
   });
 }
 
-void cross_entropy(const Tensor& logits, const Tensor& targets, Tensor& losses, Tensor& lse) {
+void cross_entropy(const Tensor& logits, const Tensor& targets, double smoothing, Tensor& losses,
+                   Tensor& lse) {
   const int64_t rows = logits.dim(0), V = logits.dim(1);
   const int32_t* target = targets.data<int32_t>();
   for (int64_t row = 0; row < rows; ++row) {
@@ -137,18 +139,25 @@ void cross_entropy(const Tensor& logits, const Tensor& targets, Tensor& losses, 
         const auto [maximum, sum] = exponentials(x, V, e.data());
         const A log_sum = maximum + std::log(sum);
         lse.data<A>()[row] = log_sum;
-        losses.data<A>()[row] = target[row] < 0 ? A{0} : log_sum - static_cast<A>(x[target[row]]);
+        A& loss = losses.data<A>()[row];
+        loss = target[row] < 0 ? A{0} : log_sum - static_cast<A>(x[target[row]]);
+        if (smoothing == 0 || target[row] < 0) continue;
+        double all = 0;  // of V losses
+        for (int64_t i = 0; i < V; ++i) all += static_cast<double>(log_sum - static_cast<A>(x[i]));
+        loss = static_cast<A>((1 - smoothing) * static_cast<double>(loss) +
+                              smoothing * all / static_cast<double>(V));
       }
     });
   });
 }
 
-void cross_entropy_backward(const Tensor& logits, const Tensor& targets, const Tensor& lse,
+void cross_entropy_backward(const Tensor& logits, const Tensor& targets, double smoothing, const Tensor& lse,
                             const Tensor& dlosses, Tensor& dlogits) {
   const int64_t rows = logits.dim(0), V = logits.dim(1);
   const int32_t* target = targets.data<int32_t>();
   visit_float(logits.dtype(), [&]<class T>() {
     using A = Accumulator<T>;
+    const A own = static_cast<A>(1 - smoothing), share = static_cast<A>(smoothing / static_cast<double>(V));
     parallel_for(rows, 8, [&](int64_t begin, int64_t end) {
       std::vector<A> p(static_cast<size_t>(V));
       for (int64_t row = begin; row < end; ++row) {
@@ -157,8 +166,8 @@ void cross_entropy_backward(const Tensor& logits, const Tensor& targets, const T
         const A up = target[row] < 0 ? A{0} : dlosses.data<A>()[row];
         for (int64_t i = 0; i < V; ++i) p[static_cast<size_t>(i)] = static_cast<A>(x[i]);
         exp_row(p.data(), lse.data<A>()[row], V, p.data());
-        if (target[row] >= 0) p[static_cast<size_t>(target[row])] -= A{1};
-        for (int64_t i = 0; i < V; ++i) out[i] = static_cast<T>(up * p[static_cast<size_t>(i)]);
+        if (target[row] >= 0) p[static_cast<size_t>(target[row])] -= own;
+        for (int64_t i = 0; i < V; ++i) out[i] = static_cast<T>(up * (p[static_cast<size_t>(i)] - share));
       }
     });
   });
@@ -170,12 +179,13 @@ void softmax(const Tensor& x, Tensor& y) { LF_DISPATCH(y.device(), softmax, x, y
 void softmax_backward(const Tensor& y, const Tensor& dy, Tensor& dx) {
   LF_DISPATCH(dx.device(), softmax_backward, y, dy, dx);
 }
-void cross_entropy(const Tensor& logits, const Tensor& targets, Tensor& losses, Tensor& lse) {
-  LF_DISPATCH(logits.device(), cross_entropy, logits, targets, losses, lse);
+void cross_entropy(const Tensor& logits, const Tensor& targets, double smoothing, Tensor& losses,
+                   Tensor& lse) {
+  LF_DISPATCH(logits.device(), cross_entropy, logits, targets, smoothing, losses, lse);
 }
-void cross_entropy_backward(const Tensor& logits, const Tensor& targets, const Tensor& lse,
+void cross_entropy_backward(const Tensor& logits, const Tensor& targets, double smoothing, const Tensor& lse,
                             const Tensor& dlosses, Tensor& dlogits) {
-  LF_DISPATCH(logits.device(), cross_entropy_backward, logits, targets, lse, dlosses, dlogits);
+  LF_DISPATCH(logits.device(), cross_entropy_backward, logits, targets, smoothing, lse, dlosses, dlogits);
 }
 
 }  // namespace kernels

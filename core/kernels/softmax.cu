@@ -123,29 +123,37 @@ __global__ void softmax_backward_kernel(const T* y, const T* dy, T* dx, int64_t 
 }
 
 template <class T, bool Block>
-__global__ void cross_entropy_kernel(const T* logits, const int32_t* targets, Accumulator<T>* losses,
-                                     Accumulator<T>* lse, int64_t rows, int64_t V) {
+__global__ void cross_entropy_kernel(const T* logits, const int32_t* targets, double smoothing,
+                                     Accumulator<T>* losses, Accumulator<T>* lse, int64_t rows, int64_t V) {
   using A = Accumulator<T>;
   using Members = Team<Block>;
   const int64_t row = Members::row();
   if (row >= rows) return;
   const T* x = logits + row * V;
   const auto [largest, sum] = Members::exponentials_of(x, V);
-  if (Members::member() != 0) return;
   const A log_sum = largest + log(sum);
+  A all = 0;  // of V losses
+  if (smoothing != 0) {
+    if constexpr (Block) __syncthreads();  // all have read what the next join overwrites
+    for_row(x, V, Members::member(), Members::kMembers, [&](int64_t, A value) { all += log_sum - value; });
+    all = Members::join_sum(all);
+  }
+  if (Members::member() != 0) return;
   const int32_t target = targets[row];
   lse[row] = log_sum;
   if (target == -1) {
     losses[row] = 0;
   } else if (target >= 0 && target < V) {
-    losses[row] = log_sum - static_cast<A>(x[target]);
+    const A share = static_cast<A>(smoothing / static_cast<double>(V));
+    const A loss = log_sum - static_cast<A>(x[target]);
+    losses[row] = smoothing == 0 ? loss : static_cast<A>(1 - smoothing) * loss + share * all;
   } else {  // the device cannot throw; a loss that is not finite stops the run
     losses[row] = std::numeric_limits<A>::quiet_NaN();
   }
 }
 
 template <class T, bool Block>
-__global__ void cross_entropy_backward_kernel(const T* logits, const int32_t* targets,
+__global__ void cross_entropy_backward_kernel(const T* logits, const int32_t* targets, double smoothing,
                                               const Accumulator<T>* lse, const Accumulator<T>* dlosses,
                                               T* dlogits, int64_t rows, int64_t V) {
   using A = Accumulator<T>;
@@ -154,9 +162,11 @@ __global__ void cross_entropy_backward_kernel(const T* logits, const int32_t* ta
   if (row >= rows) return;
   const int32_t target = targets[row];
   const A shift = lse[row], up = target < 0 ? A{0} : dlosses[row];
-  map_row(
-      logits + row * V, V, Members::member(), Members::kMembers, dlogits + row * V,
-      [&](int64_t i, A value) { return up * (exponential(value - shift) - (i == target ? A{1} : A{0})); });
+  const A own = static_cast<A>(1 - smoothing), share = static_cast<A>(smoothing / static_cast<double>(V));
+  map_row(logits + row * V, V, Members::member(), Members::kMembers, dlogits + row * V,
+          [&](int64_t i, A value) {
+            return up * (exponential(value - shift) - (i == target ? own : A{0}) - share);
+          });
 }
 
 // Calls f.operator()<T, Block>(blocks) for the team that suits rows of C columns.
@@ -191,22 +201,23 @@ void softmax_backward(const Tensor& y, const Tensor& dy, Tensor& dx) {
   });
 }
 
-void cross_entropy(const Tensor& logits, const Tensor& targets, Tensor& losses, Tensor& lse) {
+void cross_entropy(const Tensor& logits, const Tensor& targets, double smoothing, Tensor& losses,
+                   Tensor& lse) {
   const int64_t rows = logits.dim(0), V = logits.dim(1);
   visit_teams(logits.dtype(), rows, V, [&]<class T, bool Block>(int64_t blocks) {
     using A = Accumulator<T>;
     launch(cross_entropy_kernel<T, Block>, {blocks}, kThreads, kShared, logits.device_data<T>(),
-           targets.device_data<int32_t>(), losses.device_data<A>(), lse.device_data<A>(), rows, V);
+           targets.device_data<int32_t>(), smoothing, losses.device_data<A>(), lse.device_data<A>(), rows, V);
   });
 }
 
-void cross_entropy_backward(const Tensor& logits, const Tensor& targets, const Tensor& lse,
+void cross_entropy_backward(const Tensor& logits, const Tensor& targets, double smoothing, const Tensor& lse,
                             const Tensor& dlosses, Tensor& dlogits) {
   const int64_t rows = logits.dim(0), V = logits.dim(1);
   visit_teams(logits.dtype(), rows, V, [&]<class T, bool Block>(int64_t blocks) {
     using A = Accumulator<T>;
     launch(cross_entropy_backward_kernel<T, Block>, {blocks}, kThreads, kShared, logits.device_data<T>(),
-           targets.device_data<int32_t>(), lse.device_data<A>(), dlosses.device_data<A>(),
+           targets.device_data<int32_t>(), smoothing, lse.device_data<A>(), dlosses.device_data<A>(),
            dlogits.device_data<T>(), rows, V);
   });
 }

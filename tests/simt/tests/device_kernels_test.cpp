@@ -90,10 +90,10 @@ TEST(DeviceCrossEntropy, WritesItsGradientInPlace) {
     const Tensor targets = straight(Tensor::from({3}, std::vector<int32_t>{0, -1, 66}));
     Tensor losses = Tensor::empty({3}, DType::f32, Device::cuda), lse = Tensor::like(losses);
     Tensor in_place = straight(logits), elsewhere = Tensor::like(in_place);
-    kernels::cross_entropy(in_place, targets, losses, lse);
+    kernels::cross_entropy(in_place, targets, 0, losses, lse);
     const Tensor up = straight(Tensor::full({3}, DType::f32, 0.25));
-    kernels::cross_entropy_backward(in_place, targets, lse, up, elsewhere);
-    kernels::cross_entropy_backward(in_place, targets, lse, up, in_place);
+    kernels::cross_entropy_backward(in_place, targets, 0, lse, up, elsewhere);
+    kernels::cross_entropy_backward(in_place, targets, 0, lse, up, in_place);
     EXPECT_SAME_BITS(in_place.to(Device::cpu), elsewhere.to(Device::cpu));
   }
 }
