@@ -25,7 +25,8 @@ Var add_dropout(const Var& residual, const Var& x, const Dropout& drop);  // res
 Var gelu_dropout(const Var& x, const Dropout& drop);                      // dropout(x Phi(x)), exact GELU
 
 // --- linear ---
-// x (..., I) weight (O, I)^T + bias (O) -> (..., O); weight of x's dtype, or an f32 parameter
+// x (..., I) weight (O, I)^T + bias (O) -> (..., O); weight of x's dtype, or an f32 parameter, or a copy of
+// one in x's dtype whose gradient is f32
 Var linear(const Var& x, const Var& weight, const Var& bias = {});
 Var add_bias(const Var& x, const Var& bias);  // x (..., D) + bias (D)
 // a (G,M,K) or, transposed, (G,K,M) times b (G,K,N) or (G,N,K) -> (G,M,N)
@@ -78,5 +79,8 @@ Var window_attention(const Var& q, const Var& k, const Var& v, const AttentionPa
 // q (M, H, K), in the order of the pattern's list, to all valid keys k, v (B, T, H, K).
 Var global_attention(const Var& context, const Var& q, const Var& k, const Var& v,
                      const AttentionPattern& pattern);
+// Every query sees all valid keys of its sequence, or those up to its position: q (M, H, K), k, v (N, H, K)
+// -> (M, H, K).
+Var dense_attention(const Var& q, const Var& k, const Var& v, const DensePattern& pattern);
 
 }  // namespace lf

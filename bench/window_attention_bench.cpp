@@ -15,7 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "core/kernels/attention/window.h"
+#include "core/kernels/convert.h"
+#include "core/kernels/kernels.h"
 
 namespace {
 
@@ -53,58 +54,51 @@ double pairs(const Case& c) {
   return count * c.B * c.H;
 }
 
-template <class Element>
-void run(const Case& c, const char* type, int repeats) {
-  using F = lf::Accumulator<Element>;
-  const int64_t size = c.B * c.T * c.H * c.K, rows = (c.left + c.right) * c.dilation + 1;
+lf::Tensor random(const lf::Shape& shape, lf::DType dtype) {
   std::mt19937 generator(1);
   std::normal_distribution<float> normal;
-  const auto random = [&](int64_t count) {
-    std::vector<Element> values(count);
-    for (auto& value : values) value = Element(normal(generator));
-    return values;
-  };
-  const auto q = random(size), k = random(size), v = random(size), dcontext = random(size);
-  const auto r = random(c.relative ? rows * c.H * c.K : 0);
-  const std::vector<F> bias(c.H * c.K, F(0.1));
-  std::vector<Element> context(size), dq(size), dk(size), dv(size), dr(r.size());
-  std::vector<F> lse(c.B * c.H * c.T), du(bias.size()), dv_bias(bias.size());
-  std::vector<int64_t> offsets{0}, positions;
-  for (int64_t b = 0; b < c.B; ++b) {
-    for (int64_t g = 0; g < c.globals; ++g) positions.push_back(g);
-    offsets.push_back(static_cast<int64_t>(positions.size()));
-  }
-  lf::WindowAttentionShape shape;
-  shape.B = c.B, shape.T = c.T, shape.H = c.H, shape.K = c.K, shape.left = c.left, shape.right = c.right;
-  shape.dilation.assign(c.H, c.dilation);
-  shape.scale = 1 / std::sqrt(double(c.K));
-  shape.dropout = {c.dropout, {.seed = 1, .use = 2, .step = 3}};
-  if (c.globals > 0) shape.global_offsets = offsets.data(), shape.global_positions = positions.data();
-  const lf::RelativePositions<Element> relative{bias.data(), bias.data(), r.data(), rows,
-                                                c.right * c.dilation};
-  const lf::RelativeGradients<Element> relative_gradients{du.data(), dv_bias.data(), dr.data()};
-  const auto in = [&](const std::vector<Element>& data) {
-    return lf::contiguous_view(data.data(), c.T, c.H, c.K);
-  };
-  const auto out = [&](std::vector<Element>& data) {
-    return lf::contiguous_view(data.data(), c.T, c.H, c.K);
-  };
-  const auto* given = c.relative ? &relative : nullptr;
+  std::vector<float> values(static_cast<size_t>(shape.elements()));
+  for (float& value : values) value = normal(generator);
+  return lf::cast(lf::Tensor::from(shape, values), dtype);
+}
 
-  const Timing forward = best_of(repeats, [&] {
-    lf::window_attention_forward<Element>(shape, in(q), in(k), in(v), given, out(context), lse.data());
-  });
-  const std::vector<Element>& context_read = context;
+void run(const Case& c, lf::DType dtype, int repeats) {
+  const lf::Shape tokens{c.B * c.T, c.H, c.K}, rows{(c.left + c.right) * c.dilation + 1, c.H, c.K};
+  const auto bias = [&] { return lf::Tensor::full({c.H, c.K}, lf::DType::f32, 0.1); };
+  const auto three = [&] {
+    return lf::kernels::TokenTensors{
+        .q = random(tokens, dtype), .k = random(tokens, dtype), .v = random(tokens, dtype)};
+  };
+  const auto relative_of = [&] {
+    if (!c.relative) return lf::kernels::RelativeTensors{};
+    return lf::kernels::RelativeTensors{bias(), bias(), random(rows, dtype), c.right * c.dilation};
+  };
+  const auto qkv = three(), dqkv = three();
+  const auto relative = relative_of(), drelative = relative_of();
+  const lf::Tensor dcontext = random(tokens, dtype);
+  lf::Tensor context = lf::Tensor::like(dcontext), lse = lf::Tensor::empty({c.H, c.B * c.T}, lf::DType::f32);
+  lf::kernels::AttentionCall call{
+      .offsets = lf::kernels::equal_offsets(c.B, c.T), .left = c.left, .right = c.right};
+  call.dilation.assign(static_cast<size_t>(c.H), c.dilation);
+  call.scale = 1 / std::sqrt(double(c.K));
+  call.dropout = {c.dropout, {.seed = 1, .use = 2, .step = 3}};
+  lf::GlobalTokens globals{{0}, {}};
+  for (int64_t b = 0; b < c.B; ++b) {
+    for (int64_t g = 0; g < c.globals; ++g) globals.positions.push_back(g);
+    globals.offsets.push_back(static_cast<int64_t>(globals.positions.size()));
+  }
+  if (c.globals > 0) call.globals = std::make_shared<lf::GlobalTokens>(globals);
+
+  const Timing forward =
+      best_of(repeats, [&] { lf::kernels::window_attention(call, qkv, relative, context, lse); });
   const Timing backward = best_of(repeats, [&] {
-    lf::window_attention_backward<Element>(shape, in(q), in(k), in(v), given, in(context_read), lse.data(),
-                                           in(dcontext), out(dq), out(dk), out(dv),
-                                           c.relative ? &relative_gradients : nullptr);
+    lf::kernels::window_attention_backward(call, qkv, relative, context, lse, dcontext, dqkv, drelative);
   });
   const double flops = pairs(c) * c.K * (c.relative ? 6 : 4);
   std::printf(
       "%-34s %-4s forward %8.2f ms %6.1f GFLOP/s (cpu %8.2f ms %6.1f)   backward %8.2f ms %6.1f GFLOP/s "
       "(cpu %8.2f ms %6.1f)\n",
-      c.name.c_str(), type, forward.wall * 1e3, flops / forward.wall / 1e9, forward.cpu * 1e3,
+      c.name.c_str(), lf::name(dtype), forward.wall * 1e3, flops / forward.wall / 1e9, forward.cpu * 1e3,
       flops / forward.cpu / 1e9, backward.wall * 1e3, 2.5 * flops / backward.wall / 1e9, backward.cpu * 1e3,
       2.5 * flops / backward.cpu / 1e9);
   std::fflush(stdout);
@@ -134,7 +128,7 @@ int main(int argc, char** argv) {
   std::printf("%d threads, best of %d\n", omp_get_max_threads(), repeats);
   for (const Case& c : cases) {
     if (c.name.find(filter) == std::string::npos) continue;
-    run<float>(c, "f32", repeats);
-    if (c.name == cases[0].name) run<lf::bf16>(c, "bf16", repeats);
+    run(c, lf::DType::f32, repeats);
+    if (c.name == cases[0].name) run(c, lf::DType::bf16, repeats);
   }
 }

@@ -192,6 +192,8 @@ Var composed_attention(AttentionImplementation implementation, const Var& qkv,
                        const AttentionPattern& pattern, const RelativeTerm* relative) {
   using enum AttentionImplementation;
   if (implementation == fused) return window_attention(qkv, pattern, relative);
+  CHECK(pattern.offsets.empty(), "composed_attention: a ragged batch of ", pattern.offsets.size() - 1,
+        " sequences; fused takes it");
   check_attention("composed_attention", qkv, pattern, relative);
   AttentionSizes s{qkv.dim(0), qkv.dim(1), qkv.dim(3), qkv.dim(4), qkv.dim(1)};
   if (implementation == full) return tokens_first(full_attention(prepare(qkv, s, relative), pattern, s), s);

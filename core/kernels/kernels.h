@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "core/kernels/attention_call.h"
 #include "core/random.h"
 #include "core/tensor.h"
 

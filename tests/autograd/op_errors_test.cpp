@@ -154,15 +154,27 @@ TEST_F(AttentionErrors, Pattern) {
   expect_error("dropout probability 1 is outside [0, 1)");
 }
 
+TEST_F(AttentionErrors, Offsets) {
+  pattern.offsets = {0, 2, 6};
+  expect_error("qkv is (2, 6, 3, 2, 4), needed (N, 3, H, K)");
+  qkv = zeros({6, 3, 2, 4});
+  pattern.offsets = {0, 2, 5};
+  expect_error("the offsets of the sequences end at 5, there are 6 tokens");
+  pattern.offsets = {0, 7, 6};
+  expect_error("the offsets of the sequences must begin with 0 and not fall");
+  pattern.offsets = {1, 6};
+  expect_error("the offsets of the sequences must begin with 0 and not fall");
+}
+
 TEST_F(AttentionErrors, GlobalTokens) {
   pattern.global_tokens = globals({0, 1}, {0});
   expect_error("the global tokens' offsets must be 3 numbers from 0 to 1");
   pattern.global_tokens = globals({0, 2, 1}, {0});
   expect_error("the global tokens' offsets must not fall");
   pattern.global_tokens = globals({0, 1, 2}, {0, 6});
-  expect_error("global token 6 of row 1 is outside 6 tokens");
+  expect_error("global token 6 of sequence 1 is outside 6 tokens");
   pattern.global_tokens = globals({0, 2, 2}, {3, 3});
-  expect_error("global tokens of row 0 must ascend");
+  expect_error("global tokens of sequence 0 must ascend");
 }
 
 TEST_F(AttentionErrors, RelativeTerm) {

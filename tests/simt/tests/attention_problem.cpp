@@ -7,8 +7,8 @@
 #include <tuple>
 #include <utility>
 
-#include "core/kernels/attention/global.h"
 #include "core/kernels/convert.h"
+#include "core/kernels/kernels.h"
 
 namespace lf {
 namespace {
@@ -20,28 +20,17 @@ std::vector<double> random_values(int64_t count, std::mt19937& generator) {
   return values;
 }
 
-Tensor upload(const std::vector<double>& values, DType dtype) {
-  const Shape shape{static_cast<int64_t>(values.size())};
+Tensor upload(const Shape& shape, const std::vector<double>& values, DType dtype) {
   return cast(Tensor::from(shape, values), dtype).to(Device::cuda);
 }
-Tensor poisoned(int64_t count, DType dtype) {
-  return Tensor::full({count}, dtype, std::numeric_limits<double>::quiet_NaN(), Device::cuda);
+Tensor poisoned(const Shape& shape, DType dtype) {
+  return Tensor::full(shape, dtype, std::numeric_limits<double>::quiet_NaN(), Device::cuda);
 }
 
-template <class T>
-TokenView<T> part(const Tensor& fused, const WindowAttentionShape& s, int64_t which) {
-  T* const data = fused.device_data<bf16>();
-  return {data + which * s.H * s.K, s.T * 3 * s.H * s.K, 3 * s.H * s.K};
-}
-template <class T>
-TokenView<T> whole(const Tensor& x, const WindowAttentionShape& s) {
-  return contiguous_view<T>(x.device_data<bf16>(), s.T, s.H, s.K);
-}
-
-std::vector<double> interleave(const oracle::AttentionInputs& x, const WindowAttentionShape& s) {
+std::vector<double> interleave(const oracle::AttentionInputs& x, const oracle::CallShape& s) {
   std::vector<double> fused;
   const auto width = static_cast<std::ptrdiff_t>(s.H * s.K);
-  for (std::ptrdiff_t token = 0; token < s.B * s.T; ++token) {
+  for (std::ptrdiff_t token = 0; token < s.tokens(); ++token) {
     for (const auto* from : {&x.q, &x.k, &x.v})
       fused.insert(fused.end(), from->begin() + token * width, from->begin() + (token + 1) * width);
   }
@@ -59,7 +48,7 @@ std::vector<double> part_of(const std::vector<double>& fused, int64_t which, int
 // The rows of x that are not global (or are) as NaN.
 std::vector<double> with_poison(std::vector<double> x, const AttentionProblem& problem, bool global_rows) {
   const int64_t width = problem.shape.H * problem.shape.K;
-  for (int64_t row = 0; row < problem.shape.B * problem.shape.T; ++row) {
+  for (int64_t row = 0; row < problem.shape.tokens(); ++row) {
     if (problem.is_global_row(row) != global_rows) continue;
     for (int64_t i = 0; i < width; ++i)
       x[static_cast<size_t>(row * width + i)] = std::numeric_limits<double>::quiet_NaN();
@@ -86,14 +75,14 @@ class RoundedLoops {
             zeros(q.size()),    zeros(tokens),
             zeros(tokens),      zeros(x_.u.size()),
             zeros(x_.u.size()), zeros(x_.r.size())};
-    for (int64_t b = 0; b < s_.B; ++b) {
+    for (int64_t b = 0; b < s_.sequences(); ++b) {
       for (int64_t h = 0; h < s_.H; ++h) {
         if (dense) {
-          for (int64_t n = s_.global_offsets[b]; n < s_.global_offsets[b + 1]; ++n)
-            row(b, h, s_.global_positions[n], &q[static_cast<size_t>((n * s_.H + h) * s_.K)],
+          for (int64_t n = s_.globals->offsets[b]; n < s_.globals->offsets[b + 1]; ++n)
+            row(b, h, s_.globals->positions[n], &q[static_cast<size_t>((n * s_.H + h) * s_.K)],
                 &out_.dq[static_cast<size_t>((n * s_.H + h) * s_.K)]);
         } else {
-          for (int64_t i = 0; i < s_.T; ++i) row(b, h, i, &q[at(b, i, h)], &out_.dq[at(b, i, h)]);
+          for (int64_t i = 0; i < s_.length(b); ++i) row(b, h, i, &q[at(b, i, h)], &out_.dq[at(b, i, h)]);
         }
       }
     }
@@ -104,15 +93,15 @@ class RoundedLoops {
 
  private:
   size_t at(int64_t b, int64_t t, int64_t h) const {
-    return static_cast<size_t>(((b * s_.T + t) * s_.H + h) * s_.K);
+    return static_cast<size_t>(((s_.begin(b) + t) * s_.H + h) * s_.K);
   }
   PairsOf pairs_of(int64_t b, int64_t h, int64_t i) const {
     PairsOf pairs;
-    const int64_t end = s_.query_end < 0 ? s_.T : s_.query_end;
+    const int64_t end = s_.query_end < 0 ? s_.length(b) : s_.query_end;
     const bool live = oracle::is_valid(s_, b, i) && oracle::is_global(s_, b, i) == dense_ &&
                       (dense_ || (i >= s_.query_begin && i < end));
     const int64_t D = s_.dilation.empty() ? 1 : s_.dilation[static_cast<size_t>(h)];
-    for (int64_t j = 0; live && j < s_.T; ++j) {
+    for (int64_t j = 0; live && j < s_.length(b); ++j) {
       if (!oracle::is_valid(s_, b, j)) continue;
       const bool global = oracle::is_global(s_, b, j), in_step = (j - i) % D == 0;
       const bool band = in_step && (j - i) / D <= s_.right && (i - j) / D <= s_.left;
@@ -126,7 +115,7 @@ class RoundedLoops {
   }
   double keep(int64_t b, int64_t h, int64_t i, int64_t j) const {
     if (!s_.dropout.active()) return 1;
-    const int64_t total = s_.total_tokens == 0 ? s_.T : s_.total_tokens;
+    const int64_t total = s_.total_tokens == 0 ? s_.longest() : s_.total_tokens;
     const int64_t line = ((s_.first_row + b) * s_.H + h) * total + s_.first_token + i;
     const auto element = static_cast<uint64_t>(line * total + s_.first_token + j);
     const bool kept = dropout_bits(philox(s_.dropout.key, element / 8), element) >=
@@ -184,7 +173,7 @@ class RoundedLoops {
   }
 
   const AttentionProblem& p_;
-  const WindowAttentionShape& s_;
+  const oracle::CallShape& s_;
   const oracle::AttentionInputs& x_;
   bool dense_;
   AttentionResults out_;
@@ -206,90 +195,91 @@ oracle::AttentionInputs global_inputs(const AttentionProblem& problem) {
 
 AttentionProblem::AttentionProblem(const AttentionCase& c) {
   std::mt19937 generator(static_cast<uint32_t>(c.T * 131 + c.K * 7 + c.left));
-  shape.B = c.B, shape.T = c.T, shape.H = c.H, shape.K = c.K;
+  shape.offsets = kernels::equal_offsets(c.B, c.T);
+  if (!c.lengths.empty()) shape.offsets = {0};
+  for (const int64_t length : c.lengths) shape.offsets.push_back(shape.offsets.back() + length);
+  shape.H = c.H, shape.K = c.K;
   shape.left = c.left, shape.right = c.right, shape.dilation = c.dilation;
   shape.scale = 1 / std::sqrt(static_cast<double>(c.K));
   shape.query_begin = c.query_begin, shape.query_end = c.query_end;
   shape.dropout = {c.dropout, {.seed = 77, .use = 3, .step = 5}};
-  const int64_t count = c.B * c.T * c.H * c.K;
+  const int64_t count = shape.tokens() * c.H * c.K, longest = shape.longest();
   inputs.q = random_values(count, generator), inputs.k = random_values(count, generator);
   inputs.v = random_values(count, generator), dcontext = random_values(count, generator);
   if (c.relative) {
     int64_t most = 1;
     for (const int32_t D : c.dilation) most = std::max<int64_t>(most, D);
-    inputs.zero_row = std::min(c.right * most, c.T - 1);
-    inputs.rows = inputs.zero_row + std::min(c.left * most, c.T - 1) + 1;
+    inputs.zero_row = std::min(c.right * most, longest - 1);
+    inputs.rows = inputs.zero_row + std::min(c.left * most, longest - 1) + 1;
     inputs.u = random_values(c.H * c.K, generator), inputs.v_bias = random_values(c.H * c.K, generator);
     inputs.r = random_values(inputs.rows * c.H * c.K, generator);
   }
-  for (int64_t row = 0; c.padding != Padding::none && row < c.B * c.T; ++row) {
-    const int64_t b = row / c.T, t = row % c.T;
-    const bool padded = c.padding == Padding::ragged  ? t >= c.T - b * (c.T / 2) - 2
-                        : c.padding == Padding::holes ? generator() % 3 == 0
-                                                      : b == 0;
-    mask.push_back(!padded);
+  std::vector<uint8_t> mask;
+  GlobalTokens globals{{0}, {}};
+  for (int64_t b = 0; b < shape.sequences(); ++b) {
+    const int64_t T = shape.length(b);
+    for (int64_t t = 0; c.padding != Padding::none && t < T; ++t) {
+      const bool padded = c.padding == Padding::ragged  ? t >= T - b * (T / 2) - 2
+                          : c.padding == Padding::holes ? generator() % 3 == 0
+                                                        : b == 0;
+      mask.push_back(!padded);
+    }
+    const int64_t chosen = c.globals.empty() ? 0 : c.globals[static_cast<size_t>(b)];
+    for (int64_t n = 0; n < chosen; ++n) globals.positions.push_back(n * T / chosen);  // spread over it
+    globals.offsets.push_back(static_cast<int64_t>(globals.positions.size()));
   }
-  if (!mask.empty()) shape.key_mask = mask.data();
-  for (size_t b = 0; b < c.globals.size(); ++b) {
-    for (int64_t n = 0; n < c.globals[b]; ++n)  // spread over the row
-      positions.push_back(n * c.T / c.globals[b]);
-    offsets.push_back(static_cast<int64_t>(positions.size()));
-  }
+  if (c.padding != Padding::none) shape.mask = Tensor::from({shape.tokens()}, mask);
   if (c.globals.empty()) return;
-  shape.global_offsets = offsets.data(), shape.global_positions = positions.data();
-  global_q = random_values(static_cast<int64_t>(positions.size()) * c.H * c.K, generator);
+  shape.globals = std::make_shared<GlobalTokens>(std::move(globals));
+  global_q = random_values(shape.global_tokens() * c.H * c.K, generator);
 }
 
 AttentionResults run_window(const AttentionProblem& problem, bool backward) {
   const auto& [s, x] = std::tie(problem.shape, problem.inputs);
-  const Tensor qkv = upload(interleave(x, s), DType::bf16), r = upload(x.r, DType::bf16);
-  const Tensor u = upload(x.u, DType::f32), v_bias = upload(x.v_bias, DType::f32);
-  const Tensor context = poisoned(std::ssize(x.q), DType::bf16), lse = poisoned(s.B * s.H * s.T, DType::f32);
-  const RelativePositions<bf16> relative{u.device_data<float>(), v_bias.device_data<float>(),
-                                         r.device_data<bf16>(), x.rows, x.zero_row};
-  const auto* const terms = x.r.empty() ? nullptr : &relative;
-  kernels::cuda::window_attention_forward<bf16>(s, part<const bf16>(qkv, s, 0), part<const bf16>(qkv, s, 1),
-                                                part<const bf16>(qkv, s, 2), terms, whole<bf16>(context, s),
-                                                lse.device_data<float>());
+  const int64_t N = s.tokens();
+  const Shape tokens{N, s.H, s.K}, bias{s.H, s.K}, distances{x.rows, s.H, s.K};
+  const kernels::TokenTensors qkv{.packed = upload({N, 3, s.H, s.K}, interleave(x, s), DType::bf16)};
+  kernels::RelativeTensors relative, gradients;
+  if (!x.r.empty()) {
+    relative = {upload(bias, x.u, DType::f32), upload(bias, x.v_bias, DType::f32),
+                upload(distances, x.r, DType::bf16), x.zero_row};
+    gradients = {poisoned(bias, DType::f32), poisoned(bias, DType::f32), poisoned(distances, DType::bf16)};
+  }
+  Tensor context = poisoned(tokens, DType::bf16), lse = poisoned({s.H, N}, DType::f32);
+  kernels::window_attention(s, qkv, relative, context, lse);
   AttentionResults out{context.to_doubles(), lse.to_doubles(), {}, {}, {}, {}, {}, {}};
   if (!backward) return out;
-  const Tensor overwritten = upload(with_poison(out.context, problem, true), DType::bf16);
-  const Tensor dcontext = upload(with_poison(problem.dcontext, problem, true), DType::bf16);
-  const Tensor dqkv = poisoned(qkv.elements(), DType::bf16), dr = poisoned(r.elements(), DType::bf16);
-  const Tensor du = poisoned(u.elements(), DType::f32), dv_bias = poisoned(u.elements(), DType::f32);
-  const RelativeGradients<bf16> gradients{du.device_data<float>(), dv_bias.device_data<float>(),
-                                          dr.device_data<bf16>()};
-  kernels::cuda::window_attention_backward<bf16>(
-      s, part<const bf16>(qkv, s, 0), part<const bf16>(qkv, s, 1), part<const bf16>(qkv, s, 2), terms,
-      whole<const bf16>(overwritten, s), lse.device_data<float>(), whole<const bf16>(dcontext, s),
-      part<bf16>(dqkv, s, 0), part<bf16>(dqkv, s, 1), part<bf16>(dqkv, s, 2), terms ? &gradients : nullptr);
-  const std::vector<double> fused = dqkv.to_doubles();
+  const Tensor overwritten = upload(tokens, with_poison(out.context, problem, true), DType::bf16);
+  const Tensor dcontext = upload(tokens, with_poison(problem.dcontext, problem, true), DType::bf16);
+  const kernels::TokenTensors dqkv{.packed = poisoned({N, 3, s.H, s.K}, DType::bf16)};
+  kernels::window_attention_backward(s, qkv, relative, overwritten, lse, dcontext, dqkv, gradients);
+  const std::vector<double> fused = dqkv.packed.to_doubles();
   const int64_t width = s.H * s.K;
   out.dq = part_of(fused, 0, width), out.dk = part_of(fused, 1, width), out.dv = part_of(fused, 2, width);
-  out.du = du.to_doubles(), out.dv_bias = dv_bias.to_doubles(), out.dr = dr.to_doubles();
+  if (x.r.empty()) return out;
+  out.du = gradients.u.to_doubles(), out.dv_bias = gradients.v.to_doubles(),
+  out.dr = gradients.r.to_doubles();
   return out;
 }
 
 AttentionResults run_global(const AttentionProblem& problem, bool backward) {
   const auto& [s, x] = std::tie(problem.shape, problem.inputs);
-  const Tensor q = upload(problem.global_q, DType::bf16), k = upload(x.k, DType::bf16),
-               v = upload(x.v, DType::bf16);
-  const Tensor context = Tensor::zeros({k.elements()}, DType::bf16, Device::cuda);
-  const auto count = std::ssize(problem.positions);
-  const Tensor lse = poisoned(count * s.H, DType::f32);
-  kernels::cuda::global_attention_forward<bf16>(s, q.device_data<bf16>(), whole<const bf16>(k, s),
-                                                whole<const bf16>(v, s), whole<bf16>(context, s),
-                                                lse.device_data<float>());
+  const Shape tokens{s.tokens(), s.H, s.K}, listed{s.global_tokens(), s.H, s.K};
+  const Tensor q = upload(listed, problem.global_q, DType::bf16), k = upload(tokens, x.k, DType::bf16),
+               v = upload(tokens, x.v, DType::bf16);
+  Tensor context = Tensor::zeros(tokens, DType::bf16, Device::cuda);
+  Tensor lse = poisoned({s.global_tokens(), s.H}, DType::f32);
+  const kernels::DenseCall call = kernels::global_queries(s);
+  Tensor rows = poisoned(listed, DType::bf16), drows = poisoned(listed, DType::bf16);
+  kernels::dense_attention(call, q, k, v, rows, lse);
+  kernels::put_global_rows(s, rows, context);
   AttentionResults out{context.to_doubles(), lse.to_doubles(), {}, {}, {}, {}, {}, {}};
   if (!backward) return out;
-  const Tensor given = upload(with_poison(out.context, problem, false), DType::bf16);
-  const Tensor dcontext = upload(with_poison(problem.dcontext, problem, false), DType::bf16);
-  const Tensor dq = poisoned(q.elements(), DType::bf16), dk = poisoned(k.elements(), DType::bf16);
-  const Tensor dv = poisoned(k.elements(), DType::bf16);
-  kernels::cuda::global_attention_backward<bf16>(
-      s, q.device_data<bf16>(), whole<const bf16>(k, s), whole<const bf16>(v, s), whole<const bf16>(given, s),
-      lse.device_data<float>(), whole<const bf16>(dcontext, s), dq.device_data<bf16>(), whole<bf16>(dk, s),
-      whole<bf16>(dv, s));
+  const Tensor dcontext = upload(tokens, with_poison(problem.dcontext, problem, false), DType::bf16);
+  Tensor dq = poisoned(listed, DType::bf16), dk = poisoned(tokens, DType::bf16), dv = Tensor::like(dk);
+  dv.copy_from(dk);
+  kernels::take_global_rows(s, dcontext, drows);
+  kernels::dense_attention_backward(call, q, k, v, rows, lse, drows, dq, dk, dv);
   out.dq = dq.to_doubles(), out.dk = dk.to_doubles(), out.dv = dv.to_doubles();
   return out;
 }

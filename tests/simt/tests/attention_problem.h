@@ -18,26 +18,24 @@ struct AttentionCase {
   int64_t B, T, H, K, left, right;
   std::vector<int32_t> dilation = {};
   Padding padding = Padding::none;
-  std::vector<int64_t> globals = {};  // how many in each batch row; empty: none
+  std::vector<int64_t> globals = {};  // how many in each sequence; empty: none
   bool relative = false;
   double dropout = 0;
   int64_t query_begin = 0, query_end = -1;
+  std::vector<int64_t> lengths = {};  // of a ragged batch; empty: B sequences of T
 };
 inline void PrintTo(const AttentionCase& c, std::ostream* out) { *out << c.name; }
 
-// A case with its random inputs; owns what the shape points to.
+// A case with its random inputs.
 struct AttentionProblem {
   explicit AttentionProblem(const AttentionCase& c);
-  AttentionProblem(const AttentionProblem&) = delete;
 
-  bool is_global_row(int64_t row) const { return oracle::is_global(shape, row / shape.T, row % shape.T); }
+  bool is_global_row(int64_t row) const { return oracle::is_global_row(shape, row); }
 
-  WindowAttentionShape shape;
+  oracle::CallShape shape;
   oracle::AttentionInputs inputs;
-  std::vector<double> global_q;  // (N, H, K)
+  std::vector<double> global_q;  // (M, H, K)
   std::vector<double> dcontext;
-  std::vector<uint8_t> mask;
-  std::vector<int64_t> offsets{0}, positions;
 };
 
 struct AttentionResults {

@@ -38,13 +38,13 @@ struct Range {
   }
 };
 
-// The tokens of each batch row of values (B, T, ...).
-std::vector<double> tokens_of(const std::vector<double>& values, const WindowAttentionShape& s,
+// The tokens of each sequence of values (N, ...).
+std::vector<double> tokens_of(const std::vector<double>& values, const oracle::CallShape& s,
                               const Range& tokens) {
-  const int64_t width = std::ssize(values) / (s.B * s.T);
+  const int64_t width = std::ssize(values) / s.tokens();
   std::vector<double> result;
-  for (int64_t b = 0; b < s.B; ++b) {
-    const auto row = values.begin() + b * s.T * width;
+  for (int64_t b = 0; b < s.sequences(); ++b) {
+    const auto row = values.begin() + s.begin(b) * width;
     result.insert(result.end(), row + tokens.begin * width, row + tokens.end * width);
   }
   return result;
@@ -59,7 +59,7 @@ struct Part {
     problem.inputs.q = tokens_of(x.q, s, tokens), problem.inputs.k = tokens_of(x.k, s, tokens);
     problem.inputs.v = tokens_of(x.v, s, tokens), problem.dcontext = tokens_of(whole.dcontext, s, tokens);
     problem.shape.first_token = tokens.begin,
-    problem.shape.total_tokens = s.T;  // dropout's bits are the whole's
+    problem.shape.total_tokens = s.longest();  // dropout's bits are the whole's
   }
 
   static AttentionCase case_of(AttentionCase c, const Range& queries, const Range& tokens) {
@@ -75,9 +75,9 @@ struct Part {
 struct Sample {
   std::vector<double> received, rounded, exact;
 
-  void add(const std::vector<double>& of_whole, const WindowAttentionShape& whole, const Range& sampled,
+  void add(const std::vector<double>& of_whole, const oracle::CallShape& whole, const Range& sampled,
            const std::vector<double>& of_rounded, const std::vector<double>& of_exact,
-           const WindowAttentionShape& part) {
+           const oracle::CallShape& part) {
     const Range in_part{sampled.begin - part.first_token, sampled.end - part.first_token};
     const auto append = [](std::vector<double>& to, const std::vector<double>& values) {
       to.insert(to.end(), values.begin(), values.end());
@@ -134,7 +134,7 @@ TEST_P(DeviceAttentionSizes, EqualTheOracleInSampledRows) {
     context.add(received.context, whole.shape, query, rounded.context, exact.context, s);
     dq.add(received.dq, whole.shape, query, rounded.dq, exact.dq, s);
     for (int64_t h = 0; h < c.H; ++h) {
-      const double lse = exact.lse[static_cast<size_t>(h * s.T + token - s.first_token)];
+      const double lse = exact.lse[static_cast<size_t>(h * s.tokens() + token - s.first_token)];
       EXPECT_NEAR(received.lse[static_cast<size_t>(h * c.T + token)], lse, 1e-5 * std::abs(lse)) << token;
     }
   }

@@ -32,7 +32,7 @@ template <class Element>
 HWY_INLINE void prefetch_tokens(TokenView<Element> view, const AttentionTask& task, int64_t K, int64_t begin,
                                 int64_t end) {
   for (int64_t i = begin; i < std::min(end, task.length); ++i) {
-    prefetch_row(view.row(task.b, task.token(i), task.h * K), K);
+    prefetch_row(view.row(task.row(i), task.h * K), K);
   }
 }
 
@@ -42,9 +42,9 @@ HWY_INLINE void pack_rows(TokenView<const Element> view, const AttentionTask& ta
                           int64_t K, int64_t begin, int64_t end, F* rows) {
   const int64_t real = std::min(end, sizes.key_count);
   for (int64_t n = begin; n < real; ++n) {
-    const int64_t key = task.key_begin() + n, token = task.token(key);
+    const int64_t key = task.key_begin() + n;
     prefetch_tokens(view, task, K, key + kPrefetchRows, key + kPrefetchRows + 1);
-    load_row(view.row(task.b, token, task.h * K), rows + n * sizes.width, K, sizes.width);
+    load_row(view.row(task.row(key), task.h * K), rows + n * sizes.width, K, sizes.width);
   }
   clear(rows + std::max(begin, real) * sizes.width, (end - std::max(begin, real)) * sizes.width);
 }
@@ -54,7 +54,7 @@ HWY_INLINE void pack_globals(TokenView<const Element> view, const AttentionPlan&
                              const AttentionTask& task, const SegmentSizes& sizes, F* rows) {
   const int64_t K = plan.shape().K;
   for (int64_t n = 0; n < sizes.global_count; ++n) {
-    load_row(view.row(task.b, plan.valid_globals(task.b)[n], task.h * K), rows + n * sizes.width, K,
+    load_row(view.row(task.base + plan.valid_globals(task.b)[n], task.h * K), rows + n * sizes.width, K,
              sizes.width);
   }
   clear(rows + sizes.global_count * sizes.width, (sizes.globals - sizes.global_count) * sizes.width);
@@ -107,7 +107,7 @@ HWY_INLINE void pack_keys_until(const AttentionPlan& plan, const AttentionTask& 
     transpose_rows(keys.v_rows + begin * sizes.width, keys.v_panels + begin * K, end - begin, K, sizes.width);
   }
   for (int64_t n = begin; n < end; ++n) {
-    const bool seen = n >= sizes.key_count || plan.kind(task.b, task.token(first + n)) == TokenKind::local;
+    const bool seen = n >= sizes.key_count || plan.kind(task.row(first + n)) == TokenKind::local;
     keys.key_bias[n] = seen ? F(0) : -std::numeric_limits<F>::infinity();
     keys.has_bias |= !seen;
   }
@@ -171,10 +171,10 @@ HWY_INLINE void pack_queries(const AttentionPlan& plan, const AttentionTask& tas
                              const AttentionInputViews<Element>& inputs, int64_t block_query, int64_t rows,
                              const PackedQueries<F>& queries) {
   const int64_t K = plan.shape().K, head = task.h * K;
-  const F factor = static_cast<F>(plan.shape().scale * kLog2E);
+  const F factor = static_cast<F>(plan.call().scale * kLog2E);
   const F* const u = inputs.relative == nullptr ? nullptr : inputs.relative->u + head;
   for (int64_t row = 0; row < rows; ++row) {
-    const Element* const q = inputs.q.row(task.b, task.token(block_query + row), head);
+    const Element* const q = inputs.q.row(task.row(block_query + row), head);
     load_row_biased(q, u, factor, queries.content + row * sizes.width, K, sizes.width);
     if (u != nullptr) {
       load_row_biased(q, inputs.relative->v + head, factor, queries.position + row * sizes.width, K,
@@ -222,7 +222,7 @@ HWY_INLINE void tile_scores(const SegmentSizes& sizes, const PackedKeys<F>& keys
 template <class F>
 HWY_INLINE void row_keep_factors(const AttentionPlan& plan, const AttentionTask& task,
                                  const SegmentSizes& sizes, const Tile& tile, int64_t r, F* keep) {
-  const Dropout& dropout = plan.shape().dropout;
+  const Dropout& dropout = plan.call().dropout;
   const uint64_t row = plan.dropout_row(task.b, task.h, task.token(tile.query + r));
   const int64_t key = tile.key_begin + tile.begin - tile.origin;
   keep_factors(dropout, row + static_cast<uint64_t>(task.token(key)), task.D, tile.end - tile.begin,

@@ -13,12 +13,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
-#include "core/check.h"
 #include "core/kernels/attention/cpu/window_backward_memory.h"
 #include "core/kernels/attention/cpu/window_partials.h"
-#include "core/kernels/attention/window.h"
+#include "core/kernels/kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/attention/cpu/window_backward.cpp"
@@ -38,22 +38,22 @@ HWY_INLINE bool pack_gradients(const BackwardCall<Element>& call, const Attentio
                                const BackwardBuffers<Accumulator<Element>>& buffers, int64_t block_query,
                                int64_t rows) {
   using F = Accumulator<Element>;
-  const WindowAttentionShape& shape = call.plan.shape();
-  const int64_t K = shape.K, head = task.h * K;
+  const int64_t K = call.plan.shape().K, head = task.h * K;
+  const F* const lse_of_head = call.lse + task.h * call.plan.shape().N;
   bool any = false;
   for (int64_t row = 0; row < round_up(rows, kTileRows); ++row) {
     F* const to = buffers.dcontext + row * sizes.width;
     buffers.lse[row] = std::numeric_limits<F>::infinity();
     buffers.delta[row] = 0;
-    const int64_t token = row < rows ? task.token(block_query + row) : 0;
-    const F lse = row < rows ? call.lse[(task.b * shape.H + task.h) * shape.T + token] : F(0);
-    if (row >= rows || !call.plan.is_query(task.b, token) || std::isinf(lse)) {
+    const int64_t n = row < rows ? task.row(block_query + row) : 0;
+    const F lse = row < rows ? lse_of_head[n] : F(0);
+    if (row >= rows || !call.plan.is_query(task, block_query + row) || std::isinf(lse)) {
       clear(to, sizes.width);
       continue;
     }
     any = true;
-    load_row(call.dcontext.row(task.b, token, head), to, K, sizes.width);
-    const Element* const context = call.context.row(task.b, token, head);
+    load_row(call.dcontext.row(n, head), to, K, sizes.width);
+    const Element* const context = call.context.row(n, head);
     F delta = 0;
     for (int64_t c = 0; c < K; ++c) delta += to[c] * static_cast<F>(context[c]);
     buffers.delta[row] = delta;
@@ -69,7 +69,7 @@ HWY_INLINE void tile_gradients(const BackwardCall<Element>& call, const Attentio
                                const BackwardBuffers<Accumulator<Element>>& buffers, const Tile& tile) {
   using F = Accumulator<Element>;
   const int64_t K = call.plan.shape().K, lanes = lanes_of<F>(), count = tile.end - tile.begin;
-  const Dropout& dropout = call.plan.shape().dropout;
+  const Dropout& dropout = call.plan.call().dropout;
   F* const scores = buffers.strip + tile.row * sizes.stride;
   F* const gradient = buffers.gradient + tile.row * sizes.stride;
   tile_scores(sizes, buffers.keys, tile, K, PackedQueries<F>{buffers.content, buffers.position},
@@ -203,9 +203,9 @@ HWY_INLINE void backward_block(const BackwardCall<Element>& call, const Attentio
     block_key_gradients(sizes, buffers, partials, block, rows);
     if (sizes.slots > 0) block_relative_gradients(sizes, buffers, partials, block, rows);
   }
-  const F scale = static_cast<F>(call.plan.shape().scale);
+  const F scale = static_cast<F>(call.plan.call().scale);
   for (int64_t row = 0; row < rows; ++row) {
-    Element* const to = call.dq.row(task.b, task.token(block_query + row), task.h * K);
+    Element* const to = call.dq.row(task.row(block_query + row), task.h * K);
     F* const from = buffers.dq_content + row * sizes.width;
     if (!any) clear(from, sizes.width);
     for (int64_t c = 0; c < K && any && sizes.slots > 0; ++c)
@@ -224,13 +224,13 @@ HWY_INLINE void store_key_gradients(const BackwardCall<Element>& call, const Att
   // The packed queries carry scale * log2(e); their gradient product needs scale alone.
   const F dk_factor = static_cast<F>(kLn2), dv_factor = F(1);
   for (int64_t n = 0; n < sizes.key_count; ++n) {
-    const int64_t key = task.key_begin() + n, token = task.token(key);
+    const int64_t key = task.key_begin() + n, row = task.row(key);
     const bool shared =
         (task.has_before && key < task.begin + task.right) || (task.has_after && key >= task.end - task.left);
     prefetch_tokens(call.dk, task, K, key + kPrefetchRows, key + kPrefetchRows + 1);
     prefetch_tokens(call.dv, task, K, key + kPrefetchRows, key + kPrefetchRows + 1);
-    Element* const dk = call.dk.row(task.b, token, head);
-    Element* const dv = call.dv.row(task.b, token, head);
+    Element* const dk = call.dk.row(row, head);
+    Element* const dv = call.dv.row(row, head);
     if (odd && shared) {
       add_row(buffers.dk + n * sizes.width, dk_factor, dk, K);
       add_row(buffers.dv + n * sizes.width, dv_factor, dv, K);
@@ -318,52 +318,47 @@ void run_tasks(const BackwardCall<Element>& call, PartialSums<Accumulator<Elemen
   }
 }
 
-}  // namespace
-
 template <class Element>
-void window_attention_backward(const WindowAttentionShape& shape, TokenView<const Element> q,
-                               TokenView<const Element> k, TokenView<const Element> v,
-                               const RelativePositions<Element>* relative, TokenView<const Element> context,
-                               const Accumulator<Element>* lse, TokenView<const Element> dcontext,
-                               TokenView<Element> dq, TokenView<Element> dk, TokenView<Element> dv,
-                               const RelativeGradients<Element>* relative_gradients) {
-  using F = Accumulator<Element>;
-  const AttentionPlan plan(shape);
-  if (relative != nullptr) plan.check_relative(relative->rows, relative->zero_row);
-  CHECK((relative == nullptr) == (relative_gradients == nullptr),
-        "window_attention: relative positions and their gradients go together");
-  const BackwardCall<Element> call{plan, {q, k, v, relative}, context, lse, dcontext, dq, dk, dv};
-  PartialSums<F> partials(plan, relative != nullptr);
+void run_backward(const BackwardCall<Element>& call, const RelativeGradients<Element>& gradients) {
+  const bool relative = call.inputs.relative != nullptr;
+  const auto [H, B] = std::pair(call.plan.shape().H, call.plan.shape().B);
+  PartialSums<Accumulator<Element>> partials(call.plan, relative);
   run_tasks(call, partials);
-  const std::vector<int64_t>& sequences = plan.sequence_tasks();
+  const std::vector<int64_t>& sequences = call.plan.sequence_tasks();
 #pragma omp parallel for schedule(dynamic)
-  for (int64_t n = 0; n < shape.H * shape.B; ++n) {
+  for (int64_t n = 0; n < H * B; ++n) {
     store_global_gradients(call, partials, sequences[n], sequences[n + 1]);
   }
-  if (relative == nullptr) return;
+  if (!relative) return;
 #pragma omp parallel for schedule(dynamic)
-  for (int64_t h = 0; h < shape.H; ++h) {
-    store_relative_gradients(call, partials, *relative_gradients, sequences[h * shape.B],
-                             sequences[(h + 1) * shape.B], h);
+  for (int64_t h = 0; h < H; ++h) {
+    store_relative_gradients(call, partials, gradients, sequences[h * B], sequences[(h + 1) * B], h);
   }
 }
 
-template void window_attention_backward(const WindowAttentionShape&, TokenView<const float>,
-                                        TokenView<const float>, TokenView<const float>,
-                                        const RelativePositions<float>*, TokenView<const float>, const float*,
-                                        TokenView<const float>, TokenView<float>, TokenView<float>,
-                                        TokenView<float>, const RelativeGradients<float>*);
-template void window_attention_backward(const WindowAttentionShape&, TokenView<const double>,
-                                        TokenView<const double>, TokenView<const double>,
-                                        const RelativePositions<double>*, TokenView<const double>,
-                                        const double*, TokenView<const double>, TokenView<double>,
-                                        TokenView<double>, TokenView<double>,
-                                        const RelativeGradients<double>*);
-template void window_attention_backward(const WindowAttentionShape&, TokenView<const bf16>,
-                                        TokenView<const bf16>, TokenView<const bf16>,
-                                        const RelativePositions<bf16>*, TokenView<const bf16>, const float*,
-                                        TokenView<const bf16>, TokenView<bf16>, TokenView<bf16>,
-                                        TokenView<bf16>, const RelativeGradients<bf16>*);
+}  // namespace
+
+void kernels::cpu::window_attention_backward(const AttentionCall& call, const TokenTensors& qkv,
+                                             const RelativeTensors& relative, const Tensor& context,
+                                             const Tensor& lse, const Tensor& dcontext,
+                                             const TokenTensors& dqkv, const RelativeTensors& drelative) {
+  const int64_t H = context.dim(1), K = context.dim(2), width = H * K;
+  const AttentionPlan plan(call, H, K);
+  visit_float(context.dtype(), [&]<class T>() {
+    const RelativePositions<T> terms = relative_positions<T>(relative);
+    const auto [q, k, v] = token_views<const T>(qkv, H, K);
+    const auto [dq, dk, dv] = token_views<T>(dqkv, H, K);
+    run_backward(BackwardCall<T>{plan,
+                                 {q, k, v, terms.r == nullptr ? nullptr : &terms},
+                                 token_view<const T>(context, width),
+                                 lse.data<Accumulator<T>>(),
+                                 token_view<const T>(dcontext, width),
+                                 dq,
+                                 dk,
+                                 dv},
+                 relative_gradients<T>(drelative));
+  });
+}
 
 }  // namespace lf
 #endif

@@ -14,7 +14,7 @@ struct BackwardCall {
   const AttentionPlan& plan;
   AttentionInputViews<Element> inputs;
   TokenView<const Element> context;
-  const Accumulator<Element>* lse;  // (B, H, T)
+  const Accumulator<Element>* lse;  // (H, N)
   TokenView<const Element> dcontext;
   TokenView<Element> dq, dk, dv;
 };

@@ -11,9 +11,8 @@
 #include <limits>
 #include <vector>
 
-#include "core/check.h"
 #include "core/kernels/attention/cpu/segment.h"
-#include "core/kernels/attention/window.h"
+#include "core/kernels/kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/attention/cpu/window_forward.cpp"
@@ -30,7 +29,7 @@ struct ForwardCall {
   const AttentionPlan& plan;
   AttentionInputViews<Element> inputs;
   TokenView<Element> context;
-  Accumulator<Element>* lse;  // (B, H, T)
+  Accumulator<Element>* lse;  // (H, N)
 };
 
 // The memory of one forward task.
@@ -97,11 +96,10 @@ template <class Element>
 HWY_INLINE void store_context(const ForwardCall<Element>& call, const AttentionTask& task, int64_t query,
                               RowSum<Accumulator<Element>> sum, const Accumulator<Element>* sums) {
   using F = Accumulator<Element>;
-  const WindowAttentionShape& shape = call.plan.shape();
-  const int64_t token = task.token(query);
-  const bool seen = call.plan.is_query(task.b, token) && sum.sum != 0;  // NaN is seen
-  Element* const to = call.context.row(task.b, token, task.h * shape.K);
-  F* const lse = call.lse + (task.b * shape.H + task.h) * shape.T + token;
+  const AttentionShape& shape = call.plan.shape();
+  const bool seen = call.plan.is_query(task, query) && sum.sum != 0;  // NaN is seen
+  Element* const to = call.context.row(task.row(query), task.h * shape.K);
+  F* const lse = call.lse + task.h * shape.N + task.row(query);
   if (!seen) {
     std::fill(to, to + shape.K, Element(0.0f));
     *lse = -std::numeric_limits<F>::infinity();
@@ -129,7 +127,7 @@ HWY_INLINE void forward_block(const ForwardCall<Element>& call, const AttentionT
     for (int64_t r = 0; r < kTileRows; ++r) {
       F* const strip_row = buffers.strip + (row + r) * sizes.stride;
       sums[r] = softmax_row(sizes, tile, strip_row);
-      if (call.plan.shape().dropout.active()) {
+      if (call.plan.call().dropout.active()) {
         row_keep_factors(call.plan, task, sizes, tile, r, buffers.keep);
         multiply(strip_row, buffers.keep, sizes.globals);
         multiply(strip_row + tile.begin, buffers.keep + tile.begin, tile.end - tile.begin);
@@ -187,42 +185,41 @@ void run_task(const ForwardCall<bf16>& call, const AttentionTask& task, float* m
   HWY_DYNAMIC_DISPATCH(forward_task_bf16)(call, task, memory);
 }
 
-}  // namespace
-
 template <class Element>
-void window_attention_forward(const WindowAttentionShape& shape, TokenView<const Element> q,
-                              TokenView<const Element> k, TokenView<const Element> v,
-                              const RelativePositions<Element>* relative, TokenView<Element> context,
-                              Accumulator<Element>* lse) {
+void run_tasks(const ForwardCall<Element>& call) {
   using F = Accumulator<Element>;
-  const AttentionPlan plan(shape);
-  if (relative != nullptr) plan.check_relative(relative->rows, relative->zero_row);
-  const ForwardCall<Element> call{plan, {q, k, v, relative}, context, lse};
+  const bool relative = call.inputs.relative != nullptr;
   int64_t most = 0;
-  for (const AttentionTask& task : plan.tasks()) {
+  for (const AttentionTask& task : call.plan.tasks()) {
     Arena<F> count(nullptr);
-    ForwardBuffers<F>(SegmentSizes(plan, task, relative != nullptr, kForwardBlockRows), count);
+    ForwardBuffers<F>(SegmentSizes(call.plan, task, relative, kForwardBlockRows), count);
     most = std::max(most, count.used());
   }
   std::vector<hwy::AlignedFreeUniquePtr<F[]>> memory(omp_get_max_threads());
   for (auto& piece : memory) piece = hwy::AllocateAligned<F>(most);
-  std::vector<int64_t> order = plan.even_tasks();
-  order.insert(order.end(), plan.odd_tasks().begin(), plan.odd_tasks().end());
+  std::vector<int64_t> order = call.plan.even_tasks();
+  order.insert(order.end(), call.plan.odd_tasks().begin(), call.plan.odd_tasks().end());
 #pragma omp parallel for schedule(dynamic)
   for (size_t n = 0; n < order.size(); ++n) {
-    run_task(call, plan.tasks()[order[n]], memory[omp_get_thread_num()].get());
+    run_task(call, call.plan.tasks()[order[n]], memory[omp_get_thread_num()].get());
   }
 }
 
-template void window_attention_forward(const WindowAttentionShape&, TokenView<const float>,
-                                       TokenView<const float>, TokenView<const float>,
-                                       const RelativePositions<float>*, TokenView<float>, float*);
-template void window_attention_forward(const WindowAttentionShape&, TokenView<const double>,
-                                       TokenView<const double>, TokenView<const double>,
-                                       const RelativePositions<double>*, TokenView<double>, double*);
-template void window_attention_forward(const WindowAttentionShape&, TokenView<const bf16>,
-                                       TokenView<const bf16>, TokenView<const bf16>,
-                                       const RelativePositions<bf16>*, TokenView<bf16>, float*);
+}  // namespace
+
+void kernels::cpu::window_attention(const AttentionCall& call, const TokenTensors& qkv,
+                                    const RelativeTensors& relative, Tensor& context, Tensor& lse) {
+  const int64_t H = context.dim(1), K = context.dim(2);
+  const AttentionPlan plan(call, H, K);
+  visit_float(context.dtype(), [&]<class T>() {
+    const RelativePositions<T> terms = relative_positions<T>(relative);
+    const auto [q, k, v] = token_views<const T>(qkv, H, K);
+    run_tasks(ForwardCall<T>{plan,
+                             {q, k, v, terms.r == nullptr ? nullptr : &terms},
+                             token_view<T>(context, H * K),
+                             lse.data<Accumulator<T>>()});
+  });
+}
 
 }  // namespace lf
 #endif

@@ -45,11 +45,12 @@ class PartialSums {
   AlignedBuffer<F> memory_;
 };
 
-// The gradients of the global keys of one (batch row, head), whose tasks are [begin, end).
+// The gradients of the global keys of one (sequence, head), whose tasks are [begin, end).
 template <class Element>
 void store_global_gradients(const BackwardCall<Element>& call, PartialSums<Accumulator<Element>>& partials,
                             int64_t begin, int64_t end) {
   using F = Accumulator<Element>;
+  if (begin == end) return;  // a sequence without tokens
   const AttentionTask& task = call.plan.tasks()[begin];
   const int64_t K = call.plan.shape().K, width = partials.sizes(task).width;
   const std::vector<int64_t>& globals = call.plan.valid_globals(task.b);
@@ -63,8 +64,8 @@ void store_global_gradients(const BackwardCall<Element>& call, PartialSums<Accum
       for (int64_t c = 0; c < K; ++c) dv[c] += part.global_dv[g * width + c];
     }
     for (int64_t c = 0; c < K; ++c) {
-      call.dk.row(task.b, globals[g], task.h * K)[c] = Element(dk[c] * F(std::log(2.0)));
-      call.dv.row(task.b, globals[g], task.h * K)[c] = Element(dv[c]);
+      call.dk.row(task.base + globals[g], task.h * K)[c] = Element(dk[c] * F(std::log(2.0)));
+      call.dv.row(task.base + globals[g], task.h * K)[c] = Element(dv[c]);
     }
   }
 }
@@ -75,8 +76,7 @@ void store_relative_gradients(const BackwardCall<Element>& call, PartialSums<Acc
                               const RelativeGradients<Element>& gradients, int64_t begin, int64_t end,
                               int64_t h) {
   using F = Accumulator<Element>;
-  const WindowAttentionShape& shape = call.plan.shape();
-  const int64_t H = shape.H, K = shape.K, rows = call.inputs.relative->rows;
+  const int64_t H = call.plan.shape().H, K = call.plan.shape().K, rows = call.inputs.relative->rows;
   std::vector<F> du(K), dv_bias(K), dr(rows * K);
   for (int64_t n = begin; n < end; ++n) {
     const AttentionTask& task = call.plan.tasks()[n];
@@ -89,8 +89,8 @@ void store_relative_gradients(const BackwardCall<Element>& call, PartialSums<Acc
       for (int64_t c = 0; c < K; ++c) to[c] += part.dr[s * width + c];
     }
   }
-  for (int64_t c = 0; c < K; ++c) gradients.du[h * K + c] = du[c] * F(shape.scale);
-  for (int64_t c = 0; c < K; ++c) gradients.dv[h * K + c] = dv_bias[c] * F(shape.scale);
+  for (int64_t c = 0; c < K; ++c) gradients.du[h * K + c] = du[c] * F(call.plan.call().scale);
+  for (int64_t c = 0; c < K; ++c) gradients.dv[h * K + c] = dv_bias[c] * F(call.plan.call().scale);
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < K; ++c)
       gradients.dr[(row * H + h) * K + c] = Element(dr[row * K + c] * F(std::log(2.0)));

@@ -11,22 +11,22 @@ using lf::cuda::launch;
 constexpr int kThreads = 128;
 constexpr int kLanes = 8;  // of a row, 16 bytes each at a time
 
-__global__ void bias_products_kernel(int64_t count, int T, int H, int K, TokenView<const bf16> rows,
-                                     const float* bias, float* products) {
+__global__ void bias_products_kernel(int64_t N, int H, int K, TokenView<const bf16> rows, const float* bias,
+                                     float* products) {
   const int64_t n = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / kLanes;
   const int lane = static_cast<int>(threadIdx.x % kLanes);
   const int64_t token = n / H;
   const int h = static_cast<int>(n % H);
   float sum = 0;
-  if (n < count) {
-    const bf16* const row = rows.row(token / T, token % T, int64_t{h} * K);
+  if (token < N) {
+    const bf16* const row = rows.row(token, int64_t{h} * K);
     for (int i = 2 * lane; i < K; i += 2 * kLanes) {
       const uint32_t pair = *reinterpret_cast<const uint32_t*>(row + i);
       sum += lf::cuda::low_float(pair) * bias[h * K + i] + lf::cuda::high_float(pair) * bias[h * K + i + 1];
     }
   }
   for (int step = kLanes / 2; step > 0; step /= 2) sum += __shfl_xor_sync(lf::cuda::kAllLanes, sum, step);
-  if (n < count && lane == 0) products[(token / T * H + h) * T + token % T] = sum;
+  if (token < N && lane == 0) products[h * N + token] = sum;
 }
 
 constexpr int64_t kTokensPerPartial = 256, kRowsPerPartial = 64;
@@ -37,16 +37,14 @@ __global__ void bias_partial_kernel(DeviceAttention shape, const Accumulator<T>*
                                     TokenView<const T> k, Accumulator<T>* partials) {
   using A = Accumulator<T>;
   const int width = shape.H * shape.K;
-  const int64_t tokens = int64_t{shape.B} * shape.T, begin = int64_t{blockIdx.x} * kTokensPerPartial;
-  const int64_t end = begin + kTokensPerPartial < tokens ? begin + kTokensPerPartial : tokens;
+  const int64_t begin = int64_t{blockIdx.x} * kTokensPerPartial;
+  const int64_t end = begin + kTokensPerPartial < shape.N ? begin + kTokensPerPartial : shape.N;
   const int column = static_cast<int>(blockIdx.y * blockDim.x + threadIdx.x);
   if (column >= width) return;
-  const int h = column / shape.K;
+  const int64_t h = column / shape.K;
   A sum = 0;
-  for (int64_t n = begin; n < end; ++n) {
-    const int64_t b = n / shape.T, t = n % shape.T;
-    sum += key_sums[(b * shape.H + h) * shape.T + t] * static_cast<A>(k.row(b, t, column)[0]);
-  }
+  for (int64_t n = begin; n < end; ++n)
+    sum += key_sums[h * shape.N + n] * static_cast<A>(k.row(n, column)[0]);
   partials[int64_t{blockIdx.x} * width + column] = sum;
 }
 
@@ -78,10 +76,9 @@ int64_t blocks_over(int64_t columns) { return (columns + kThreads - 1) / kThread
 
 }  // namespace
 
-void bias_products(int64_t B, int64_t T, int64_t H, int64_t K, TokenView<const bf16> rows, const float* bias,
+void bias_products(int64_t N, int64_t H, int64_t K, TokenView<const bf16> rows, const float* bias,
                    float* products) {
-  launch(bias_products_kernel, {blocks_over(B * T * H * kLanes)}, kThreads, 0, B * T * H, T, H, K, rows, bias,
-         products);
+  launch(bias_products_kernel, {blocks_over(N * H * kLanes)}, kThreads, 0, N, H, K, rows, bias, products);
 }
 
 template <class T>
@@ -89,7 +86,7 @@ void bias_gradient(const DeviceAttention& shape, const Accumulator<T>* key_sums,
                    Accumulator<T>* du) {
   using A = Accumulator<T>;
   const int width = shape.H * shape.K;
-  const int64_t chunks = (int64_t{shape.B} * shape.T + kTokensPerPartial - 1) / kTokensPerPartial;
+  const int64_t chunks = (int64_t{shape.N} + kTokensPerPartial - 1) / kTokensPerPartial;
   const Tensor partials = Tensor::empty({chunks, width}, DTypeOf<A>::value, Device::cuda);
   launch(bias_partial_kernel<T>, {chunks, blocks_over(width)}, kThreads, 0, shape, key_sums, k,
          partials.device_data<A>());

@@ -6,11 +6,11 @@
 
 namespace lf::kernels::cuda {
 
-// products[(b * H + h) * T + t] = bias[h] . rows[b][t][h] for rows (B, T, H, K).
-void bias_products(int64_t B, int64_t T, int64_t H, int64_t K, TokenView<const bf16> rows, const float* bias,
+// products[h * N + n] = bias[h] . rows[n][h] for rows (N, H, K).
+void bias_products(int64_t N, int64_t H, int64_t K, TokenView<const bf16> rows, const float* bias,
                    float* products);
 
-// du (H, K) = sum over tokens of key_sums[b][h][t] k[b][t][h], in an order that depends on B and T alone.
+// du (H, K) = sum over tokens of key_sums[h][n] k[n][h], in an order that depends on N alone.
 template <class T>
 void bias_gradient(const DeviceAttention& shape, const Accumulator<T>* key_sums, TokenView<const T> k,
                    Accumulator<T>* du);

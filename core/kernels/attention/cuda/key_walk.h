@@ -19,13 +19,12 @@ struct TileCall {
 
   const bf16* r = nullptr;  // (rows, H, K)
   int rows = 0, zero_row = 0;
-  const float* key_bias = nullptr;       // (B, H, T): u . k
+  const float* key_bias = nullptr;       // (H, N): u . k
   const float* distance_bias = nullptr;  // (H, rows): v . r
 
   TokenView<const bf16> context, dcontext;
   const float* lse = nullptr;
   float* delta = nullptr;  // like lse: rowsum(dcontext * context), 0 where lse is -inf
-  int split = 0;           // positions of a sequence that a block walks, where it does not walk all
 };
 
 // The rows of r that a band of pairs needs: index x stands for the distance of x steps down (Descending) or
@@ -80,12 +79,14 @@ class KeyWalk {
   using Memory = KeyWalkMemory<K, N, Relative>;
 
   // A block (grid (x, H, B)) of queries from position `start` on of `keys`, which they see in [begin, end)
-  // within the window (`banded`) or all of it; before that, the tokens of `listed`.
+  // within the window (`banded`) or all of it, if causal up to their token in `listed`; where there is a
+  // window, they see the tokens of `listed` before that.
   __device__ KeyWalk(const TileCall& call, const Sequence& listed, const Sequence& keys, int start, int begin,
                      int end, bool banded)
       : call_(call),
         list_(listed.list),
-        listed_(listed.length),
+        listed_(banded ? listed.length : 0),
+        queries_(listed.length),
         first_(keys.first),
         step_(keys.step),
         start_(start),
@@ -120,8 +121,9 @@ class KeyWalk {
   __device__ void load(int tile) {
     const Sequence from = sequence(tile);
     const int position = first(tile);
-    const bf16* const k = call_.k.row(b(), 0, int64_t{h()} * K);
-    const bf16* const v = call_.v.row(b(), 0, int64_t{h()} * K);
+    const int64_t base = call_.shape.base(b());
+    const bf16* const k = call_.k.row(base, int64_t{h()} * K);
+    const bf16* const v = call_.v.row(base, int64_t{h()} * K);
     std::byte* const stage = lf::cuda::shared_memory() + tile % 2 * Memory::kStage;
     copy_rows<K, N>([&](int n, int chunk) {
       const bool valid = position + n < from.length;
@@ -154,14 +156,19 @@ class KeyWalk {
   }
   // The keys of the band that this warp's row `row` sees, of those in `seen`.
   __device__ uint64_t visible(int tile, uint64_t seen, int row) const {
-    if (is_listed(tile) || !banded_) return seen;
-    const int offset = start_ + tile_warp() * 16 + row - first(tile);
+    if (is_listed(tile)) return seen;
+    const int position = start_ + tile_warp() * 16 + row;
+    if (!banded_) {
+      if (!call_.shape.causal || position >= queries_) return seen;
+      return seen & columns_between(0, (list_ ? list_[position] : position) - first(tile));
+    }
+    const int offset = position - first(tile);
     return seen & columns_between(offset - call_.shape.left, offset + call_.shape.right);
   }
   // Whether all of the warp's rows see all of the tile.
   __device__ bool is_whole(int tile, uint64_t seen) const {
     if (seen != ~uint64_t{0} >> (64 - N)) return false;
-    if (is_listed(tile) || !banded_) return true;
+    if (is_listed(tile) || !banded_) return banded_ || !call_.shape.causal;
     const int offset = start_ + tile_warp() * 16 - first(tile);
     return offset + 15 - call_.shape.left <= 0 && offset + call_.shape.right >= N - 1;
   }
@@ -277,8 +284,7 @@ class KeyWalk {
       fetched_seen_ = is_listed(tile) ? kind == TokenKind::global
                       : banded_       ? kind == TokenKind::local
                                       : kind != TokenKind::padded;
-      if (Relative)
-        fetched_column_ = call_.key_bias[(int64_t{b()} * call_.shape.H + h()) * call_.shape.T + token];
+      if (Relative) fetched_column_ = call_.key_bias[call_.shape.slot(b(), h(), token)];
     } else {
       fetched_column_ = 0;
     }
@@ -288,7 +294,7 @@ class KeyWalk {
 
   const TileCall& call_;
   const int32_t* list_;
-  int listed_, first_, step_, start_, begin_, end_;
+  int listed_, queries_, first_, step_, start_, begin_, end_;
   bool banded_;
   bool fetched_seen_ = false;
   float fetched_column_ = 0, fetched_distance_ = 0;

@@ -16,10 +16,11 @@ using lf::cuda::warp_sum;
 
 constexpr int kThreads = 128, kWarps = kThreads / kWarp;
 
-// A query: token `token` of batch row b; `at` is its row of q and `slot` its place in lse.
+// A query: token `token` of sequence b, row `row` of q, context and their gradients; `slot` is its place in
+// lse.
 struct Query {
   int b, token;
-  int64_t at, slot;
+  int64_t row, slot;
   bool live;
 };
 struct Partner {
@@ -29,24 +30,27 @@ struct Partner {
 
 template <class T>
 __device__ Query listed_query(const PlainAttention<T>& c, int h, int b, int64_t n) {
-  const int token = c.shape.global_positions[n];
-  return {b, token, n, n * c.shape.H + h, c.shape.kind(b, token) == TokenKind::global};
+  const int at = static_cast<int>(n - c.shape.first_global(b));
+  const int token = c.shape.global_positions ? c.shape.global_positions[n] : at;
+  return {b, token, n, n * c.shape.H + h, token >= 0};
 }
 template <class T>
 __device__ Query token_query(const PlainAttention<T>& c, int h, int b, int t) {
-  return {b, t, t, (int64_t{b} * c.shape.H + h) * c.shape.T + t, c.shape.is_query(b, t)};
+  return {b, t, c.shape.row(b, t), c.shape.slot(b, h, t), c.shape.is_query(b, t)};
 }
 template <class T>
 __device__ Query query_at(const PlainAttention<T>& c, int h, int64_t row) {
-  if (!c.dense)
-    return token_query(c, h, static_cast<int>(row / c.shape.T), static_cast<int>(row % c.shape.T));
   int b = 0;
+  if (!c.dense) {
+    b = c.shape.sequence_of(row);
+    return token_query(c, h, b, static_cast<int>(row - c.shape.base(b)));
+  }
   while (c.shape.global_offsets[b + 1] <= row) ++b;
   return listed_query(c, h, b, row);
 }
 template <class T>
 __device__ const T* query_row(const PlainAttention<T>& c, TokenView<const T> q, const Query& query, int h) {
-  return q.row(c.dense ? 0 : query.b, query.at, int64_t{h} * c.shape.K);
+  return q.row(query.row, int64_t{h} * c.shape.K);
 }
 
 // The keys of a query: those of its window, step `first` on, then the global ones.
@@ -55,8 +59,12 @@ struct Keys {
 };
 template <class T>
 __device__ Keys keys_of(const PlainAttention<T>& c, const Query& query, int h) {
-  if (c.dense) return {1, -query.token, c.shape.T, c.shape.T};
-  const int D = c.shape.dilation(h), before = query.token / D, after = (c.shape.T - 1 - query.token) / D;
+  const int length = c.shape.length(query.b);
+  if (c.dense) {
+    const int count = c.shape.causal && query.token + 1 < length ? query.token + 1 : length;
+    return {1, -query.token, count, count};
+  }
+  const int D = c.shape.dilation(h), before = query.token / D, after = (length - 1 - query.token) / D;
   const int first = -(before < c.shape.left ? before : c.shape.left);
   const int band = (after < c.shape.right ? after : c.shape.right) - first + 1;
   return {D, first, band, band + c.shape.globals(query.b)};
@@ -78,7 +86,7 @@ __device__ Accumulator<T> score(const PlainAttention<T>& c, const Query& query, 
   using A = Accumulator<T>;
   const int K = c.shape.K;
   const T* const q = query_row(c, c.q, query, h);
-  const T* const k = c.k.row(query.b, key, int64_t{h} * K);
+  const T* const k = c.k.row(c.shape.row(query.b, key), int64_t{h} * K);
   A sum = 0;
   if (!c.r) {
     for (int i = 0; i < K; ++i) sum += static_cast<A>(q[i]) * static_cast<A>(k[i]);
@@ -112,8 +120,8 @@ __device__ PairGradients<Accumulator<T>> pair_gradients(const PlainAttention<T>&
   using A = Accumulator<T>;
   const int K = c.shape.K;
   const A p = std::exp(score(c, query, h, key, global) - c.lse[query.slot]);
-  const T* const dcontext = c.dcontext.row(query.b, query.token, int64_t{h} * K);
-  const T* const v = c.v.row(query.b, key, int64_t{h} * K);
+  const T* const dcontext = c.dcontext.row(query.row, int64_t{h} * K);
+  const T* const v = c.v.row(c.shape.row(query.b, key), int64_t{h} * K);
   A dp = 0;
   for (int i = 0; i < K; ++i) dp += static_cast<A>(dcontext[i]) * static_cast<A>(v[i]);
   const A keep = keep_factor(c, query, h, key);
@@ -180,13 +188,12 @@ __global__ void forward_kernel(PlainAttention<T> c, TokenView<T> context, Accumu
     const A e = key.seen ? std::exp(score(c, query, h, key.token, key.global) - maximum) : A(0);
     sum += e;
     memory.weights[lane] = key.seen ? e * keep_factor(c, query, h, key.token) : A(0);
-    memory.partners[lane] = key.token;
-    add_rows(memory.weights, memory.partners, memory.sums, K, [&](int64_t token, int i) {
-      return static_cast<A>(c.v.row(query.b, token, int64_t{h} * K)[i]);
-    });
+    memory.partners[lane] = c.shape.row(query.b, key.token);
+    add_rows(memory.weights, memory.partners, memory.sums, K,
+             [&](int64_t row, int i) { return static_cast<A>(c.v.row(row, int64_t{h} * K)[i]); });
   }
   sum = warp_sum(sum);
-  T* const to = context.row(query.b, query.token, int64_t{h} * K);
+  T* const to = context.row(query.row, int64_t{h} * K);
   for (int i = lane; i < K; i += kWarp) to[i] = static_cast<T>(sum != 0 ? memory.sums[i] / sum : A(0));
   if (lane == 0) lse[query.slot] = sum != 0 ? maximum + std::log(sum) : -std::numeric_limits<A>::infinity();
 }
@@ -203,8 +210,8 @@ __global__ void query_gradient_kernel(PlainAttention<T> c, TokenView<T> dq) {
   for (int i = lane; i < K; i += kWarp) {
     memory.sums[i] = 0;
     if (live)
-      delta += static_cast<A>(c.context.row(query.b, query.token, int64_t{h} * K)[i]) *
-               static_cast<A>(c.dcontext.row(query.b, query.token, int64_t{h} * K)[i]);
+      delta += static_cast<A>(c.context.row(query.row, int64_t{h} * K)[i]) *
+               static_cast<A>(c.dcontext.row(query.row, int64_t{h} * K)[i]);
   }
   delta = warp_sum(delta);
   if (lane == 0) c.delta[query.slot] = delta;
@@ -214,19 +221,18 @@ __global__ void query_gradient_kernel(PlainAttention<T> c, TokenView<T> dq) {
   for (int n = lane; n < count + lane; n += kWarp) {
     const Partner key = key_at(c, query, keys, n);
     memory.weights[lane] = key.seen ? pair_gradients(c, query, h, key.token, key.global).score : A(0);
-    memory.partners[lane] = key.token;
+    memory.partners[lane] = c.shape.row(query.b, key.token);
     const bool relative = c.r && n - lane < keys.band;
     const int globals_from = keys.band - (n - lane);  // of this group of 32
     memory.more_weights[lane] = relative && lane < globals_from ? memory.weights[lane] : A(0);
-    add_rows(memory.weights, memory.partners, memory.sums, K, [&](int64_t token, int i) {
-      return static_cast<A>(c.k.row(query.b, token, int64_t{h} * K)[i]);
-    });
+    add_rows(memory.weights, memory.partners, memory.sums, K,
+             [&](int64_t row, int i) { return static_cast<A>(c.k.row(row, int64_t{h} * K)[i]); });
     if (!relative) continue;
-    add_rows(memory.more_weights, memory.partners, memory.sums, K, [&](int64_t token, int i) {
-      return static_cast<A>(c.r[((c.zero_row + query.token - token) * c.shape.H + h) * K + i]);
+    add_rows(memory.more_weights, memory.partners, memory.sums, K, [&](int64_t row, int i) {
+      return static_cast<A>(c.r[((c.zero_row + query.row - row) * c.shape.H + h) * K + i]);
     });
   }
-  T* const to = dq.row(c.dense ? 0 : query.b, query.at, int64_t{h} * K);
+  T* const to = dq.row(query.row, int64_t{h} * K);
   for (int i = lane; i < K; i += kWarp)
     to[i] = static_cast<T>(static_cast<A>(c.shape.scale) * memory.sums[i]);
 }
@@ -238,10 +244,11 @@ struct Queries {
 template <class T>
 __device__ Queries queries_of(const PlainAttention<T>& c, int b, int h, int j) {
   const TokenKind kind = c.shape.kind(b, j);
+  const int length = c.shape.length(b);
   if (kind == TokenKind::padded) return {0, 1, 0};
   if (c.dense) return {c.shape.first_global(b), 1, c.shape.globals(b)};
-  if (kind == TokenKind::global) return {0, 1, c.shape.T};
-  const int D = c.shape.dilation(h), before = j / D, after = (c.shape.T - 1 - j) / D;
+  if (kind == TokenKind::global) return {0, 1, length};
+  const int D = c.shape.dilation(h), before = j / D, after = (length - 1 - j) / D;
   const int first = before < c.shape.right ? before : c.shape.right;
   return {j - first * D, D, first + (after < c.shape.left ? after : c.shape.left) + 1};
 }
@@ -249,10 +256,10 @@ __device__ Queries queries_of(const PlainAttention<T>& c, int b, int h, int j) {
 template <class T>
 __global__ void key_gradient_kernel(PlainAttention<T> c, TokenView<T> dk, TokenView<T> dv) {
   using A = Accumulator<T>;
-  if (warp_index() >= int64_t{c.shape.B} * c.shape.T * c.shape.H) return;
+  if (warp_index() >= int64_t{c.shape.N} * c.shape.H) return;
   const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of(), K = c.shape.K;
   const int64_t row = warp_index() / c.shape.H;
-  const int b = static_cast<int>(row / c.shape.T), j = static_cast<int>(row % c.shape.T);
+  const int b = c.shape.sequence_of(row), j = static_cast<int>(row - c.shape.base(b));
   const WarpMemory<A> memory = WarpMemory<A>::of_this_warp(K);
   for (int i = lane; i < K; i += kWarp) memory.sums[i] = memory.more_sums[i] = 0;
   const Queries queries = queries_of(c, b, h, j);
@@ -264,29 +271,28 @@ __global__ void key_gradient_kernel(PlainAttention<T> c, TokenView<T> dk, TokenV
     if (n < queries.count) {
       const int at = queries.first + n * queries.D;
       const Query query = c.dense ? listed_query(c, h, b, at) : token_query(c, h, b, at);
-      if (query.live && c.lse[query.slot] != -std::numeric_limits<A>::infinity())
+      const bool sees = query.live && (!c.shape.causal || query.token >= j);
+      if (sees && c.lse[query.slot] != -std::numeric_limits<A>::infinity())
         pair = pair_gradients(c, query, h, j, global);
-      memory.partners[lane] = at;
+      memory.partners[lane] = query.row;
     }
     total += pair.score;
     memory.weights[lane] = pair.score;
     memory.more_weights[lane] = pair.probability;
     add_rows(memory.weights, memory.partners, memory.sums, K, [&](int64_t at, int i) {
       const A bias = c.r ? c.u[int64_t{h} * K + i] : A(0);
-      return static_cast<A>(c.q.row(c.dense ? 0 : b, at, int64_t{h} * K)[i]) + bias;
+      return static_cast<A>(c.q.row(at, int64_t{h} * K)[i]) + bias;
     });
-    add_rows(memory.more_weights, memory.partners, memory.more_sums, K, [&](int64_t at, int i) {
-      const int64_t token = c.dense ? c.shape.global_positions[at] : at;
-      return static_cast<A>(c.dcontext.row(b, token, int64_t{h} * K)[i]);
-    });
+    add_rows(memory.more_weights, memory.partners, memory.more_sums, K,
+             [&](int64_t at, int i) { return static_cast<A>(c.dcontext.row(at, int64_t{h} * K)[i]); });
   }
   total = warp_sum(total);
   const auto scale = static_cast<A>(c.shape.scale);
   for (int i = lane; i < K; i += kWarp) {
-    dk.row(b, j, int64_t{h} * K)[i] = static_cast<T>(scale * memory.sums[i]);
-    dv.row(b, j, int64_t{h} * K)[i] = static_cast<T>(memory.more_sums[i]);
+    dk.row(row, int64_t{h} * K)[i] = static_cast<T>(scale * memory.sums[i]);
+    dv.row(row, int64_t{h} * K)[i] = static_cast<T>(memory.more_sums[i]);
   }
-  if (c.key_sums && lane == 0) c.key_sums[(int64_t{b} * c.shape.H + h) * c.shape.T + j] = scale * total;
+  if (c.key_sums && lane == 0) c.key_sums[c.shape.slot(b, h, j)] = scale * total;
 }
 
 // One distance of one head: sums over all pairs that are so far apart.
@@ -294,28 +300,30 @@ template <class T>
 __global__ void distance_gradient_kernel(PlainAttention<T> c, T* dr) {
   using A = Accumulator<T>;
   if (warp_index() >= c.rows * c.shape.H) return;
-  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of(), K = c.shape.K, T_ = c.shape.T;
+  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of(), K = c.shape.K;
   const int64_t row = warp_index() / c.shape.H, distance = row - c.zero_row;
   const WarpMemory<A> memory = WarpMemory<A>::of_this_warp(K);
   for (int i = lane; i < K; i += kWarp) memory.sums[i] = 0;
   const int D = c.shape.dilation(h);
   const bool used = distance % D == 0 && distance / D <= c.shape.left && distance / D >= -c.shape.right &&
-                    distance < T_ && -distance < T_;
-  const int64_t count = used ? int64_t{c.shape.B} * T_ : 0;
+                    distance < c.shape.T && -distance < c.shape.T;
+  const int64_t count = used ? c.shape.N : 0;
   A total = 0;
   for (int64_t n = lane; n < count + lane; n += kWarp) {
-    const int b = static_cast<int>(n / T_), i = static_cast<int>(n % T_);
-    const int64_t j = i - distance;
     A gradient = 0;
-    if (n < count && j >= 0 && j < T_ && c.shape.kind(b, static_cast<int>(j)) == TokenKind::local) {
-      const Query query = token_query(c, h, b, i);
-      if (query.live) gradient = pair_gradients(c, query, h, static_cast<int>(j), false).score;
+    if (n < count) {
+      const int b = c.shape.sequence_of(n), i = static_cast<int>(n - c.shape.base(b));
+      const int64_t j = i - distance;
+      if (j >= 0 && j < c.shape.length(b) && c.shape.kind(n - distance) == TokenKind::local) {
+        const Query query = token_query(c, h, b, i);
+        if (query.live) gradient = pair_gradients(c, query, h, static_cast<int>(j), false).score;
+      }
     }
     total += gradient;
     memory.weights[lane] = gradient;
     memory.partners[lane] = n;
     add_rows(memory.weights, memory.partners, memory.sums, K, [&](int64_t at, int k) {
-      return static_cast<A>(c.q.row(at / T_, at % T_, int64_t{h} * K)[k]) + c.v_bias[int64_t{h} * K + k];
+      return static_cast<A>(c.q.row(at, int64_t{h} * K)[k]) + c.v_bias[int64_t{h} * K + k];
     });
   }
   total = warp_sum(total);
@@ -346,7 +354,7 @@ void plain_backward_queries(const PlainAttention<T>& call, TokenView<T> dq) {
 
 template <class T>
 void plain_backward_keys(const PlainAttention<T>& call, TokenView<T> dk, TokenView<T> dv) {
-  launch_warps(key_gradient_kernel<T>, int64_t{call.shape.B} * call.shape.T * call.shape.H,
+  launch_warps(key_gradient_kernel<T>, int64_t{call.shape.N} * call.shape.H,
                WarpMemory<Accumulator<T>>::bytes(call.shape.K), call, dk, dv);
 }
 

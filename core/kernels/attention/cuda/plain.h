@@ -12,9 +12,9 @@ struct PlainAttention {
   using A = Accumulator<T>;
 
   DeviceAttention shape;
-  // Global attention: queries are the listed tokens, q, dq and lse go by their order; every token is a key.
+  // Dense attention: queries are the listed ones, whose order q, context, their gradients and lse go by.
   bool dense = false;
-  int64_t queries = 0;  // B T, or the number of listed tokens
+  int64_t queries = 0;  // N, or the number of listed queries
   TokenView<const T> q, k, v;
   const A* u = nullptr;
   const A* v_bias = nullptr;
@@ -24,7 +24,7 @@ struct PlainAttention {
   TokenView<const T> context, dcontext;
   const A* lse = nullptr;
   A* delta = nullptr;          // like lse: rowsum(dcontext * context), 0 where lse is -inf
-  A* key_sums = nullptr;       // (B, H, T) or null: sums of dS over queries
+  A* key_sums = nullptr;       // (H, N) or null: sums of dS over queries
   A* distance_sums = nullptr;  // (rows, H): sums of dS over pairs of one distance
 };
 

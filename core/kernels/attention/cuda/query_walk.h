@@ -13,7 +13,7 @@ namespace lf::kernels::cuda {
 enum class KeyBlock {
   band,     // keys of one residue class: the queries around them
   columns,  // listed global keys: every token
-  dense,    // global attention, any keys: the listed tokens
+  dense,    // dense attention, any keys: the listed queries
 };
 
 // Queries of a tile: fewer where a row takes more registers and memory.
@@ -64,7 +64,7 @@ class QueryWalk {
       std::byte* const to = stage + chunk_offset<K>(n, chunk);
       lf::cuda::copy_async(to, query_row(has ? position + n : begin_, token) + 8 * chunk, has);
       lf::cuda::copy_async(to + tile_bytes<K>(N),
-                           call_.dcontext.row(b(), token, int64_t{h()} * K) + 8 * chunk, live);
+                           dcontext_row(has ? position + n : begin_, token) + 8 * chunk, live);
     });
     if (Relative) load_distances(tile);
     lf::cuda::commit_copies();
@@ -117,12 +117,14 @@ class QueryWalk {
 
   // The queries 16 pair and on of the tile, as bits, in whose window the warp's row `row` is.
   __device__ uint32_t visible(int tile, int pair, int row) const {
+    if (Kind == KeyBlock::dense && call_.shape.causal) return later(tile, pair, row);
     if (Kind != KeyBlock::band) return 0xffffu;
     const int offset = start_ + kWarpRows * tile_warp() + row - first(tile) - 16 * pair;
     return static_cast<uint32_t>(columns_between(offset - call_.shape.right, offset + call_.shape.left));
   }
   // Whether this warp's keys are seen by the whole tile; and groups of 16 queries that may see some.
   __device__ bool is_whole(int tile) const {
+    if (Kind == KeyBlock::dense && call_.shape.causal) return false;
     if (Kind != KeyBlock::band) return true;
     const int offset = start_ + 16 * tile_warp() - first(tile);
     return offset + 15 - call_.shape.right <= 0 && offset + call_.shape.left >= N - 1;
@@ -153,14 +155,27 @@ class QueryWalk {
  private:
   static __device__ int b() { return static_cast<int>(blockIdx.z); }
   static __device__ int h() { return static_cast<int>(blockIdx.y); }
+  // The queries 16 pair and on of the tile, as bits, that do not come before the warp's key of row `row`.
+  __device__ uint32_t later(int tile, int pair, int row) const {
+    const int key = start_ + kWarpRows * tile_warp() + row, from = first(tile) + 16 * pair;
+    if (!queries_.list) return static_cast<uint32_t>(columns_between(key - from, 15));
+    uint32_t bits = 0;
+    LF_NO_UNROLL
+    for (int n = 0; n < 16 && from + n < end_; ++n) bits |= uint32_t{queries_.token(from + n) >= key} << n;
+    return bits;
+  }
   __device__ const bf16* query_row(int position, int token) const {
     const int64_t head = int64_t{h()} * K;
-    return Kind == KeyBlock::dense ? call_.q.row(0, call_.shape.first_global(b()) + position, head)
-                                   : call_.q.row(b(), token, head);
+    return Kind == KeyBlock::dense ? call_.q.row(call_.shape.first_global(b()) + position, head)
+                                   : call_.q.row(call_.shape.row(b(), token), head);
+  }
+  __device__ const bf16* dcontext_row(int position, int token) const {
+    const int64_t head = int64_t{h()} * K;
+    return Kind == KeyBlock::dense ? call_.dcontext.row(call_.shape.first_global(b()) + position, head)
+                                   : call_.dcontext.row(call_.shape.row(b(), token), head);
   }
   __device__ bool is_live(int token) const {
-    return Kind == KeyBlock::dense ? call_.shape.kind(b(), token) == TokenKind::global
-                                   : call_.shape.is_query(b(), token);
+    return Kind == KeyBlock::dense ? token >= 0 : call_.shape.is_query(b(), token);
   }
   __device__ float* products() const { return reinterpret_cast<float*>(memory_ + Memory::kDiagonals); }
   __device__ float* ring_bias() const { return reinterpret_cast<float*>(memory_ + Memory::kRingBias); }
@@ -192,7 +207,7 @@ class QueryWalk {
       const int token = queries_.token(position);
       const int64_t slot = Kind == KeyBlock::dense
                                ? int64_t{call_.shape.first_global(b()) + position} * call_.shape.H + h()
-                               : (int64_t{b()} * call_.shape.H + h()) * call_.shape.T + token;
+                               : call_.shape.slot(b(), h(), token);
       const float lse = call_.lse[slot];
       if (is_live(token) && lse != -kInfinite)
         fetched_lse_ = lse * kLog2OfE, fetched_delta_ = call_.delta[slot];

@@ -196,20 +196,22 @@ struct Block {
   int start;
 };
 
-// Grid (most tiles of a head, H, B); false where the head has no such tile.
+// Grid (most tiles of a head and sequence, H, B); false where there is no such tile.
 __device__ inline bool find_block(const DeviceAttention& shape, Block& block) {
   block.b = static_cast<int>(blockIdx.z), block.h = static_cast<int>(blockIdx.y);
-  const int D = shape.dilation(block.h), T = shape.T;
+  const int D = shape.dilation(block.h), T = shape.length(block.b);
+  if (T == 0) return false;
   const int tiles = ((T + D - 1) / D + kTile - 1) / kTile, residue = static_cast<int>(blockIdx.x) / tiles;
   block.start = static_cast<int>(blockIdx.x) % tiles * kTile;
   block.tokens = {nullptr, residue, D, (T - residue + D - 1) / D};
   return residue < D && block.start < block.tokens.length;
 }
 
-// The listed tokens of a batch row as a sequence.
+// The listed tokens of a sequence.
 __device__ inline Sequence global_sequence(const DeviceAttention& shape, int b) {
   const int count = shape.globals(b);
-  return {count ? shape.global_positions + shape.first_global(b) : nullptr, 0, 1, count};
+  return {count && shape.global_positions ? shape.global_positions + shape.first_global(b) : nullptr, 0, 1,
+          count};
 }
 
 // --- masks: bit n stands for column n of a tile ---

@@ -1,6 +1,4 @@
 // Window attention on the device: which kernels run, in which order, with what memory between them.
-#include "core/kernels/attention/window.h"
-
 #include <algorithm>
 #include <initializer_list>
 #include <type_traits>
@@ -8,45 +6,27 @@
 #include "core/kernels/attention/cuda/bias.h"
 #include "core/kernels/attention/cuda/plain.h"
 #include "core/kernels/attention/cuda/tensor_cores.h"
+#include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
 namespace {
 
-template <class T>
-PlainAttention<T> plain_call(const DeviceAttention& shape, TokenView<const T> q, TokenView<const T> k,
-                             TokenView<const T> v, const RelativePositions<T>* relative) {
-  PlainAttention<T> call;
-  call.shape = shape;
-  call.queries = int64_t{shape.B} * shape.T;
-  call.q = q, call.k = k, call.v = v;
-  if (relative) {
-    call.u = relative->u, call.v_bias = relative->v, call.r = relative->r;
-    call.rows = relative->rows, call.zero_row = relative->zero_row;
-  }
-  return call;
-}
-
-int64_t most_tiles(const WindowAttentionShape& shape) {
-  int64_t most = tiles_of_head(shape.T, 1);
-  for (const int32_t D : shape.dilation)
-    most = std::max(most, tiles_of_head(shape.T, std::min<int64_t>(D, std::max<int64_t>(shape.T, 1))));
-  return most;
-}
+Tensor sums(const Shape& shape, DType dtype) { return Tensor::empty(shape, dtype, Device::cuda); }
 
 // The description of a call to tensor cores, and the products of biases that it refers to.
 class TensorCoreCall {
  public:
-  TensorCoreCall(const DeviceAttention& shape, TokenView<const bf16> q, TokenView<const bf16> k,
-                 TokenView<const bf16> v, const RelativePositions<bf16>* relative)
-      : call_(tile_call(shape, q, k, v)) {
-    if (!relative) return;
-    call_.r = relative->r;
-    call_.rows = static_cast<int>(relative->rows), call_.zero_row = static_cast<int>(relative->zero_row);
-    const auto floats = [](const Shape& of) { return Tensor::empty(of, DType::f32, Device::cuda); };
-    key_bias_ = floats({shape.B, shape.H, shape.T}), distance_bias_ = floats({shape.H, relative->rows});
-    bias_products(shape.B, shape.T, shape.H, shape.K, k, relative->u, key_bias_.device_data<float>());
-    const auto r = contiguous_view(relative->r, relative->rows, shape.H, shape.K);
-    bias_products(1, relative->rows, shape.H, shape.K, r, relative->v, distance_bias_.device_data<float>());
+  TensorCoreCall(const DeviceAttention& shape, const TokenViews<const bf16>& in,
+                 const RelativePositions<bf16>& relative)
+      : call_(tile_call(shape, in.q, in.k, in.v)) {
+    if (!relative.r) return;
+    call_.r = relative.r;
+    call_.rows = static_cast<int>(relative.rows), call_.zero_row = static_cast<int>(relative.zero_row);
+    key_bias_ = sums({shape.H, shape.N}, DType::f32);
+    distance_bias_ = sums({shape.H, relative.rows}, DType::f32);
+    bias_products(shape.N, shape.H, shape.K, in.k, relative.u, key_bias_.device_data<float>());
+    const TokenView<const bf16> r{relative.r, int64_t{shape.H} * shape.K};
+    bias_products(relative.rows, shape.H, shape.K, r, relative.v, distance_bias_.device_data<float>());
     call_.key_bias = key_bias_.device_data<float>();
     call_.distance_bias = distance_bias_.device_data<float>();
   }
@@ -59,7 +39,78 @@ class TensorCoreCall {
   Tensor key_bias_, distance_bias_;
 };
 
+template <class T>
+PlainAttention<T> plain_call(const DeviceAttention& shape, const TokenViews<const T>& in,
+                             const RelativePositions<T>& relative) {
+  PlainAttention<T> call;
+  call.shape = shape;
+  call.queries = shape.N;
+  call.q = in.q, call.k = in.k, call.v = in.v;
+  call.u = relative.u, call.v_bias = relative.v, call.r = relative.r;
+  call.rows = relative.rows, call.zero_row = relative.zero_row;
+  return call;
+}
+
+// What backward reads besides the inputs, and what it writes.
+template <class T>
+struct BackwardTensors {
+  TokenView<const T> context, dcontext;
+  const Accumulator<T>* lse;
+  TokenViews<T> gradients;
+  RelativeGradients<T> relative_gradients;
+};
+
+// Backward in bf16 on tensor cores.
+void tensor_core_backward(TensorCoreCall call, const Tiles& tiles, const RelativePositions<bf16>& relative,
+                          const BackwardTensors<bf16>& x) {
+  const DeviceAttention& shape = call->shape;
+  const Tensor delta = sums({shape.H, shape.N}, DType::f32);
+  call->context = x.context, call->dcontext = x.dcontext, call->lse = x.lse;
+  call->delta = delta.device_data<float>();
+  const auto& [dq, dk, dv] = x.gradients;
+  tensor_core_backward_queries(*call, tiles, dq);
+  if (!relative.r) return tensor_core_backward_keys(*call, tiles, nullptr, dk, dv, nullptr);
+  const Tensor key_sums = sums({shape.H, shape.N}, DType::f32);
+  tensor_core_backward_keys(*call, tiles, relative.u, dk, dv, key_sums.device_data<float>());
+  bias_gradient(shape, key_sums.device_data<float>(), call->k, x.relative_gradients.du);
+  const Tensor distance_sums = sums({relative.rows, shape.H}, DType::f32);
+  tensor_core_backward_distances(*call, tiles, relative.v, x.relative_gradients.dr,
+                                 distance_sums.device_data<float>());
+  position_bias_gradient(relative.rows, shape.H, shape.K, distance_sums.device_data<float>(), relative.r,
+                         x.relative_gradients.dv);
+}
+
+template <class T>
+void plain_backward(PlainAttention<T> call, const BackwardTensors<T>& x) {
+  using A = Accumulator<T>;
+  const DeviceAttention& shape = call.shape;
+  constexpr DType kSums = DTypeOf<A>::value;
+  call.context = x.context, call.dcontext = x.dcontext, call.lse = x.lse;
+  const Tensor delta = sums({shape.H, shape.N}, kSums);
+  call.delta = delta.device_data<A>();
+  Tensor key_sums, distance_sums;
+  if (call.r) {
+    key_sums = sums({shape.H, shape.N}, kSums), distance_sums = sums({call.rows, shape.H}, kSums);
+    call.key_sums = key_sums.device_data<A>(), call.distance_sums = distance_sums.device_data<A>();
+  }
+  plain_backward_queries(call, x.gradients.q);
+  plain_backward_keys(call, x.gradients.k, x.gradients.v);
+  if (!call.r) return;
+  plain_backward_distances(call, x.relative_gradients.dr);
+  bias_gradient(shape, call.key_sums, call.k, x.relative_gradients.du);
+  position_bias_gradient(call.rows, shape.H, shape.K, call.distance_sums, call.r, x.relative_gradients.dv);
+}
+
 }  // namespace
+
+Tiles::Tiles(const AttentionShape& shape) {
+  const int64_t most = std::max<int64_t>(shape.T, 1);
+  of_head = tiles_of_head(shape.T, 1);
+  for (const int32_t D : shape.call.dilation)
+    of_head = std::max(of_head, tiles_of_head(shape.T, std::min<int64_t>(D, most)));
+  for (int64_t b = 0; b < shape.B; ++b)
+    splits = std::max(splits, splits_of(static_cast<int>(shape.call.length(b))));
+}
 
 int64_t tensor_core_shared_bytes(int64_t K, bool relative) {
   return std::max({forward_shared_bytes(K, relative), backward_queries_shared_bytes(K, relative),
@@ -67,92 +118,43 @@ int64_t tensor_core_shared_bytes(int64_t K, bool relative) {
                    relative ? backward_distances_shared_bytes(K) : 0});
 }
 
-template <class Element>
-void window_attention_forward(const WindowAttentionShape& shape, TokenView<const Element> q,
-                              TokenView<const Element> k, TokenView<const Element> v,
-                              const RelativePositions<Element>* relative, TokenView<Element> context,
-                              Accumulator<Element>* lse) {
+void window_attention(const AttentionCall& call, const TokenTensors& qkv, const RelativeTensors& relative,
+                      Tensor& context, Tensor& lse) {
+  const AttentionShape shape(call, context.dim(1), context.dim(2));
   const AttentionOnDevice lists(shape);
-  if constexpr (std::is_same_v<Element, bf16>) {
-    if (has_tensor_cores<Element>(shape, relative ? relative->r : nullptr, q, k, v, context)) {
-      return tensor_core_forward(*TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape), context,
-                                 lse);
+  visit_float(context.dtype(), [&]<class T>() {
+    const auto in = token_views<const T>(qkv, shape.H, shape.K);
+    const auto terms = relative_positions<T>(relative);
+    const auto out = token_view<T>(context, shape.H * shape.K);
+    auto* const sums_of_rows = lse.device_data<Accumulator<T>>();
+    if constexpr (std::is_same_v<T, bf16>) {
+      if (has_tensor_cores<T>(shape.K, call.scale, terms.r, in.q, in.k, in.v, out))
+        return tensor_core_forward(*TensorCoreCall(lists.view(), in, terms), Tiles(shape), out, sums_of_rows);
     }
-  }
-  plain_forward(plain_call(lists.view(), q, k, v, relative), context, lse);
+    plain_forward(plain_call(lists.view(), in, terms), out, sums_of_rows);
+  });
 }
 
-namespace {
-
-// Backward in bf16 on tensor cores.
-void tensor_core_backward(TensorCoreCall call, int64_t tiles, const RelativePositions<bf16>* relative,
-                          TokenView<const bf16> context, const float* lse, TokenView<const bf16> dcontext,
-                          TokenView<bf16> dq, TokenView<bf16> dk, TokenView<bf16> dv,
-                          const RelativeGradients<bf16>* relative_gradients) {
-  const DeviceAttention& shape = call->shape;
-  const auto floats = [](const Shape& of) { return Tensor::empty(of, DType::f32, Device::cuda); };
-  const Tensor delta = floats({shape.B, shape.H, shape.T});
-  call->context = context, call->dcontext = dcontext, call->lse = lse,
-  call->delta = delta.device_data<float>();
-  tensor_core_backward_queries(*call, tiles, dq);
-  if (!relative) return tensor_core_backward_keys(*call, tiles, nullptr, dk, dv, nullptr);
-  const Tensor key_sums = floats({shape.B, shape.H, shape.T});
-  tensor_core_backward_keys(*call, tiles, relative->u, dk, dv, key_sums.device_data<float>());
-  bias_gradient(shape, key_sums.device_data<float>(), call->k, relative_gradients->du);
-  const Tensor distance_sums = floats({relative->rows, shape.H});
-  tensor_core_backward_distances(*call, tiles, relative->v, relative_gradients->dr,
-                                 distance_sums.device_data<float>());
-  position_bias_gradient(relative->rows, shape.H, shape.K, distance_sums.device_data<float>(), relative->r,
-                         relative_gradients->dv);
-}
-
-}  // namespace
-
-template <class Element>
-void window_attention_backward(const WindowAttentionShape& shape, TokenView<const Element> q,
-                               TokenView<const Element> k, TokenView<const Element> v,
-                               const RelativePositions<Element>* relative, TokenView<const Element> context,
-                               const Accumulator<Element>* lse, TokenView<const Element> dcontext,
-                               TokenView<Element> dq, TokenView<Element> dk, TokenView<Element> dv,
-                               const RelativeGradients<Element>* relative_gradients) {
-  using A = Accumulator<Element>;
+void window_attention_backward(const AttentionCall& call, const TokenTensors& qkv,
+                               const RelativeTensors& relative, const Tensor& context, const Tensor& lse,
+                               const Tensor& dcontext, const TokenTensors& dqkv,
+                               const RelativeTensors& drelative) {
+  const AttentionShape shape(call, context.dim(1), context.dim(2));
   const AttentionOnDevice lists(shape);
-  if constexpr (std::is_same_v<Element, bf16>) {
-    const Element* const r = relative ? relative->r : nullptr;
-    if (has_tensor_cores<Element>(shape, r, q, k, v, context, dcontext, dq, dk, dv)) {
-      return tensor_core_backward(TensorCoreCall(lists.view(), q, k, v, relative), most_tiles(shape),
-                                  relative, context, lse, dcontext, dq, dk, dv, relative_gradients);
+  visit_float(context.dtype(), [&]<class T>() {
+    const auto in = token_views<const T>(qkv, shape.H, shape.K);
+    const auto terms = relative_positions<T>(relative);
+    const auto view = [&](const Tensor& x) { return token_view<const T>(x, shape.H * shape.K); };
+    const BackwardTensors<T> x{view(context), view(dcontext), lse.device_data<Accumulator<T>>(),
+                               token_views<T>(dqkv, shape.H, shape.K), relative_gradients<T>(drelative)};
+    if constexpr (std::is_same_v<T, bf16>) {
+      const auto& [dq, dk, dv] = x.gradients;
+      if (has_tensor_cores<T>(shape.K, call.scale, terms.r, in.q, in.k, in.v, x.context, x.dcontext, dq, dk,
+                              dv))
+        return tensor_core_backward(TensorCoreCall(lists.view(), in, terms), Tiles(shape), terms, x);
     }
-  }
-  const auto floats = [](const Shape& of) { return Tensor::empty(of, DTypeOf<A>::value, Device::cuda); };
-  PlainAttention<Element> call = plain_call(lists.view(), q, k, v, relative);
-  call.context = context, call.dcontext = dcontext, call.lse = lse;
-  const Tensor delta = floats({shape.B, shape.H, shape.T});
-  call.delta = delta.device_data<A>();
-  Tensor key_sums, distance_sums;
-  if (relative) {
-    key_sums = floats({shape.B, shape.H, shape.T}), distance_sums = floats({relative->rows, shape.H});
-    call.key_sums = key_sums.device_data<A>(), call.distance_sums = distance_sums.device_data<A>();
-  }
-  plain_backward_queries(call, dq);
-  plain_backward_keys(call, dk, dv);
-  if (!relative) return;
-  plain_backward_distances(call, relative_gradients->dr);
-  bias_gradient(lists.view(), call.key_sums, k, relative_gradients->du);
-  position_bias_gradient(relative->rows, shape.H, shape.K, call.distance_sums, relative->r,
-                         relative_gradients->dv);
+    plain_backward(plain_call(lists.view(), in, terms), x);
+  });
 }
-
-#define LF_WINDOW_ATTENTION(T)                                                                        \
-  template void window_attention_forward(const WindowAttentionShape&, TokenView<const T>,             \
-                                         TokenView<const T>, TokenView<const T>,                      \
-                                         const RelativePositions<T>*, TokenView<T>, Accumulator<T>*); \
-  template void window_attention_backward(                                                            \
-      const WindowAttentionShape&, TokenView<const T>, TokenView<const T>, TokenView<const T>,        \
-      const RelativePositions<T>*, TokenView<const T>, const Accumulator<T>*, TokenView<const T>,     \
-      TokenView<T>, TokenView<T>, TokenView<T>, const RelativeGradients<T>*)
-LF_WINDOW_ATTENTION(float);
-LF_WINDOW_ATTENTION(double);
-LF_WINDOW_ATTENTION(bf16);
 
 }  // namespace lf::kernels::cuda

@@ -76,21 +76,21 @@ class DistanceBlock {
   __device__ int first_key(const Block& tile) const { return tile.start - first_step_ - (kTile - 1); }
 
   __device__ void load(const Block& tile) {
-    const int64_t head = int64_t{h()} * K;
+    const int64_t head = int64_t{h()} * K, base = call_.shape.base(tile.b);
     copy_rows<K, kTile>([&](int n, int chunk) {
       const bool has = tile.tokens.has(tile.start + n);
       const int t = has ? tile.tokens.token(tile.start + n) : 0;
       std::byte* const to = memory_ + Memory::kQueries + chunk_offset<K>(n, chunk);
-      lf::cuda::copy_async(to, call_.q.row(tile.b, t, head) + 8 * chunk, has);
-      lf::cuda::copy_async(to + Memory::kDcontext, call_.dcontext.row(tile.b, t, head) + 8 * chunk,
+      lf::cuda::copy_async(to, call_.q.row(base + t, head) + 8 * chunk, has);
+      lf::cuda::copy_async(to + Memory::kDcontext, call_.dcontext.row(base + t, head) + 8 * chunk,
                            has && call_.shape.is_query(tile.b, t));
     });
     copy_rows<K, kSpan>([&](int n, int chunk) {
       const bool has = tile.tokens.has(first_key(tile) + n);
       const int t = has ? tile.tokens.token(first_key(tile) + n) : 0;
       std::byte* const to = memory_ + Memory::kKeys + chunk_offset<K>(n, chunk);
-      lf::cuda::copy_async(to, call_.k.row(tile.b, t, head) + 8 * chunk, has);
-      lf::cuda::copy_async(to + tile_bytes<K>(kSpan), call_.v.row(tile.b, t, head) + 8 * chunk, has);
+      lf::cuda::copy_async(to, call_.k.row(base + t, head) + 8 * chunk, has);
+      lf::cuda::copy_async(to + tile_bytes<K>(kSpan), call_.v.row(base + t, head) + 8 * chunk, has);
     });
     lf::cuda::commit_copies();
     const int n = tile_thread();
@@ -103,9 +103,7 @@ class DistanceBlock {
     floats(Memory::kKeyBias)[n] = bias;
   }
 
-  __device__ int64_t slot(const Block& tile, int t) const {
-    return (int64_t{tile.b} * call_.shape.H + h()) * call_.shape.T + t;
-  }
+  __device__ int64_t slot(const Block& tile, int t) const { return call_.shape.slot(tile.b, h(), t); }
 
   // Products of this warp's 16 queries with rows of the keys that they reach, into shared memory.
   __device__ void multiply_span(const WarpRows<K>& rows, int tile_offset, const float* bias) const {
@@ -197,9 +195,10 @@ class DistanceBlock {
   int first_step_;
 };
 
-// Tiles of queries of a head: (b, residue, tile) in this order.
+// Tiles of queries of a head: (b, residue, tile) in this order, as many for every sequence.
 __device__ Block query_tile(const DeviceAttention& shape, int h, int tiles, int number) {
-  const int D = shape.dilation(h), T = shape.T, b = number / (D * tiles), residue = number / tiles % D;
+  const int D = shape.dilation(h), b = number / (D * tiles), residue = number / tiles % D;
+  const int T = shape.length(b);
   return {b, h, {nullptr, residue, D, (T - residue + D - 1) / D}, number % tiles * kTile};
 }
 
@@ -273,13 +272,13 @@ int64_t backward_distances_shared_bytes(int64_t K) {
   return bytes;
 }
 
-void tensor_core_backward_distances(const TileCall& call, int64_t tiles, const float* v, bf16* dr,
+void tensor_core_backward_distances(const TileCall& call, const Tiles& tiles, const float* v, bf16* dr,
                                     float* distance_sums) {
   with_head_width(call.shape.K, [&]<int K>() {
     if (call.shape.dropout_threshold > 0) {
-      launch_distances<K, true>(call, tiles, v, dr, distance_sums);
+      launch_distances<K, true>(call, tiles.of_head, v, dr, distance_sums);
     } else {
-      launch_distances<K, false>(call, tiles, v, dr, distance_sums);
+      launch_distances<K, false>(call, tiles.of_head, v, dr, distance_sums);
     }
   });
 }

@@ -29,13 +29,14 @@ struct KeyBlockMemory {
 template <int K>
 __device__ void load_keys(const TileCall& call, const Block& block) {
   std::byte* const shared = lf::cuda::shared_memory();
+  const int64_t base = call.shape.base(block.b);
   copy_rows<K, kTile>([&](int n, int chunk) {
     const bool has = block.tokens.has(block.start + n);
     const int64_t token = has ? block.tokens.token(block.start + n) : 0;
     const int64_t head = int64_t{block.h} * K;
     std::byte* const to = shared + chunk_offset<K>(n, chunk);
-    lf::cuda::copy_async(to, call.k.row(block.b, token, head) + 8 * chunk, has);
-    lf::cuda::copy_async(to + tile_bytes<K>(kTile), call.v.row(block.b, token, head) + 8 * chunk, has);
+    lf::cuda::copy_async(to, call.k.row(base + token, head) + 8 * chunk, has);
+    lf::cuda::copy_async(to + tile_bytes<K>(kTile), call.v.row(base + token, head) + 8 * chunk, has);
   });
   lf::cuda::commit_copies();
 }
@@ -110,7 +111,7 @@ __device__ void add_queries(const TileCall& call, const Block& block, const Sequ
     keys.seen[i] = has && (Kind == KeyBlock::band      ? kind == TokenKind::local
                            : Kind == KeyBlock::columns ? kind == TokenKind::global
                                                        : kind != TokenKind::padded);
-    if (call.r) keys.bias[i] = call.key_bias[(int64_t{block.b} * call.shape.H + block.h) * call.shape.T + t];
+    if (call.r) keys.bias[i] = call.key_bias[call.shape.slot(block.b, block.h, t)];
   }
   const bool all_seen =
       __ballot_sync(lf::cuda::kAllLanes, keys.seen[0] && keys.seen[1]) == lf::cuda::kAllLanes;
@@ -135,7 +136,7 @@ __device__ void add_queries(const TileCall& call, const Block& block, const Sequ
 struct KeyOutput {
   TokenView<bf16> dk, dv;
   const float* u;   // (H, K) or null
-  float* key_sums;  // (B, H, T) or null
+  float* key_sums;  // (H, N) or null
 };
 
 template <int K>
@@ -164,11 +165,10 @@ __device__ void store(const TileCall& call, const Block& block, bool global_too,
     if (!block.tokens.has(position)) continue;
     const int t = block.tokens.token(position);
     if (!global_too && call.shape.kind(block.b, t) == TokenKind::global) continue;
-    const int64_t head = int64_t{block.h} * K;
-    store_rows<K>(out.dk.row(block.b, t, head), out.dv.row(block.b, t, head), call, block.h, i, out, score,
-                  sums);
+    const int64_t head = int64_t{block.h} * K, row = call.shape.row(block.b, t);
+    store_rows<K>(out.dk.row(row, head), out.dv.row(row, head), call, block.h, i, out, score, sums);
     if (out.key_sums && tile_lane() % 4 == 0)
-      out.key_sums[(int64_t{block.b} * call.shape.H + block.h) * call.shape.T + t] = score * call.scale;
+      out.key_sums[call.shape.slot(block.b, block.h, t)] = score * call.scale;
   }
 }
 
@@ -187,18 +187,22 @@ __global__ __launch_bounds__(kTileThreads,
   store<K>(call, block, false, out, sums);
 }
 
-// Global attention, grid (tiles of tokens, H, B): every key, and the listed queries.
+// Dense attention, grid (tiles of keys, H, B): every key, and the listed queries.
 template <int K, bool Drops>
 __global__ __launch_bounds__(kTileThreads,
                              1) void dense_key_gradient_kernel(const __grid_constant__ TileCall call,
                                                                const __grid_constant__ KeyOutput out) {
-  const Block block{static_cast<int>(blockIdx.z),
+  const int b = static_cast<int>(blockIdx.z);
+  const Block block{b,
                     static_cast<int>(blockIdx.y),
-                    {nullptr, 0, 1, call.shape.T},
+                    {nullptr, 0, 1, call.shape.length(b)},
                     static_cast<int>(blockIdx.x) * kTile};
+  if (block.start >= block.tokens.length) return;
   const Sequence queries = global_sequence(call.shape, block.b);
   KeySums<K> sums;
-  add_queries<K, false, Drops, KeyBlock::dense>(call, block, queries, 0, queries.length, sums);
+  // Where queries stand at 0, 1, ..., those before a causal block see none of it.
+  const int begin = call.shape.causal && !queries.list ? min(block.start, queries.length) : 0;
+  add_queries<K, false, Drops, KeyBlock::dense>(call, block, queries, begin, queries.length, sums);
   store<K>(call, block, true, out, sums);
 }
 
@@ -210,19 +214,19 @@ __device__ int64_t partial_row(const DeviceAttention& shape, int split, int b, i
   return ((int64_t{split} * shape.B + b) * shape.H + h) * rows + key;
 }
 
-// Grid (key tiles x splits, H, B).
+// Grid (key tiles x splits, H, B); a sequence has its own number of splits.
 template <int K, bool Drops>
 __global__ __launch_bounds__(kTileThreads, 1) void column_kernel(const __grid_constant__ TileCall call,
                                                                  int rows, float* partials) {
   const int tiles = rows / kTile, split = static_cast<int>(blockIdx.x) / tiles;
+  const int length = call.shape.length(static_cast<int>(blockIdx.z)), share = split_length(length);
   const Block block{static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y),
                     global_sequence(call.shape, static_cast<int>(blockIdx.z)),
                     static_cast<int>(blockIdx.x) % tiles * kTile};
-  if (block.start >= block.tokens.length) return;
+  if (block.start >= block.tokens.length || split * share >= length) return;
   KeySums<K> sums;
-  add_queries<K, false, Drops, KeyBlock::columns>(call, block, Sequence{nullptr, 0, 1, call.shape.T},
-                                                  split * call.split,
-                                                  min(call.shape.T, (split + 1) * call.split), sums);
+  add_queries<K, false, Drops, KeyBlock::columns>(call, block, Sequence{nullptr, 0, 1, length}, split * share,
+                                                  min(length, (split + 1) * share), sums);
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     const float score = quad_sum(sums.score[i]);
@@ -243,8 +247,8 @@ __global__ __launch_bounds__(kTileThreads, 1) void column_kernel(const __grid_co
 
 // Grid (listed keys, H, B): adds the partial sums of a key in the order of the splits.
 template <int K>
-__global__ void add_columns_kernel(const __grid_constant__ TileCall call, int rows, int splits,
-                                   const float* partials, KeyOutput out) {
+__global__ void add_columns_kernel(const __grid_constant__ TileCall call, int rows, const float* partials,
+                                   KeyOutput out) {
   const int b = static_cast<int>(blockIdx.z), h = static_cast<int>(blockIdx.y),
             key = static_cast<int>(blockIdx.x);
   const Sequence keys = global_sequence(call.shape, b);
@@ -252,6 +256,7 @@ __global__ void add_columns_kernel(const __grid_constant__ TileCall call, int ro
   const int t = keys.token(key), i = tile_thread();
   if (call.shape.kind(b, t) != TokenKind::global)
     return;  // padded: not a key, its gradients are zeros already
+  const int splits = splits_of(call.shape.length(b));
   float dk = 0, dv = 0, score = 0;
   for (int split = 0; split < splits; ++split) {
     const float* const from = partials + partial_row(call.shape, split, b, h, rows, key) * kPartialWidth<K>;
@@ -260,26 +265,23 @@ __global__ void add_columns_kernel(const __grid_constant__ TileCall call, int ro
   }
   if (i < K) {
     if (out.u) dk += score * out.u[h * K + i];
-    out.dk.row(b, t, int64_t{h} * K)[i] = bf16(dk * call.scale);
-    out.dv.row(b, t, int64_t{h} * K)[i] = bf16(dv * static_cast<float>(call.shape.kept));
+    out.dk.row(call.shape.row(b, t), int64_t{h} * K)[i] = bf16(dk * call.scale);
+    out.dv.row(call.shape.row(b, t), int64_t{h} * K)[i] = bf16(dv * static_cast<float>(call.shape.kept));
   }
-  if (out.key_sums && i == 0)
-    out.key_sums[(int64_t{b} * call.shape.H + h) * call.shape.T + t] = score * call.scale;
+  if (out.key_sums && i == 0) out.key_sums[call.shape.slot(b, h, t)] = score * call.scale;
 }
 
 template <int K, bool Drops>
-void launch_columns(TileCall call, const KeyOutput& out) {
+void launch_columns(const TileCall& call, int splits, const KeyOutput& out) {
   const DeviceAttention& shape = call.shape;
   const int rows = (shape.most_globals + kTile - 1) / kTile * kTile;
-  call.split = split_length(shape.T);
-  const int splits = (shape.T + call.split - 1) / call.split;
   const Tensor partials =
       Tensor::empty({splits, shape.B, shape.H, rows, kPartialWidth<K>}, DType::f32, Device::cuda);
   float* const sums = partials.device_data<float>();
   lf::cuda::launch(column_kernel<K, Drops>, {rows / kTile * splits, shape.H, shape.B}, kTileThreads,
                    KeyBlockMemory<K, false>::kBytes, call, rows, sums);
   lf::cuda::launch(add_columns_kernel<K>, {shape.most_globals, shape.H, shape.B}, kTileThreads, 0, call, rows,
-                   splits, sums, out);
+                   sums, out);
 }
 
 }  // namespace
@@ -292,14 +294,14 @@ int64_t backward_keys_shared_bytes(int64_t K, bool relative) {
   return bytes;
 }
 
-void tensor_core_backward_keys(const TileCall& call, int64_t tiles, const float* u, TokenView<bf16> dk,
+void tensor_core_backward_keys(const TileCall& call, const Tiles& tiles, const float* u, TokenView<bf16> dk,
                                TokenView<bf16> dv, float* key_sums) {
   const KeyOutput out{dk, dv, u, key_sums};
   with_head_width(call.shape.K, [&]<int K>() {
     with_flags(call, [&]<bool Relative, bool Drops>() {
-      lf::cuda::launch(key_gradient_kernel<K, Relative, Drops>, {tiles, call.shape.H, call.shape.B},
+      lf::cuda::launch(key_gradient_kernel<K, Relative, Drops>, {tiles.of_head, call.shape.H, call.shape.B},
                        kTileThreads, KeyBlockMemory<K, Relative>::kBytes, call, out);
-      if (call.shape.most_globals > 0) launch_columns<K, Drops>(call, out);
+      if (call.shape.most_globals > 0) launch_columns<K, Drops>(call, tiles.splits, out);
     });
   });
 }

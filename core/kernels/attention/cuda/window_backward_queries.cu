@@ -121,18 +121,18 @@ __device__ void add_tile(const TileCall& call, const KeyWalk<K, N, Relative>& wa
 
 // Reads a lane's two rows: `has` tells which exist, `live` which have a gradient.
 template <int K>
-__device__ void read_rows(const TileCall& call, const Block& block, const int64_t (&q_rows)[2], int q_batch,
-                          const int (&tokens)[2], const int64_t (&slots)[2], const bool (&has)[2],
-                          const bool (&live)[2], QueryRows<K>& rows) {
+__device__ void read_rows(const TileCall& call, const Block& block, const int64_t (&at)[2],
+                          const int64_t (&slots)[2], const bool (&has)[2], const bool (&live)[2],
+                          QueryRows<K>& rows) {
   const bf16 *q[2], *context[2], *dcontext[2];
   const int64_t head = int64_t{block.h} * K;
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     const float lse = live[i] ? call.lse[slots[i]] : -kInfinite;
     const bool seen = lse != -kInfinite;
-    q[i] = has[i] ? call.q.row(q_batch, q_rows[i], head) : nullptr;
-    context[i] = seen ? call.context.row(block.b, tokens[i], head) : nullptr;
-    dcontext[i] = seen ? call.dcontext.row(block.b, tokens[i], head) : nullptr;
+    q[i] = has[i] ? call.q.row(at[i], head) : nullptr;
+    context[i] = seen ? call.context.row(at[i], head) : nullptr;
+    dcontext[i] = seen ? call.dcontext.row(at[i], head) : nullptr;
     if (seen) rows.lse[i] = lse * kLog2OfE;
   }
   read_left<K>(rows.queries, q[0], q[1]);
@@ -162,19 +162,18 @@ __global__ __launch_bounds__(kTileThreads,
                                       min(block.tokens.length, last + call.shape.right + 1), true);
   walk.load(0);
   const int first = block.start + kWarpRows * tile_warp();
-  int tokens[2];
-  int64_t q_rows[2], slots[2];
+  int64_t tokens[2], slots[2];  // rows, and places in lse
   bool has[2], live[2];
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     const int position = first + lane_row() + 8 * i;
     has[i] = block.tokens.has(position);
-    q_rows[i] = tokens[i] = has[i] ? block.tokens.token(position) : 0;
-    slots[i] = (int64_t{block.b} * call.shape.H + block.h) * call.shape.T + tokens[i];
-    live[i] = has[i] && call.shape.is_query(block.b, tokens[i]);
+    const int t = has[i] ? block.tokens.token(position) : 0;
+    tokens[i] = call.shape.row(block.b, t), slots[i] = call.shape.slot(block.b, block.h, t);
+    live[i] = has[i] && call.shape.is_query(block.b, t);
   }
   QueryRows<K> rows;
-  read_rows<K>(call, block, q_rows, block.b, tokens, slots, has, live, rows);
+  read_rows<K>(call, block, tokens, slots, has, live, rows);
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     if (has[i] && tile_lane() % 4 == 0) call.delta[slots[i]] = rows.delta[i];
@@ -187,7 +186,8 @@ __global__ __launch_bounds__(kTileThreads,
   for (int i = 0; i < 2; ++i) {
     const int position = first + lane_row() + 8 * i;
     if (!block.tokens.has(position)) continue;
-    bf16* const to = out.row(block.b, block.tokens.token(position), int64_t{block.h} * K) + lane_column();
+    const int64_t row = call.shape.row(block.b, block.tokens.token(position));
+    bf16* const to = out.row(row, int64_t{block.h} * K) + lane_column();
     LF_UNROLL
     for (int column = 0; column < K / 8; ++column) {
       const float* const from = dq[column] + 2 * i;
@@ -197,31 +197,29 @@ __global__ __launch_bounds__(kTileThreads,
   }
 }
 
-// Global attention: listed queries, a split of the keys; partial sums of dq (split, query, H, K).
+// Dense attention: listed queries, a split of the keys; partial sums of dq (split, query, H, K).
 template <int K, bool Drops>
 __global__ __launch_bounds__(kTileThreads) void dense_query_gradient_kernel(
     const __grid_constant__ TileCall call, int64_t queries, float* partials) {
   DenseBlock dense;
   if (!find_dense_block(call, dense)) return;
   const Block& block = dense.block;
-  const Sequence all{nullptr, 0, 1, call.shape.T};
-  KeyWalk<K, kKeys<K>, false> walk(call, Sequence{}, all, 0, dense.begin, dense.end, false);
+  const Sequence all{nullptr, 0, 1, call.shape.length(dense.block.b)};
+  KeyWalk<K, kKeys<K>, false> walk(call, block.tokens, all, block.start, dense.begin, dense.end, false);
   walk.load(0);
   const int first = block.start + kWarpRows * tile_warp();
-  int tokens[2];
-  int64_t q_rows[2], slots[2];
+  int64_t rows_of_q[2], slots[2];
   bool has[2], live[2];
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     const int position = first + lane_row() + 8 * i;
     has[i] = block.tokens.has(position);
-    tokens[i] = has[i] ? block.tokens.token(position) : 0;
-    q_rows[i] = call.shape.first_global(block.b) + position;
-    slots[i] = q_rows[i] * call.shape.H + block.h;
-    live[i] = has[i] && call.shape.kind(block.b, tokens[i]) == TokenKind::global;
+    rows_of_q[i] = call.shape.first_global(block.b) + position;
+    slots[i] = rows_of_q[i] * call.shape.H + block.h;
+    live[i] = has[i] && block.tokens.token(position) >= 0;
   }
   QueryRows<K> rows;
-  read_rows<K>(call, block, q_rows, 0, tokens, slots, has, live, rows);
+  read_rows<K>(call, block, rows_of_q, slots, has, live, rows);
   LF_UNROLL
   for (int i = 0; i < 2; ++i) {
     if (has[i] && dense.split == 0 && tile_lane() % 4 == 0) call.delta[slots[i]] = rows.delta[i];
@@ -241,12 +239,19 @@ __global__ __launch_bounds__(kTileThreads) void dense_query_gradient_kernel(
   }
 }
 
-__global__ void add_splits_kernel(int64_t count, int splits, float scale, const float* partials, bf16* sums) {
-  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (i >= count) return;
+// Grid (queries of a sequence, H, B): adds the splits of one query, in their order.
+template <int K>
+__global__ void add_splits_kernel(const __grid_constant__ TileCall call, int64_t queries,
+                                  const float* partials, bf16* dq) {
+  const int b = static_cast<int>(blockIdx.z), h = static_cast<int>(blockIdx.y), i = tile_thread();
+  const int position = static_cast<int>(blockIdx.x);
+  if (position >= call.shape.globals(b) || i >= K) return;
+  const int splits = dense_splits(call.shape.length(b), call.shape.globals(b));
+  const int64_t row = call.shape.first_global(b) + position;
+  const auto at = [&](int64_t n) { return (n * call.shape.H + h) * K + i; };
   float sum = 0;
-  for (int split = 0; split < splits; ++split) sum += partials[split * count + i];
-  sums[i] = bf16(sum * scale);
+  for (int split = 0; split < splits; ++split) sum += partials[at(split * queries + row)];
+  dq[at(row)] = bf16(sum * call.scale);
 }
 
 }  // namespace
@@ -260,18 +265,18 @@ int64_t backward_queries_shared_bytes(int64_t K, bool relative) {
   return bytes;
 }
 
-void tensor_core_backward_queries(const TileCall& call, int64_t tiles, TokenView<bf16> dq) {
+void tensor_core_backward_queries(const TileCall& call, const Tiles& tiles, TokenView<bf16> dq) {
   with_head_width(call.shape.K, [&]<int K>() {
     with_flags(call, [&]<bool Relative, bool Drops>() {
-      lf::cuda::launch(query_gradient_kernel<K, Relative, Drops>, {tiles, call.shape.H, call.shape.B},
+      lf::cuda::launch(query_gradient_kernel<K, Relative, Drops>, {tiles.of_head, call.shape.H, call.shape.B},
                        kTileThreads, KeyWalkMemory<K, kKeys<K>, Relative>::kBytes, call, dq);
     });
   });
 }
 
-void tensor_core_dense_backward_queries(TileCall call, int64_t queries, bf16* dq) {
+void tensor_core_dense_backward_queries(const TileCall& call, const DenseGrid& grid, int64_t queries,
+                                        bf16* dq) {
   if (queries == 0) return;
-  const DenseGrid grid(call);
   const DeviceAttention& shape = call.shape;
   const int64_t count = queries * shape.H * shape.K;
   const Tensor partials = Tensor::empty({grid.splits, count}, DType::f32, Device::cuda);
@@ -281,9 +286,9 @@ void tensor_core_dense_backward_queries(TileCall call, int64_t queries, bf16* dq
                        KeyWalkMemory<K, kKeys<K>, false>::kBytes, call, queries,
                        partials.device_data<float>());
     });
+    lf::cuda::launch(add_splits_kernel<K>, {shape.most_globals, shape.H, shape.B}, kTileThreads, 0, call,
+                     queries, partials.device_data<float>(), dq);
   });
-  lf::cuda::launch(add_splits_kernel, {(count + kTileThreads - 1) / kTileThreads}, kTileThreads, 0, count,
-                   grid.splits, call.scale, partials.device_data<float>(), dq);
 }
 
 }  // namespace lf::kernels::cuda

@@ -109,7 +109,7 @@ __device__ void store(const TileCall& call, const ForwardOutput& out, const Runn
     const int t = block.tokens.token(position);
     const bool live = sum != 0 && call.shape.is_query(block.b, t);  // NaN lives
     const float factor = live ? static_cast<float>(call.shape.kept) / sum : 0.0f;
-    bf16* const to = out.context.row(block.b, t, int64_t{block.h} * K) + lane_column();
+    bf16* const to = out.context.row(call.shape.row(block.b, t), int64_t{block.h} * K) + lane_column();
     LF_UNROLL
     for (int column = 0; column < K / 8; ++column) {
       const float* const c = running.context[column] + 2 * i;
@@ -117,7 +117,7 @@ __device__ void store(const TileCall& call, const ForwardOutput& out, const Runn
           live ? lf::cuda::pack_bf16(c[0] * factor, c[1] * factor) : 0u;
     }
     if (tile_lane() % 4 == 0) {
-      out.lse[(int64_t{block.b} * call.shape.H + block.h) * call.shape.T + t] =
+      out.lse[call.shape.slot(block.b, block.h, t)] =
           live ? running.maximum[i] * call.scale + logf(sum) : -kInfinite;
     }
   }
@@ -134,7 +134,7 @@ __global__ __launch_bounds__(kTileThreads) void forward_kernel(const __grid_cons
                                       min(block.tokens.length, last + call.shape.right + 1), true);
   walk.load(0);
   const int first = block.start + kWarpRows * tile_warp();
-  const bf16* const q = call.q.row(block.b, 0, int64_t{block.h} * K);
+  const bf16* const q = call.q.row(call.shape.base(block.b), int64_t{block.h} * K);
   const auto query_row = [&](int position) {
     return block.tokens.has(position) ? q + block.tokens.token(position) * call.q.token_stride : nullptr;
   };
@@ -147,7 +147,7 @@ __global__ __launch_bounds__(kTileThreads) void forward_kernel(const __grid_cons
   store<K>(call, out, running);
 }
 
-// --- global attention: queries are the listed tokens; each split of the keys gives a partial result ---
+// --- dense attention: queries are the listed ones; each split of the keys gives a partial result ---
 
 // Of one query and head: the sums over a split's keys, the largest score and the sum of exponentials.
 template <int K>
@@ -159,13 +159,13 @@ __global__ __launch_bounds__(kTileThreads, 1) void dense_forward_kernel(const __
   DenseBlock dense;
   if (!find_dense_block(call, dense)) return;
   const Block& block = dense.block;
-  const Sequence all{nullptr, 0, 1, call.shape.T};
-  KeyWalk<K, kKeys<K>, false> walk(call, Sequence{}, all, 0, dense.begin, dense.end, false);
+  const Sequence all{nullptr, 0, 1, call.shape.length(dense.block.b)};
+  KeyWalk<K, kKeys<K>, false> walk(call, block.tokens, all, block.start, dense.begin, dense.end, false);
   walk.load(0);
   const int first = block.start + kWarpRows * tile_warp();
   const auto query_row = [&](int position) {
     const int64_t row = call.shape.first_global(block.b) + position;
-    return block.tokens.has(position) ? call.q.row(0, row, int64_t{block.h} * K) : nullptr;
+    return block.tokens.has(position) ? call.q.row(row, int64_t{block.h} * K) : nullptr;
   };
   LeftRows<K> rows;
   read_left<K>(rows, query_row(first + lane_row()), query_row(first + lane_row() + 8));
@@ -188,13 +188,14 @@ __global__ __launch_bounds__(kTileThreads, 1) void dense_forward_kernel(const __
   }
 }
 
-// Grid (listed tokens of a batch row, H, B): the splits of one query, in their order.
+// Grid (queries of a sequence, H, B): the splits of one query, in their order.
 template <int K>
-__global__ void combine_kernel(const __grid_constant__ TileCall call, int splits, int64_t queries,
-                               const float* partials, ForwardOutput out) {
+__global__ void combine_kernel(const __grid_constant__ TileCall call, int64_t queries, const float* partials,
+                               ForwardOutput out) {
   const int b = static_cast<int>(blockIdx.z), h = static_cast<int>(blockIdx.y), i = tile_thread();
   const int position = static_cast<int>(blockIdx.x);
   if (position >= call.shape.globals(b)) return;
+  const int splits = dense_splits(call.shape.length(b), call.shape.globals(b));
   const int64_t row = call.shape.first_global(b) + position;
   const auto partial = [&](int split) {
     return partials + ((split * queries + row) * call.shape.H + h) * kPartialWidth<K>;
@@ -208,10 +209,9 @@ __global__ void combine_kernel(const __grid_constant__ TileCall call, int splits
     sum += weight * from[K + 1];
     if (i < K) context += weight * from[i];
   }
-  const int t = call.shape.global_positions[row];
-  const bool live = sum != 0 && call.shape.kind(b, t) == TokenKind::global;
+  const bool live = sum != 0 && global_sequence(call.shape, b).token(position) >= 0;
   const float factor = live ? static_cast<float>(call.shape.kept) / sum : 0.0f;
-  if (i < K) out.context.row(b, t, int64_t{h} * K)[i] = bf16(live ? context * factor : 0.0f);
+  if (i < K) out.context.row(row, int64_t{h} * K)[i] = bf16(live ? context * factor : 0.0f);
   if (i == 0) out.lse[row * call.shape.H + h] = live ? maximum * call.scale + logf(sum) : -kInfinite;
 }
 
@@ -223,8 +223,8 @@ void launch_dense_forward(const TileCall& call, const DenseGrid& grid, int64_t q
       Tensor::empty({grid.splits, queries, shape.H, kPartialWidth<K>}, DType::f32, Device::cuda);
   lf::cuda::launch(dense_forward_kernel<K, Drops>, {grid.blocks, shape.H, shape.B}, kTileThreads,
                    KeyWalkMemory<K, kKeys<K>, false>::kBytes, call, queries, partials.device_data<float>());
-  lf::cuda::launch(combine_kernel<K>, {shape.most_globals, shape.H, shape.B}, kTileThreads, 0, call,
-                   grid.splits, queries, partials.device_data<float>(), out);
+  lf::cuda::launch(combine_kernel<K>, {shape.most_globals, shape.H, shape.B}, kTileThreads, 0, call, queries,
+                   partials.device_data<float>(), out);
 }
 
 template <int K>
@@ -246,15 +246,15 @@ int64_t forward_shared_bytes(int64_t K, bool relative) {
   return bytes;
 }
 
-void tensor_core_forward(const TileCall& call, int64_t tiles, TokenView<bf16> context, float* lse) {
+void tensor_core_forward(const TileCall& call, const Tiles& tiles, TokenView<bf16> context, float* lse) {
   with_head_width(call.shape.K, [&]<int K>() {
-    launch_forward<K>(call, {tiles, call.shape.H, call.shape.B}, {context, lse});
+    launch_forward<K>(call, {tiles.of_head, call.shape.H, call.shape.B}, {context, lse});
   });
 }
 
-void tensor_core_dense_forward(TileCall call, int64_t queries, TokenView<bf16> context, float* lse) {
+void tensor_core_dense_forward(const TileCall& call, const DenseGrid& grid, int64_t queries,
+                               TokenView<bf16> context, float* lse) {
   if (queries == 0) return;
-  const DenseGrid grid(call);
   with_head_width(call.shape.K, [&]<int K>() {
     with_flags(call, [&]<bool, bool Drops>() {
       launch_dense_forward<K, Drops>(call, grid, queries, {context, lse});

@@ -1,15 +1,21 @@
 // The attention contract as three plain loops in double: what every attention kernel is compared with.
-// Dense and slow on purpose; it shares nothing with the kernels but the shape struct and the random bits.
+// Dense and slow on purpose; it shares nothing with the kernels but the description of the call and the
+// random bits.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "core/kernels/attention/window.h"
+#include "core/kernels/attention_call.h"
 
 namespace lf::oracle {
 
-// All inputs of one call, in double. q, k, v (B, T, H, K); u, v_bias (H, K) and r (rows, H, K) may be empty.
+// A call with the sizes that tensors would add.
+struct CallShape : kernels::AttentionCall {
+  int64_t H = 0, K = 0;
+};
+
+// All inputs of one call, in double. q, k, v (N, H, K); u, v_bias (H, K) and r (rows, H, K) may be empty.
 struct AttentionInputs {
   std::vector<double> q, k, v;
   std::vector<double> u, v_bias, r;
@@ -17,8 +23,8 @@ struct AttentionInputs {
 };
 
 struct AttentionOutputs {
-  std::vector<double> context;  // (B, T, H, K)
-  std::vector<double> lse;      // (B, H, T); global attention: (N, H)
+  std::vector<double> context;  // (N, H, K)
+  std::vector<double> lse;      // (H, N); global attention: (M, H)
 };
 
 // Same shapes as AttentionInputs.
@@ -27,18 +33,26 @@ struct AttentionGradients {
   std::vector<double> du, dv_bias, dr;
 };
 
-// True for a token of batch row b that is listed as global, whatever its mask.
-bool is_global(const WindowAttentionShape& shape, int64_t b, int64_t token);
+// True for a token of sequence b that is listed as global, whatever its mask.
+bool is_global(const CallShape& shape, int64_t b, int64_t token);
 // True for a token that is not padded.
-bool is_valid(const WindowAttentionShape& shape, int64_t b, int64_t token);
+bool is_valid(const CallShape& shape, int64_t b, int64_t token);
+// The same of a row of the tensors.
+bool is_global_row(const CallShape& shape, int64_t row);
 
-AttentionOutputs oracle_window_forward(const WindowAttentionShape& shape, const AttentionInputs& inputs);
-AttentionGradients oracle_window_backward(const WindowAttentionShape& shape, const AttentionInputs& inputs,
+AttentionOutputs oracle_window_forward(const CallShape& shape, const AttentionInputs& inputs);
+AttentionGradients oracle_window_backward(const CallShape& shape, const AttentionInputs& inputs,
                                           const std::vector<double>& dcontext);
 
-// q is (N, H, K). Rows of context that are not global are zero.
-AttentionOutputs oracle_global_forward(const WindowAttentionShape& shape, const AttentionInputs& inputs);
-AttentionGradients oracle_global_backward(const WindowAttentionShape& shape, const AttentionInputs& inputs,
+// q is (M, H, K). Rows of context that are not global are zero.
+AttentionOutputs oracle_global_forward(const CallShape& shape, const AttentionInputs& inputs);
+AttentionGradients oracle_global_backward(const CallShape& shape, const AttentionInputs& inputs,
                                           const std::vector<double>& dcontext);
+
+// q, context (M, H, K), k, v (N, H, K), lse (M, H).
+AttentionOutputs oracle_dense_forward(const kernels::DenseCall& call, int64_t H, int64_t K,
+                                      const AttentionInputs& inputs);
+AttentionGradients oracle_dense_backward(const kernels::DenseCall& call, int64_t H, int64_t K,
+                                         const AttentionInputs& inputs, const std::vector<double>& dcontext);
 
 }  // namespace lf::oracle

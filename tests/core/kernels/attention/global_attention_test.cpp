@@ -1,5 +1,5 @@
-// The dense attention of global tokens against the triple-loop oracle.
-#include "core/kernels/attention/global.h"
+// Dense attention as global tokens use it, against the triple-loop oracle.
+#include "core/kernels/kernels.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <utility>
 
 #include "tests/core/kernels/attention/attention_oracle.h"
 
@@ -17,13 +18,14 @@ namespace {
 
 using oracle::AttentionInputs;
 
-// Batch row b has counts[b] global tokens, spread over T; with_mask pads every fourth token, among them
+// Sequence b has counts[b] global tokens, spread over it; with_mask pads every fourth token, among them
 // global ones.
 struct Case {
   int64_t T, H, K;
   std::vector<int64_t> counts;
   bool with_mask = false;
   double dropout = 0;
+  std::vector<int64_t> lengths = {};  // of a ragged batch; empty: all T
 };
 
 struct Problem {
@@ -35,31 +37,31 @@ struct Problem {
       for (double& value : values) value = float(bf16(float(normal(generator))));
       return values;
     };
-    shape.B = static_cast<int64_t>(c.counts.size()), shape.T = c.T, shape.H = c.H, shape.K = c.K;
+    shape.H = c.H, shape.K = c.K;
     shape.scale = 1 / std::sqrt(double(c.K));
     shape.dropout = {c.dropout, {.seed = 9, .use = 1, .step = 2}};
-    for (const int64_t count : c.counts) {
-      for (int64_t n = 0; n < count; ++n) positions.push_back(n * c.T / count);
-      offsets.push_back(static_cast<int64_t>(positions.size()));
+    shape.offsets = {0};
+    GlobalTokens globals{{0}, {}};
+    for (size_t b = 0; b < c.counts.size(); ++b) {
+      const int64_t length = c.lengths.empty() ? c.T : c.lengths[b];
+      shape.offsets.push_back(shape.offsets.back() + length);
+      for (int64_t n = 0; n < c.counts[b]; ++n) globals.positions.push_back(n * length / c.counts[b]);
+      globals.offsets.push_back(static_cast<int64_t>(globals.positions.size()));
     }
-    shape.global_offsets = offsets.data();
-    shape.global_positions = positions.data();
-    if (c.with_mask) {
-      for (int64_t n = 0; n < shape.B * c.T; ++n) mask.push_back(n % 4 != 1);
-      shape.key_mask = mask.data();
-    }
-    inputs.q = random(static_cast<int64_t>(positions.size()) * c.H * c.K);
-    inputs.k = random(shape.B * c.T * c.H * c.K);
-    inputs.v = random(shape.B * c.T * c.H * c.K);
-    dcontext = random(shape.B * c.T * c.H * c.K);
+    shape.globals = std::make_shared<GlobalTokens>(std::move(globals));
+    const int64_t N = shape.tokens();
+    std::vector<uint8_t> mask;
+    for (int64_t n = 0; n < N; ++n) mask.push_back(n % 4 != 1);
+    if (c.with_mask) shape.mask = Tensor::from({N}, mask);
+    inputs.q = random(shape.global_tokens() * c.H * c.K);
+    inputs.k = random(N * c.H * c.K);
+    inputs.v = random(N * c.H * c.K);
+    dcontext = random(N * c.H * c.K);
   }
-  Problem(const Problem&) = delete;
 
-  WindowAttentionShape shape;
+  oracle::CallShape shape;
   AttentionInputs inputs;
   std::vector<double> dcontext;
-  std::vector<int64_t> offsets{0}, positions;
-  std::vector<uint8_t> mask;
 };
 
 template <class Element>
@@ -79,39 +81,41 @@ std::vector<Element> converted(const std::vector<double>& from) {
 // Outputs start as NaN; rows of context that are not global must stay so, and become zero here.
 template <class Element>
 Results<Element> run(const Problem& problem) {
+  using F = Accumulator<Element>;
+  constexpr DType kType = DTypeOf<Element>::value;
   const auto& shape = problem.shape;
-  const int64_t T = shape.T, H = shape.H, K = shape.K;
-  const auto q = converted<Element>(problem.inputs.q), k = converted<Element>(problem.inputs.k);
-  const auto v = converted<Element>(problem.inputs.v);
-  auto dcontext = converted<Element>(problem.dcontext);
-  const auto poison = Element(std::numeric_limits<float>::quiet_NaN());
-  Results<Element> out{std::vector<Element>(k.size(), poison),
-                       std::vector<Element>(q.size(), poison),
-                       std::vector<Element>(k.size(), poison),
-                       std::vector<Element>(k.size(), poison),
-                       {}};
-  out.lse.assign(problem.positions.size() * H, Accumulator<Element>(-7));
-  const auto view = [&](const auto& data) { return contiguous_view(data.data(), T, H, K); };
-  const auto writable = [&](auto& data) { return contiguous_view(data.data(), T, H, K); };
-  global_attention_forward<Element>(shape, q.data(), view(k), view(v), writable(out.context), out.lse.data());
-  for (int64_t row = 0; row < shape.B * T; ++row) {
-    if (!oracle::is_global(shape, row / T, row % T))
-      std::fill_n(dcontext.begin() + row * H * K, H * K, poison);
+  const int64_t N = shape.tokens(), M = shape.global_tokens();
+  const Shape all{N, shape.H, shape.K}, listed{M, shape.H, shape.K}, row_shape{1, shape.H, shape.K};
+  const kernels::DenseCall call = kernels::global_queries(shape);
+  const auto tensor = [&](const Shape& of, const std::vector<double>& values) {
+    return Tensor::from(of, converted<Element>(values));
+  };
+  const auto poisoned = [&](const Shape& of) {
+    return Tensor::full(of, kType, std::numeric_limits<double>::quiet_NaN());
+  };
+  const Tensor q = tensor(listed, problem.inputs.q), k = tensor(all, problem.inputs.k);
+  const Tensor v = tensor(all, problem.inputs.v);
+  Tensor dcontext = tensor(all, problem.dcontext), context = poisoned(all), dq = poisoned(listed);
+  Tensor dk = poisoned(all), dv = poisoned(all), rows = poisoned(listed), drows = poisoned(listed);
+  Tensor lse = Tensor::full({M, shape.H}, DTypeOf<F>::value, -7);
+  kernels::dense_attention(call, q, k, v, rows, lse);
+  kernels::put_global_rows(shape, rows, context);
+  for (int64_t row = 0; row < N; ++row) {
+    if (!oracle::is_global_row(shape, row)) dcontext.slice(row, row + 1).copy_from(poisoned(row_shape));
   }
-  const Results<Element>& written = out;
-  const auto& gradient = dcontext;
-  global_attention_backward<Element>(shape, q.data(), view(k), view(v), view(written.context), out.lse.data(),
-                                     view(gradient), out.dq.data(), writable(out.dk), writable(out.dv));
-  for (int64_t row = 0; row < shape.B * T; ++row) {
-    if (oracle::is_global(shape, row / T, row % T)) continue;
-    for (int64_t c = 0; c < H * K; ++c) {
-      auto& value = out.context[row * H * K + c];
-      EXPECT_TRUE(std::isnan(static_cast<Accumulator<Element>>(value)))
-          << "a row that is not global was written";
-      value = Element(0.0f);
-    }
+  kernels::take_global_rows(shape, dcontext, drows);
+  kernels::dense_attention_backward(call, q, k, v, rows, lse, drows, dq, dk, dv);
+  for (int64_t row = 0; row < N; ++row) {
+    if (oracle::is_global_row(shape, row)) continue;
+    for (const double value : context.slice(row, row + 1).to_doubles())
+      EXPECT_TRUE(std::isnan(value)) << "a row that is not global was written";
+    context.slice(row, row + 1).fill_zero();
   }
-  return out;
+  const auto values = [](const Tensor& x) {
+    return std::vector<Element>(x.data<Element>(), x.data<Element>() + x.elements());
+  };
+  return {values(context), values(dq), values(dk), values(dv),
+          std::vector<F>(lse.data<F>(), lse.data<F>() + lse.elements())};
 }
 
 template <class Actual>
@@ -139,6 +143,8 @@ const std::vector<Case>& cases() {
       {33, 2, 8, {0, 0}},
       {90, 2, 24, {5, 33}, true, 0.3},
       {600, 1, 8, {1}, false, 0.5},
+      {0, 2, 16, {1, 3, 0, 2}, false, 0, {40, 1100, 7, 3}},
+      {1, 2, 24, {5, 33, 1}, true, 0.3, {5, 90, 600}},
   };
   return all;
 }
