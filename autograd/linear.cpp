@@ -37,25 +37,26 @@ Var linear(const Var& x, const Var& weight, const Var& bias) {
   Tensor y = Tensor::empty(x.shape().with_last(weight.dim(0)), x.dtype(), x.value().device());
   Tensor y_rows = rows_of(y);
   const Tensor factor = cast(weight.value(), x.dtype());
+  const DType dtype = weight.needs_gradient() ? weight.gradient()->dtype : weight.dtype();
   kernels::linear(rows_of(x.value()), factor, bias.value(), y_rows);
   std::vector<Var> inputs{x, weight};
   if (bias.defined()) inputs.push_back(bias);
   const bool wants_dx = x.needs_gradient();
-  return tape().record(
-      "linear", y, inputs,
-      [x = x.value(), factor, dtype = weight.dtype(), has_bias = bias.defined(), wants_dx](const Tensor& dy) {
-        const Tensor dy_rows = rows_of(dy);
-        // The gradient of f32 weights is not rounded to a narrower dtype on its way.
-        Tensor dx, dweight = Tensor::empty(factor.shape(), dtype, dy.device()), dbias;
-        if (wants_dx) {
-          dx = Tensor::like(x);
-          Tensor dx_rows = rows_of(dx);
-          kernels::linear_backward_input(factor, dy_rows, dx_rows);
-        }
-        if (has_bias) dbias = Tensor::empty({factor.dim(0)}, parameter_dtype(dy.dtype()), dy.device());
-        kernels::linear_backward_weight(rows_of(x), dy_rows, dweight, dbias);
-        return has_bias ? std::vector{dx, dweight, dbias} : std::vector{dx, dweight};
-      });
+  return tape().record("linear", y, inputs,
+                       [x = x.value(), factor, dtype, has_bias = bias.defined(), wants_dx](const Tensor& dy) {
+                         const Tensor dy_rows = rows_of(dy);
+                         // The gradient of f32 weights is not rounded to a narrower dtype on its way.
+                         Tensor dx, dweight = Tensor::empty(factor.shape(), dtype, dy.device()), dbias;
+                         if (wants_dx) {
+                           dx = Tensor::like(x);
+                           Tensor dx_rows = rows_of(dx);
+                           kernels::linear_backward_input(factor, dy_rows, dx_rows);
+                         }
+                         if (has_bias)
+                           dbias = Tensor::empty({factor.dim(0)}, parameter_dtype(dy.dtype()), dy.device());
+                         kernels::linear_backward_weight(rows_of(x), dy_rows, dweight, dbias);
+                         return has_bias ? std::vector{dx, dweight, dbias} : std::vector{dx, dweight};
+                       });
 }
 
 Var add_bias(const Var& x, const Var& bias) {

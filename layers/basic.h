@@ -29,7 +29,7 @@ struct Linear {
   }
   bool has_bias() const { return bias.shape.rank() > 0; }
   Var operator()(const Var& x) const {
-    return linear(x, weight, has_bias() ? static_cast<Var>(bias) : Var());
+    return linear(x, weight.in(x.dtype()), has_bias() ? static_cast<Var>(bias) : Var());
   }
   void visit(auto&& field) {
     field("weight", weight);

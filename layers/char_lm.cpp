@@ -99,12 +99,15 @@ Var CharLM::block(const CharLMBlock& layer, int64_t index, const Var& x, const V
   const auto drop = [&](double probability, LayerSite site) {
     return pass.dropout(probability, layer_site(index, site));
   };
-  const Var attended = layer.attention(layer.attention_norm(x), table, position_u, position_v,
-                                       pattern.layers[static_cast<size_t>(index)], pattern.implementation,
-                                       drop(shape.attention_dropout, kProbabilities));
-  const auto [h, normed] = layer.feed_forward_norm.of_sum(x, attended, drop(shape.dropout, kAttentionOutput));
-  const Var fed = layer.feed_forward(normed, drop(shape.dropout, kInner));
-  return add_dropout(h, fed, drop(shape.dropout, kFeedForwardOutput));
+  const auto attended = [&](const Var& normed) {
+    return layer.attention(normed, table, position_u, position_v, pattern.layers[static_cast<size_t>(index)],
+                           pattern.implementation, drop(shape.attention_dropout, kProbabilities));
+  };
+  return transformer_block(NormPlace::before,
+                           {layer.attention_norm, layer.feed_forward, layer.feed_forward_norm}, x, attended,
+                           {.attention_output = drop(shape.dropout, kAttentionOutput),
+                            .inner = drop(shape.dropout, kInner),
+                            .output = drop(shape.dropout, kFeedForwardOutput)});
 }
 
 Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& pass) const {
@@ -129,7 +132,7 @@ Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& 
   }
   if (shape.final_layer_norm) x = final_norm(x);
   x = dropout(x, pass.dropout(shape.dropout, kFinalSite));
-  return linear(x, embedding, output_bias);
+  return linear(x, embedding.in(x.dtype()), output_bias);
 }
 
 Var CharLM::losses(const Tensor& ids, const Tensor& targets, const CharLMPattern& pattern,

@@ -9,6 +9,7 @@
 
 #include "layers/basic.h"
 #include "layers/composed_attention.h"
+#include "layers/transformer_block.h"
 
 namespace lf {
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/kernels/convert.h"
 #include "core/parallel.h"
 #include "core/random.h"
 
@@ -14,6 +15,14 @@ namespace {
 constexpr int64_t kElementsOf64Bytes = 16;  // between which parameters begin
 
 }  // namespace
+
+Tensor Parameter::as(DType dtype) const {
+  if (value.dtype() == dtype) return value;
+  if (!changes || changes->count == 0) return cast(value, dtype);
+  if (copy->made != changes->count || copy->value.dtype() != dtype)
+    *copy = {cast(value, dtype), changes->count};
+  return copy->value;
+}
 
 int64_t lay_out(std::vector<PackedParameter>& parameters, int64_t& decaying) {
   int64_t end = 0;

@@ -17,6 +17,18 @@ namespace lf {
 // How a parameter starts: drawn from N(0, range), from N(1, range), or all zeros or ones.
 enum class Initial { normal, normal_around_one, zero, one };
 
+// Copies of a block's parameters in another dtype are kept only while somebody tells of every change of the
+// values (ParameterBlock::changed).
+struct ParameterChanges {
+  uint64_t count = 0;  // 0: nobody tells
+};
+
+// A parameter's copy, and after which change it was made.
+struct ParameterCopy {
+  Tensor value;
+  uint64_t made = 0;
+};
+
 // A trained tensor. It has values only after pack().
 struct Parameter {
   Shape shape;
@@ -25,6 +37,14 @@ struct Parameter {
 
   Tensor value{};
   std::shared_ptr<Gradient> gradient{};
+
+  std::shared_ptr<const ParameterChanges> changes{};
+  std::shared_ptr<ParameterCopy> copy{};
+
+  // The values in this dtype, made once per change of the block. Not for several threads at once.
+  Tensor as(DType dtype) const;
+  // The same as a value whose gradient, of the parameter's own dtype, gathers in the parameter's.
+  Var in(DType dtype) const { return Var(as(dtype), gradient); }
 
   operator Var() const { return Var(value, gradient); }  // NOLINT: a parameter is used like a value
 };
@@ -67,6 +87,11 @@ struct ParameterBlock {
     bool decays = false;
   };
   std::vector<Trained> trained;
+
+  std::shared_ptr<ParameterChanges> changes = std::make_shared<ParameterChanges>();
+  // The values have changed. From the first call on copies in other dtypes live until the next: whoever calls
+  // this must do so after every change, be it by the optimizer or by reading a checkpoint.
+  void changed() const { ++changes->count; }
 
   Tensor value(const PackedParameter& p) const { return values.window(p.offset, p.shape); }
   Tensor gradient(const PackedParameter& p) const { return gradients.window(p.offset, p.shape); }
@@ -116,6 +141,8 @@ ParameterBlock pack(Module& module, DType dtype, Device device) {
     const PackedParameter& packed = block.parameters[i++];
     p.value = block.value(packed);
     p.gradient = std::make_shared<Gradient>(Gradient{p.shape, dtype, block.gradient(packed), true});
+    p.changes = block.changes;
+    p.copy = std::make_shared<ParameterCopy>();
   });
   return block;
 }
