@@ -37,24 +37,29 @@ def keep_float64_softmax():
     nn.functional.softmax = softmax
 
 
-def make_model(windows, layers):
-    """A model whose parameters are all random and representable in float32."""
-    sizes = {
+def sizes(layers):
+    return {
         "vocab_size": VOCABULARY, "hidden_size": WIDTH, "num_hidden_layers": layers, "num_attention_heads": HEADS,
         "intermediate_size": FEED_FORWARD, "max_position_embeddings": POSITIONS, "type_vocab_size": 1,
         "layer_norm_eps": 1e-5, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
         "pad_token_id": PAD, "bos_token_id": 0, "eos_token_id": 2, "attn_implementation": "eager",
     }  # fmt: skip
-    if windows is None:
-        model = RobertaForMaskedLM(RobertaConfig(**sizes))
-    else:
-        model = LongformerForMaskedLM(LongformerConfig(attention_window=windows, sep_token_id=2, **sizes))
+
+
+def randomise(model):
+    """Makes all parameters random and representable in float32."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             spread = 0.1 if parameter.dim() == 1 else 0.25
             around_one = "LayerNorm.weight" in name or "layer_norm.weight" in name
             parameter.copy_(torch.randn(parameter.shape) * spread + around_one)
     return model.double().eval()
+
+
+def make_model(windows, layers):
+    if windows is None:
+        return randomise(RobertaForMaskedLM(RobertaConfig(**sizes(layers))))
+    return randomise(LongformerForMaskedLM(LongformerConfig(attention_window=windows, sep_token_id=2, **sizes(layers))))
 
 
 def make_inputs(tokens, lengths):

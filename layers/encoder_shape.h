@@ -1,0 +1,44 @@
+// The sizes of RoBERTa and Longformer, and a batch of token sequences for them.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "autograd/attention_pattern.h"
+#include "layers/basic.h"
+
+namespace lf {
+
+struct EncoderShape {
+  int64_t vocabulary = 50265, width = 768, layers = 12, heads = 12, feed_forward = 3072;
+  int64_t positions = 514;  // rows of the position table; the first padding_id + 1 belong to no real token
+  int64_t token_types = 1;
+  int32_t padding_id = 1;
+  double layer_norm_epsilon = 1e-5, dropout = 0.1, attention_dropout = 0.1;
+  // Keys that a local query sees on both sides together, per layer, as in `attention_window`; empty: RoBERTa.
+  std::vector<int64_t> windows;
+
+  bool is_longformer() const { return !windows.empty(); }
+  int64_t head_width() const { return width / heads; }
+  // The longest sequence: positions count from padding_id + 1.
+  int64_t longest() const { return positions - padding_id - 1; }
+
+  // As they start in BERT: the identity.
+  LayerNorm make_norm() const;
+};
+
+// In CPU memory whatever the model's device. A batch of B sequences is their N tokens one behind the other,
+// and offsets; or, if they are equally long, (B, T) without.
+struct EncoderInput {
+  Tensor ids;                                         // (N) or (B, T) i32
+  Tensor mask;                                        // likewise, u8, 1 = a real token; undefined: all are
+  std::shared_ptr<const GlobalTokens> global_tokens;  // null: none; RoBERTa has none
+  std::vector<int64_t> offsets{};                     // (B + 1), see AttentionPattern; empty: (B, T)
+
+  bool is_ragged() const { return !offsets.empty(); }
+  // Offsets in either case.
+  std::vector<int64_t> sequences() const;
+  int64_t longest() const;
+};
+
+}  // namespace lf
