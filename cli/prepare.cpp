@@ -49,7 +49,7 @@ void prepare(Options options) {
   const CorpusKind kind = parse_corpus_kind(options.kind);
   if (options.source.empty() && !options.download) {
     throw UsageError("prepare " + options.kind +
-                     ": name the file or zip, or fetch the official one with --download");
+                     ": name the file, packed or not, or fetch the official one with --download");
   }
   check_holds_no_run(options.out);  // before anything is fetched into it
   if (options.download) options.source = download_corpus(kind, options.out, progress);
@@ -78,7 +78,7 @@ void add_prepare(const Verb& app, Outcome&) {
   const Verb verb =
       app.verb("prepare", "Turn a corpus into token files of a train, validation and test split.");
   verb.option("kind", &options->kind, "enwik8, text8 or bytes");
-  verb.option("source", &options->source, "Raw file, or zip archive with one member");
+  verb.option("source", &options->source, "Raw file, .gz, or .zip or .tar.gz with one file in it");
   verb.option("--out", &options->out, "Folder for the token files");
   verb.option("--newlines", &options->newlines,
               "keep (default), or strip as the Transformer-XL pipeline does");

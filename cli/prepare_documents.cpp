@@ -88,7 +88,8 @@ void add_prepare_documents(const Verb& prepare) {
   auto options = std::make_shared<Options>();
   DocumentRequest& request = options->request;
   const Verb verb = prepare.verb(
-      "documents", "Turn documents (.txt, .jsonl, gzipped or not, folders of these) into token files.");
+      "documents",
+      "Turn documents (.txt, .jsonl, gzipped or not, archives and folders of these) into token files.");
   verb.option("sources", &request.sources, "Files and folders of documents").required();
   verb.option("--tokenizer", &options->tokenizer, "Folder or file of a byte-level BPE tokenizer").required();
   verb.option("--out", &request.folder, "Folder for the token files").required();

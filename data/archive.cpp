@@ -30,7 +30,12 @@ bool ends_with(std::string_view name, std::string_view ending) {
                     [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
 }
 
-bool is_zip_name(std::string_view name) { return ends_with(name, ".zip"); }
+// A zip archive may have another name, a tar.gz cannot be told from other gzip data.
+bool holds_zip(const std::string& path, std::span<const uint8_t> bytes) {
+  constexpr uint8_t kLocalHeader[4] = {'P', 'K', 3, 4};
+  return ends_with(path, ".zip") ||
+         (bytes.size() >= 4 && std::equal(std::begin(kLocalHeader), std::end(kLocalHeader), bytes.begin()));
+}
 
 struct Free {
   void operator()(archive* opened) const { archive_read_free(opened); }
@@ -79,13 +84,13 @@ la_ssize_t on_read(archive* opened, void* user, const void** bytes) {
 }  // namespace
 
 bool is_archive_name(std::string_view name) {
-  return is_zip_name(name) || ends_with(name, ".tar.gz") || ends_with(name, ".tgz");
+  return ends_with(name, ".zip") || ends_with(name, ".tar.gz") || ends_with(name, ".tgz");
 }
 
 struct ArchiveReader::State {
   explicit State(const std::string& path) : file(path), opened(archive_read_new()) {
     CHECK(opened, path, ": out of memory");
-    if (is_zip_name(path)) {
+    if (holds_zip(path, file.bytes())) {
       open_zip();
     } else {
       open_tar();
@@ -104,7 +109,10 @@ struct ArchiveReader::State {
   void open_tar() {
     archive_read_support_format_tar(opened.get());
     tar = std::make_unique<TarBytes>(file);
-    check(archive_read_open(opened.get(), tar.get(), nullptr, &on_read, nullptr), "not a tar archive");
+    const int result = archive_read_open(opened.get(), tar.get(), nullptr, &on_read, nullptr);
+    if (tar->failure) check(result, "");
+    CHECK(result == ARCHIVE_OK, file.path(), ": not a whole tar archive (", reason(),
+          "); was the download cut short?");
   }
 
   std::string reason() const {
@@ -180,6 +188,7 @@ ArchiveReader::~ArchiveReader() = default;
 ArchiveReader::ArchiveReader(ArchiveReader&&) noexcept = default;
 
 bool ArchiveReader::next() { return state_->next(); }
+bool ArchiveReader::is_zip() const { return !state_->tar; }
 const std::string& ArchiveReader::name() const { return state_->name; }
 int64_t ArchiveReader::size() const { return state_->size; }
 
@@ -218,6 +227,7 @@ int64_t ArchiveReader::bytes_read() const {
 
 ArchiveMember only_member(const std::string& path) {
   ArchiveReader archive(path);
+  const char* const kind = archive.is_zip() ? "zip" : "tar.gz";
   ArchiveMember found;
   std::string names;
   int64_t num_files = 0;
@@ -225,8 +235,7 @@ ArchiveMember only_member(const std::string& path) {
     found = {.name = archive.name(), .size = archive.size()};
     if (++num_files <= 4) names += text(names.empty() ? "" : ", ", archive.name());
   }
-  CHECK(num_files == 1, path, ": the ", is_zip_name(path) ? "zip" : "tar",
-        " archive must hold exactly one file, it holds ", num_files,
+  CHECK(num_files == 1, path, ": the ", kind, " archive must hold exactly one file, it holds ", num_files,
         num_files > 0 ? text(" (", names, num_files > 4 ? ", ...)" : ")") : "");
   return found;
 }

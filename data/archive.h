@@ -14,11 +14,13 @@ bool is_archive_name(std::string_view name);
 
 class ArchiveReader {
  public:
-  // The name tells the kind. Throws Error for a file that is missing, a folder or no archive of its kind; a zip
-  // archive without its directory was cut short.
+  // A zip archive is told by its name or its first bytes, all else is read as a tar.gz. Throws Error for a file
+  // that is missing, a folder or no archive of its kind; a zip archive without its directory was cut short.
   explicit ArchiveReader(const std::string& path);
   ~ArchiveReader();
   ArchiveReader(ArchiveReader&&) noexcept;
+
+  bool is_zip() const;
 
   // Goes on to the next file; false behind the last, when a tar.gz was read and compared with its checksum to
   // its end. Folders are passed over. Throws Error for damaged archives and for links and other members that

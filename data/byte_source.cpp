@@ -20,7 +20,7 @@ ByteSource::ByteSource(const std::string& path, Packing packing) : path_(path) {
     gzip_.emplace(path, packed_->bytes());
   } else if (packing == Packing::kArchive) {
     only_member(path);
-    archive_.emplace(path);
+    archive_ = &own_archive_.emplace(path);
     archive_->next();
   } else if (path == "-") {
     descriptor_ = STDIN_FILENO;

@@ -1,5 +1,5 @@
-// The bytes of a file in order, whatever holds them: a file, a pipe, standard input, gzip data, an archive with
-// one file in it. The one place where sources of text are opened.
+// The bytes of a file in order, whatever holds them: a file, a pipe, standard input, gzip data, an archive. The
+// one place where sources of text are opened.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,8 @@ class ByteSource {
   // "-" is standard input. Throws Error when the file cannot be opened or is a folder, and for an archive of
   // several files.
   explicit ByteSource(const std::string& path, Packing packing = Packing::kNone);
+  // The rest of the archive's current file; `archive` must outlive the source and not go on meanwhile.
+  explicit ByteSource(ArchiveReader& archive) : archive_(&archive) {}
   ~ByteSource();
   ByteSource(const ByteSource&) = delete;
   ByteSource& operator=(const ByteSource&) = delete;
@@ -40,7 +42,8 @@ class ByteSource {
   std::string path_;
   std::optional<MappedFile> packed_;
   std::optional<GzipReader> gzip_;
-  std::optional<ArchiveReader> archive_;
+  std::optional<ArchiveReader> own_archive_;
+  ArchiveReader* archive_ = nullptr;
   int descriptor_ = -1;
   int64_t bytes_read_ = 0;
 };

@@ -15,11 +15,14 @@ constexpr size_t kChunk = 1 << 18;
 }  // namespace
 
 JsonLines::JsonLines(const std::string& path, ByteSource::Packing packing)
-    : path_(path), source_(path, packing), chunk_(kChunk) {}
+    : JsonLines(path, std::make_unique<ByteSource>(path, packing)) {}
+
+JsonLines::JsonLines(const std::string& path, std::unique_ptr<ByteSource> source)
+    : path_(path), source_(std::move(source)), chunk_(kChunk) {}
 
 bool JsonLines::fill() {
   begin_ = 0;
-  end_ = source_.read(chunk_);
+  end_ = source_->read(chunk_);
   return end_ > 0;
 }
 

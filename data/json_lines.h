@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -26,13 +27,16 @@ class JsonLines {
  public:
   explicit JsonLines(const std::string& path, ByteSource::Packing packing = ByteSource::Packing::kNone);
 
+  // `path` is for messages.
+  JsonLines(const std::string& path, std::unique_ptr<ByteSource> source);
+
   // The next line; false at the end. Throws Error "PATH:LINE: ..." for one longer than kLongestJsonLine,
   // without holding more of it.
   bool next(JsonLine& line);
   // The next that is not blank.
   bool next_record(JsonLine& line);
 
-  int64_t bytes_read() const { return source_.bytes_read(); }
+  int64_t bytes_read() const { return source_->bytes_read(); }
 
  private:
   bool fill();
@@ -40,7 +44,7 @@ class JsonLines {
   void append(JsonLine& line, size_t bytes);
 
   std::string path_;
-  ByteSource source_;
+  std::unique_ptr<ByteSource> source_;
   std::vector<uint8_t> chunk_;  // what was read last
   size_t begin_ = 0, end_ = 0;  // of it, what no line has yet
   int64_t number_ = 0;

@@ -1,4 +1,4 @@
-// Preparing a corpus: from a raw file or zip archive to token files of a train, validation and test split.
+// Preparing a corpus: from a raw or packed file to token files of a train, validation and test split.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace lf {
 
 struct CorpusRequest {
-  std::string source;  // a raw file, or a zip archive with one member
+  std::string source;  // a raw file, gzip data, or a zip or tar.gz archive with one file in it
   CorpusKind kind = CorpusKind::kEnwik8;
   Newlines newlines = Newlines::kKeep;
   SplitFractions split = {};

@@ -1,12 +1,12 @@
 #include "data/characters/corpus_source.h"
 
 #include <sys/stat.h>
-#include <zip.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <filesystem>
+#include <initializer_list>
 #include <vector>
 
 #include "core/check.h"
@@ -15,45 +15,6 @@ namespace lf {
 namespace {
 
 constexpr size_t kBlock = 1 << 20;
-
-struct CloseArchive {
-  void operator()(zip_t* archive) const { zip_discard(archive); }
-};
-struct CloseMember {
-  void operator()(zip_file_t* member) const { zip_fclose(member); }
-};
-using Archive = std::unique_ptr<zip_t, CloseArchive>;
-using Member = std::unique_ptr<zip_file_t, CloseMember>;
-
-Archive open_archive(const std::string& path, const std::string& hint) {
-  int code = 0;
-  Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &code));
-  if (archive) return archive;
-  zip_error_t error;
-  zip_error_init_with_code(&error, code);
-  const std::string reason = zip_error_strerror(&error);
-  zip_error_fini(&error);
-  throw Error(text(path, ": not a whole zip archive (", reason, "); was the download cut short?", hint));
-}
-
-// The index and size of the archive's only member that is not a folder.
-zip_stat_t only_member(zip_t* archive, const std::string& path) {
-  zip_stat_t found = {};
-  std::string names;
-  int64_t num_files = 0;
-  for (int64_t i = 0; i < zip_get_num_entries(archive, 0); ++i) {
-    zip_stat_t entry;
-    CHECK(zip_stat_index(archive, static_cast<zip_uint64_t>(i), 0, &entry) == 0, path, ": member ", i,
-          " cannot be read: ", zip_strerror(archive));
-    const std::string name = entry.name;
-    if (name.empty() || name.back() == '/') continue;
-    found = entry;
-    if (++num_files <= 4) names += text(names.empty() ? "" : ", ", name);
-  }
-  CHECK(num_files == 1, path, ": the zip archive must hold exactly one file, it holds ", num_files,
-        num_files > 0 ? text(" (", names, num_files > 4 ? ", ...)" : ")") : "");
-  return found;
-}
 
 std::string how_to_get(const OfficialCorpus& official) {
   const std::string archive = official.name + ".zip";
@@ -133,42 +94,60 @@ bool check_official(const OfficialCorpus& official, const std::string& path, int
 CorpusSource::CorpusSource(const std::string& path, CorpusKind kind)
     : kind_(kind), file_(open_source(path, kind)), name_(std::filesystem::path(path).filename().string()) {}
 
-bool CorpusSource::is_zip() const {
-  constexpr uint8_t kLocalHeader[4] = {'P', 'K', 3, 4};
-  std::string extension = std::filesystem::path(path()).extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
+ByteSource::Packing CorpusSource::packing() const {
+  using enum ByteSource::Packing;
+  std::string name = name_;
+  std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  if (extension == ".zip") return true;
+  const ByteSource::Packing promised = ByteSource::packing_of(name);
+  if (promised != kNone || kind_ == CorpusKind::kBytes) return promised;
   // A renamed archive is no text; for kind bytes any content is as good as another.
   const std::span<const uint8_t> bytes = file_.bytes();
-  return kind_ != CorpusKind::kBytes && bytes.size() >= 4 &&
-         std::equal(std::begin(kLocalHeader), std::end(kLocalHeader), bytes.begin());
+  const auto begins = [&](std::initializer_list<uint8_t> magic) {
+    return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), bytes.begin());
+  };
+  if (begins({'P', 'K', 3, 4})) return kArchive;
+  return begins({0x1F, 0x8B}) ? kGzip : kNone;
+}
+
+// Opens what is packed, gives it its name, and tells how many bytes it has where the archive says so; else 0.
+std::unique_ptr<ByteSource> CorpusSource::open_packed(int64_t& bytes) {
+  const std::optional<OfficialCorpus> official = official_corpus(kind_);
+  bytes = 0;
+  if (packing() == ByteSource::Packing::kGzip) {
+    if (name_.size() > 3 && name_.ends_with(".gz")) name_.resize(name_.size() - 3);
+    return std::make_unique<ByteSource>(path(), ByteSource::Packing::kGzip);
+  }
+  try {
+    ArchiveReader archive(path());
+  } catch (const Error& error) {
+    throw Error(text(error.what(), official ? text(" ", how_to_get(*official)) : ""));
+  }
+  const ArchiveMember member = only_member(path());
+  CHECK(member.size > 0, path(), ": member ", member.name, " is empty, needed text to learn from");
+  name_ = std::filesystem::path(member.name).filename().string();
+  bytes = member.size;
+  return std::make_unique<ByteSource>(path(), ByteSource::Packing::kArchive);
 }
 
 void CorpusSource::unpack(const std::string& scratch_path, const CorpusProgress& progress) {
-  if (!is_zip()) return;
-  const std::optional<OfficialCorpus> official = official_corpus(kind_);
-  const Archive archive = open_archive(path(), official ? text(" ", how_to_get(*official)) : "");
-  const zip_stat_t entry = only_member(archive.get(), path());
-  const Member member(zip_fopen_index(archive.get(), entry.index, 0));
-  CHECK(member, path(), ": member ", entry.name, " cannot be read: ", zip_strerror(archive.get()));
-
+  if (packing() == ByteSource::Packing::kNone) return;
+  int64_t total = 0;
+  const std::unique_ptr<ByteSource> source = open_packed(total);
   scratch_ = std::make_unique<AtomicFile>(scratch_path);
   std::vector<uint8_t> block(kBlock);
-  const auto total = static_cast<int64_t>(entry.size);
-  while (true) {
-    // The checksum of the member is compared when its end is reached.
-    const zip_int64_t size = zip_fread(member.get(), block.data(), block.size());
-    CHECK(size >= 0, path(), ": member ", entry.name, " is damaged: ", zip_file_strerror(member.get()));
-    if (size == 0) break;
-    scratch_->write(std::span<const uint8_t>(block).first(static_cast<size_t>(size)));
-    if (progress) progress("unpack", scratch_->size(), total);
+  // Checksums are compared when the end is reached.
+  while (const size_t size = source->read(block)) {
+    scratch_->write(std::span<const uint8_t>(block).first(size));
+    if (!progress) continue;
+    if (total > 0) {
+      progress("unpack", scratch_->size(), total);
+    } else {
+      progress("unpack", source->bytes_read(), std::ssize(file_.bytes()));
+    }
   }
-  CHECK(scratch_->size() == total, path(), ": member ", entry.name, " ends after ", scratch_->size(), " of ",
-        total, " bytes");
-  CHECK(total > 0, path(), ": member ", entry.name, " is empty, needed text to learn from");
+  CHECK(scratch_->size() > 0, path(), ": nothing is packed in it, needed text to learn from");
   unpacked_.emplace(scratch_->temporary_path());
-  name_ = std::filesystem::path(entry.name).filename().string();
 }
 
 std::span<const uint8_t> CorpusSource::bytes() const {

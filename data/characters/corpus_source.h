@@ -1,5 +1,5 @@
-// Corpus sources: what enwik8 and text8 are, where they come from, and the raw bytes of a file or of a zip's
-// only member.
+// Corpus sources: what enwik8 and text8 are, where they come from, and the bytes of a file, of gzip data or of an
+// archive's only file.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/files.h"
+#include "data/byte_source.h"
 #include "data/progress.h"
 
 namespace lf {
@@ -41,26 +42,27 @@ std::optional<OfficialCorpus> official_corpus(CorpusKind kind);
 bool check_official(const OfficialCorpus& official, const std::string& path, int64_t bytes,
                     const std::string& sha256, bool require_official);
 
-// The bytes of a raw file or of a zip archive's only member.
+// The bytes of a raw file, of gzip data, or of a zip or tar.gz archive's only file.
 class CorpusSource {
  public:
   // Throws Error when the path is missing (saying where the corpus can be had), a folder, unreadable or
   // empty.
   CorpusSource(const std::string& path, CorpusKind kind);
 
-  // Unpacks a zip archive into a temporary file named after scratch_path, which vanishes with this object;
+  // Unpacks what is packed into a temporary file named after scratch_path, which vanishes with this object;
   // nothing for a raw file. Throws Error when the archive is truncated, damaged, encrypted or has not exactly
-  // one member.
+  // one file.
   void unpack(const std::string& scratch_path, const CorpusProgress& progress);
 
   // The corpus; needs unpack() first.
   std::span<const uint8_t> bytes() const;
-  // The file name without folder, or the zip member's name.
+  // The file's name without folder and .gz, or that of the archive's file.
   const std::string& name() const { return name_; }
   const std::string& path() const { return file_.path(); }
 
  private:
-  bool is_zip() const;
+  ByteSource::Packing packing() const;
+  std::unique_ptr<ByteSource> open_packed(int64_t& bytes);
 
   CorpusKind kind_;
   MappedFile file_;

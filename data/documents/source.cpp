@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "data/archive.h"
 #include "data/byte_source.h"
 #include "data/json_lines.h"
 #include "data/tokenizer/utf8.h"
@@ -19,22 +20,47 @@ namespace fs = std::filesystem;
 
 constexpr size_t kChunk = 1 << 20;
 
+// What a name ends in.
+std::optional<DocumentFormat> format_of(std::string_view name) {
+  if (name.ends_with(".jsonl")) return DocumentFormat::kJsonLines;
+  if (name.ends_with(".txt")) return DocumentFormat::kText;
+  return is_archive_name(name) ? std::optional(DocumentFormat::kArchive) : std::nullopt;
+}
+
 // The format that a name promises; nothing for other names.
 std::optional<DocumentFile> file_of_name(const std::string& path, const std::string& name) {
   DocumentFile file;
   file.path = path;
   file.name = name;
   std::string_view rest = name;
-  if (rest.ends_with(".gz")) {
+  if (rest.ends_with(".gz") && !is_archive_name(name)) {
     file.gzip = true;
     rest.remove_suffix(3);
   }
-  if (rest.ends_with(".jsonl")) {
-    file.format = DocumentFormat::kJsonLines;
-  } else if (!rest.ends_with(".txt")) {
-    return std::nullopt;
-  }
+  const std::optional<DocumentFormat> format = format_of(rest);
+  if (!format || (file.gzip && *format == DocumentFormat::kArchive)) return std::nullopt;
+  file.format = *format;
   return file;
+}
+
+// The format of an archive's member; nothing for those that are no documents.
+std::optional<DocumentFormat> member_format(const std::string& name) {
+  const auto format = format_of(name);
+  return format == DocumentFormat::kArchive ? std::nullopt : format;
+}
+
+// Whether an archive holds documents; what else it holds goes into `left_out`.
+bool look_into(const DocumentFile& file, std::vector<std::string>& left_out) {
+  ArchiveReader archive(file.path);
+  bool any = false;
+  while (archive.next()) {
+    if (member_format(archive.name())) {
+      any = true;
+    } else {
+      left_out.push_back(file.name + ": " + archive.name());
+    }
+  }
+  return any;
 }
 
 void add_folder(const std::string& source, DocumentFiles& found) {
@@ -54,14 +80,19 @@ void add_folder(const std::string& source, DocumentFiles& found) {
   for (const fs::path& path : paths) {
     const std::string name = path.lexically_relative(source).generic_string();
     const std::optional<DocumentFile> file = file_of_name(path.string(), name);
-    if (file && !fs::is_directory(path)) {
+    std::vector<std::string> members;
+    const bool is_file = file && !fs::is_directory(path);
+    const bool is_archive = is_file && file->format == DocumentFormat::kArchive;
+    if (is_file && (!is_archive || look_into(*file, members))) {
+      found.left_out.insert(found.left_out.end(), members.begin(), members.end());
       found.files.push_back(*file);
     } else {
       found.left_out.push_back(name);
     }
   }
   CHECK(found.files.size() > before, source,
-        ": a folder without documents: no .txt, .jsonl, .txt.gz or .jsonl.gz file is in it");
+        ": a folder without documents: no .txt, .jsonl, .txt.gz or .jsonl.gz file is in it, and no archive "
+        "of such");
 }
 
 }  // namespace
@@ -75,7 +106,10 @@ DocumentFiles find_documents(const std::vector<std::string>& sources) {
     }
     const std::optional<DocumentFile> file = file_of_name(source, fs::path(source).filename().string());
     CHECK(fs::exists(source), "no file or folder ", source);
-    CHECK(file, source, ": not a name of documents, needed .txt, .jsonl, .txt.gz, .jsonl.gz or a folder");
+    CHECK(file, source,
+          ": not a name of documents, needed .txt, .jsonl, .txt.gz, .jsonl.gz, .zip, .tar.gz or a folder");
+    CHECK(file->format != DocumentFormat::kArchive || look_into(*file, found.left_out), source,
+          ": an archive without documents: no .txt or .jsonl file is in it");
     found.files.push_back(*file);
   }
   for (DocumentFile& file : found.files)
@@ -86,11 +120,36 @@ DocumentFiles find_documents(const std::vector<std::string>& sources) {
 struct DocumentReader::State {
   explicit State(const DocumentFile& given) : file(given) {
     const auto packing = file.gzip ? ByteSource::Packing::kGzip : ByteSource::Packing::kNone;
-    if (file.format == DocumentFormat::kText) {
-      text.emplace(file.path, packing);
+    if (file.format == DocumentFormat::kArchive) {
+      archive.emplace(file.path);
     } else {
-      lines.emplace(file.path, packing);
+      open(file.format, std::make_unique<ByteSource>(file.path, packing), file.path);
     }
+  }
+
+  void open(DocumentFormat format, std::unique_ptr<ByteSource> source, const std::string& name) {
+    path = name;
+    lines.reset();
+    text.reset();
+    if (format == DocumentFormat::kText) {
+      text = std::move(source);
+    } else {
+      lines.emplace(path, std::move(source));
+    }
+    buffer.clear();
+    line = 1;
+    ended = false;
+  }
+
+  // Goes on to the archive's next member with documents; false without one.
+  bool next_member() {
+    while (archive && archive->next()) {
+      const std::optional<DocumentFormat> format = member_format(archive->name());
+      if (!format) continue;
+      open(*format, std::make_unique<ByteSource>(*archive), file.path + ": " + archive->name());
+      return true;
+    }
+    return false;
   }
 
   // Appends the text's next bytes to `buffer`; false when there are none.
@@ -105,8 +164,10 @@ struct DocumentReader::State {
   bool next_line(DocumentChunk& chunk);
 
   DocumentFile file;
-  std::optional<JsonLines> lines;  // one of the two
-  std::optional<ByteSource> text;
+  std::optional<ArchiveReader> archive;
+  std::string path;                // of what is read now, for messages
+  std::optional<JsonLines> lines;  // one of the two; neither before an archive's first member
+  std::unique_ptr<ByteSource> text;
   std::string buffer;  // of a text, what is not handed out yet
   int64_t line = 1;
   bool ended = false;
@@ -120,7 +181,7 @@ bool DocumentReader::State::next_of_text(DocumentChunk& chunk) {
   line += std::count(buffer.begin(), buffer.begin() + static_cast<int64_t>(valid), '\n');
   // A character that the chunk's end cuts is completed by the next chunk.
   const bool cut = valid < buffer.size() && valid + utf8_step(buffer, valid).bytes == buffer.size();
-  CHECK(valid == buffer.size() || (cut && !ended), file.path, ":", line, ": not valid UTF-8");
+  CHECK(valid == buffer.size() || (cut && !ended), path, ":", line, ": not valid UTF-8");
   chunk.text.assign(buffer, 0, valid);
   chunk.ends_document = ended;
   buffer.erase(0, valid);
@@ -132,8 +193,8 @@ bool DocumentReader::State::next_line(DocumentChunk& chunk) {
   JsonLine next;
   if (!lines->next(next)) return false;
   constexpr const char* kNeeded = R"(one JSON object a line: {"text": "..."})";
-  CHECK(!next.blank(), file.path, ":", next.number, ": a blank line, needed ", kNeeded);
-  JsonRecord record = parse_json_record(std::move(next), file.path, kNeeded);
+  CHECK(!next.blank(), path, ":", next.number, ": a blank line, needed ", kNeeded);
+  JsonRecord record = parse_json_record(std::move(next), path, kNeeded);
   const auto found = record.object.find("text");
   CHECK(found != record.object.end(), record.where, ": no \"text\", needed ", kNeeded);
   CHECK(found->is_string(), record.where, ": \"text\" is a JSON ", found->type_name(), ", needed ", kNeeded);
@@ -147,11 +208,16 @@ DocumentReader::~DocumentReader() = default;
 DocumentReader::DocumentReader(DocumentReader&&) noexcept = default;
 
 bool DocumentReader::next(DocumentChunk& chunk) {
-  return state_->file.format == DocumentFormat::kText ? state_->next_of_text(chunk)
-                                                      : state_->next_line(chunk);
+  State& state = *state_;
+  do {
+    const bool found = state.lines ? state.next_line(chunk) : state.text && state.next_of_text(chunk);
+    if (found) return true;
+  } while (state.next_member());
+  return false;
 }
 
 int64_t DocumentReader::bytes_read() const {
+  if (state_->archive) return state_->archive->bytes_read();
   return state_->lines ? state_->lines->bytes_read() : state_->text->bytes_read();
 }
 

@@ -1,5 +1,5 @@
 // Documents from text: .txt files (one document each), .jsonl files (one document per line, {"text": ...}),
-// either of them gzipped, and folders of these. Read in chunks, so that a document's size costs no memory.
+// either of them gzipped, zip and tar.gz archives of them, and folders of all these. Read in chunks, so that a document's size costs no memory.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace lf {
 
-enum class DocumentFormat { kText, kJsonLines };
+// kArchive: texts and JSON lines, each member in the format of its name.
+enum class DocumentFormat { kText, kJsonLines, kArchive };
 
 // One file of documents.
 struct DocumentFile {
@@ -22,12 +23,12 @@ struct DocumentFile {
 
 struct DocumentFiles {
   std::vector<DocumentFile> files;    // sources as given, the files of a folder in name order
-  std::vector<std::string> left_out;  // files of folders that are no documents
+  std::vector<std::string> left_out;  // files of folders and archives that are no documents
 };
 
 // The files behind the sources: files, or folders that are searched whole. Throws Error for a source that is
-// missing, a file whose name ends in none of .txt, .jsonl, .txt.gz and .jsonl.gz, a folder without any
-// document file, and a file that is given twice.
+// missing, a file whose name ends in none of .txt, .jsonl, .txt.gz, .jsonl.gz, .zip, .tar.gz and .tgz, and a folder
+// or archive without any document. An archive is read to its end to see what is in it.
 DocumentFiles find_documents(const std::vector<std::string>& sources);
 
 // A stretch of a document's text.
@@ -45,7 +46,7 @@ class DocumentReader {
   DocumentReader(DocumentReader&&) noexcept;
 
   // The next chunk; false at the end of the file. Throws Error "file:line: ..." for invalid UTF-8, a line
-  // that is no JSON object with a string "text", and for damaged or truncated gzip data. An empty document is
+  // that is no JSON object with a string "text", and for damaged or truncated gzip data and archives. An empty document is
   // one empty chunk; a blank line of a .jsonl file is an error like any other line without text.
   bool next(DocumentChunk& chunk);
 

@@ -7,7 +7,9 @@
 
 #include "core/files.h"
 #include "data/characters/corpus.h"
+#include "tests/data/archive_input.h"
 #include "tests/data/characters/corpus_input.h"
+#include "tests/data/documents/document_input.h"
 #include "tests/temporary_folder.h"
 
 namespace lf {
@@ -15,7 +17,7 @@ namespace {
 
 TEST(CorpusErrors, BadArchivesAreExplained) {
   const TemporaryFolder folder;
-  write_zip(folder / "good.zip", {{"text8", letters(50'000)}});
+  write_archive(folder / "good.zip", {{"text8", letters(50'000)}});
   const std::string archive = read_file(folder / "good.zip");
   const auto fails = [&](const std::string& name, const std::string& part) {
     EXPECT_ERROR(prepare_corpus(request(folder / name, CorpusKind::kText8, folder / "out")), part);
@@ -29,12 +31,32 @@ TEST(CorpusErrors, BadArchivesAreExplained) {
   fails("flipped.zip", "flipped.zip: member text8 is damaged");
   write_file_atomically(folder / "text.zip", "plain text");
   fails("text.zip", "not a whole zip archive");
-  write_zip(folder / "two.zip", {{"one", "a"}, {"two", "b"}});
+  write_archive(folder / "two.zip", {{"one", "a"}, {"two", "b"}});
   fails("two.zip", "must hold exactly one file, it holds 2 (one, two)");
-  write_zip(folder / "none.zip", {{"folder/", ""}});
+  write_archive(folder / "none.zip", {{"folder/", ""}});
   fails("none.zip", "must hold exactly one file, it holds 0");
-  write_zip(folder / "empty.zip", {{"text8", ""}});
+  write_archive(folder / "empty.zip", {{"text8", ""}});
   fails("empty.zip", "member text8 is empty");
+}
+
+TEST(CorpusErrors, BadPackedDataAreExplained) {
+  const TemporaryFolder folder;
+  const std::string packed = gzipped(letters(50'000));
+  const auto fails = [&](const std::string& name, const std::string& content, const std::string& part) {
+    write_file_atomically(folder / name, content);
+    EXPECT_ERROR(prepare_corpus(request(folder / name, CorpusKind::kText8, folder / "out")), part);
+    EXPECT_FALSE(std::filesystem::exists(folder / "out")) << name;
+  };
+  for (const char* name : {"cut.gz", "cut.tar.gz", "renamed"}) {
+    if (name != std::string("cut.tar.gz")) fails(name, packed.substr(0, 9000), "truncated gzip data");
+    if (name == std::string("cut.tar.gz")) fails(name, packed.substr(0, 9000), "cut.tar.gz: ");
+  }
+  fails("no.gz", "plain text", "not gzip data, though the name ends in .gz");
+  fails("no.tgz", packed, "no.tgz: not a whole tar archive");
+  fails("empty.gz", gzipped(""), "nothing is packed in it, needed text to learn from");
+  write_archive(folder / "two.tar.gz", {{"one", "a"}, {"two", "b"}});
+  fails("two.tar.gz", read_file(folder / "two.tar.gz"),
+        "the tar.gz archive must hold exactly one file, it holds 2 (one, two)");
 }
 
 TEST(CorpusErrors, BadSourcesAreExplained) {

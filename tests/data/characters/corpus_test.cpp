@@ -8,7 +8,9 @@
 #include "core/hash.h"
 #include "data/characters/sample_corpus.h"
 #include "data/token_file.h"
+#include "tests/data/archive_input.h"
 #include "tests/data/characters/corpus_input.h"
+#include "tests/data/documents/document_input.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
 
@@ -136,14 +138,17 @@ TEST(Corpus, Text8HasItsTwentySevenSymbolsAndRefusesOthers) {
   EXPECT_FALSE(std::filesystem::exists(folder / "bad"));
 }
 
-TEST(Corpus, ZipAndRawGiveTheSameFiles) {
+TEST(Corpus, PackedAndRawGiveTheSameFiles) {
   const TemporaryFolder folder;
   const std::string content = letters(2'500'000);
   write_file_atomically(folder / "text8", content);
-  write_zip(folder / "text8.zip", {{"text8", content}});
-  write_zip(folder / "renamed", {{"folder/", ""}, {"folder/text8", content}});
+  write_archive(folder / "text8.zip", {{"text8", content}});
+  write_archive(folder / "other.zip", {{"folder/", ""}, {"folder/text8", content}});
+  std::filesystem::rename(folder / "other.zip", folder / "renamed");
+  write_archive(folder / "text8.tar.gz", {{"folder/text8", content}});
+  write_file_atomically(folder / "text8.gz", gzipped(content));
   prepare_corpus(request(folder / "text8", CorpusKind::kText8, folder / "raw"));
-  for (const std::string source : {"text8.zip", "renamed"}) {
+  for (const std::string source : {"text8.zip", "renamed", "text8.tar.gz", "text8.gz"}) {
     const PreparedCorpus corpus =
         prepare_corpus(request(folder / source, CorpusKind::kText8, folder / "zip"));
     EXPECT_EQ(corpus.source_sha256, digest_of_file(Digest::kSha256, folder / "text8"));

@@ -1,6 +1,7 @@
 // Reading documents: every format, whole and damaged, and every line that is none is named.
 #include "data/documents/source.h"
 
+#include "tests/data/archive_input.h"
 #include "tests/data/documents/document_input.h"
 #include "tests/temporary_folder.h"
 
@@ -114,6 +115,53 @@ TEST(DocumentSource, GzipIsReadWholeOrRefused) {
   fails(packed + "garbage", "7 bytes behind the gzip data that are none");
   fails("plain text", "not gzip data, though the name ends in .gz");
   fails("", "not gzip data");
+}
+
+TEST(DocumentSource, ArchivesAreReadMemberByMember) {
+  const TemporaryFolder folder;
+  const std::string book = prose(2'500'000, 3);
+  const Members members = {{"b.txt", book},
+                           {"notes.md", "left out"},
+                           {"a/z.jsonl", "{\"text\": \"z1\"}\n{\"text\": \"z2\"}"},
+                           {"a/empty.txt", ""},
+                           {"none.jsonl", ""},
+                           {"c.txt.gz", "left"},
+                           {"last.txt", "\xC3\xA9"}};
+  const Documents expected = {book, "z1", "z2", "", "\xC3\xA9"};
+  std::filesystem::create_directories(folder / "all");
+  for (const char* name : {"all/a.zip", "all/b.tar.gz", "all/c.tgz"}) {
+    write_archive(folder / name, members);
+    EXPECT_TRUE(read_documents({folder / name}) == expected) << name;
+    const std::string shown = std::filesystem::path(name).filename();
+    EXPECT_EQ(find_documents({folder / name}).left_out,
+              (Documents{shown + ": notes.md", shown + ": c.txt.gz"}));
+  }
+  write_archive(folder / "all/other.zip", {{"notes.md", "a"}});
+  const DocumentFiles found = find_documents({folder / "all"});
+  EXPECT_EQ(found.files.size(), 3u);
+  EXPECT_EQ(found.left_out.size(), 7u);
+  EXPECT_EQ(found.left_out.back(), "other.zip");
+  DocumentReader reader(found.files[0]);
+  for (DocumentChunk chunk; reader.next(chunk);) EXPECT_LE(reader.bytes_read(), found.files[0].bytes);
+  EXPECT_GT(reader.bytes_read(), found.files[0].bytes / 2);
+}
+
+TEST(DocumentSource, ArchivesThatCannotBeReadAreExplained) {
+  const TemporaryFolder folder;
+  for (const std::string kind : {"a.zip", "a.tar.gz"}) {
+    const auto fails = [&](const Members& members, const std::string& part) {
+      write_archive(folder / kind, members);
+      EXPECT_ERROR(read_documents({folder / kind}), (folder / kind) + part);
+    };
+    fails({{"x.md", "a"}}, ": an archive without documents: no .txt or .jsonl file is in it");
+    fails({{"x.txt", "a"}, {"y.txt", "one\ntwo \xFF"}}, ": y.txt:2: not valid UTF-8");
+    fails({{"a/x.jsonl", "{\"text\": \"a\"}\n\n"}}, ": a/x.jsonl:2: a blank line");
+    fails({{"a/x.jsonl", "{\"text\": \"a\"}\n{"}}, ": a/x.jsonl:2:2: not valid JSON");
+    write_archive(folder / kind, {{"x.txt", prose(50'000, 7)}});
+    const std::string whole = read_file(folder / kind);
+    write_text(folder / kind, whole.substr(0, whole.size() / 2));
+    EXPECT_ERROR(read_documents({folder / kind}), folder / kind);
+  }
 }
 
 TEST(DocumentSource, FoldersAreSearchedWholeInNameOrder) {
