@@ -1,5 +1,5 @@
-// libarchive reads tar and zip. What unpacks a tar.gz is GzipReader: libarchive (3.6, 3.7) neither compares the
-// checksums of gzip data nor minds damaged bytes in them or garbage behind them.
+// libarchive reads tar and zip. What unpacks a tar.gz is GzipReader: libarchive (3.6, 3.7) neither compares
+// the checksums of gzip data nor minds damaged bytes in them or garbage behind them.
 #include "data/archive.h"
 
 #include <archive.h>
@@ -41,8 +41,8 @@ struct Free {
   void operator()(archive* opened) const { archive_read_free(opened); }
 };
 
-// While it lives this thread's names are UTF-8: in the locale "C" libarchive gives no name that has other letters
-// than ASCII's.
+// While it lives this thread's names are UTF-8: in the locale "C" libarchive gives no name that has other
+// letters than ASCII's.
 class Utf8Names {
  public:
   Utf8Names() : names_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {

@@ -14,8 +14,9 @@ bool is_archive_name(std::string_view name);
 
 class ArchiveReader {
  public:
-  // A zip archive is told by its name or its first bytes, all else is read as a tar.gz. Throws Error for a file
-  // that is missing, a folder or no archive of its kind; a zip archive without its directory was cut short.
+  // A zip archive is told by its name or its first bytes, all else is read as a tar.gz. Throws Error for a
+  // file that is missing, a folder or no archive of its kind; a zip archive without its directory was cut
+  // short.
   explicit ArchiveReader(const std::string& path);
   ~ArchiveReader();
   ArchiveReader(ArchiveReader&&) noexcept;

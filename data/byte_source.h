@@ -1,5 +1,5 @@
-// The bytes of a file in order, whatever holds them: a file, a pipe, standard input, gzip data, an archive. The
-// one place where sources of text are opened.
+// The bytes of a file in order, whatever holds them: a file, a pipe, standard input, gzip data, an archive.
+// The one place where sources of text are opened.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Corpus sources: what enwik8 and text8 are, where they come from, and the bytes of a file, of gzip data or of an
-// archive's only file.
+// Corpus sources: what enwik8 and text8 are, where they come from, and the bytes of a file, of gzip data or
+// of an archive's only file.
 #pragma once
 
 #include <cstdint>

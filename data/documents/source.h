@@ -1,5 +1,6 @@
 // Documents from text: .txt files (one document each), .jsonl files (one document per line, {"text": ...}),
-// either of them gzipped, zip and tar.gz archives of them, and folders of all these. Read in chunks, so that a document's size costs no memory.
+// either of them gzipped, zip and tar.gz archives of them, and folders of all these. Read in chunks, so that
+// a document's size costs no memory.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ struct DocumentFiles {
 };
 
 // The files behind the sources: files, or folders that are searched whole. Throws Error for a source that is
-// missing, a file whose name ends in none of .txt, .jsonl, .txt.gz, .jsonl.gz, .zip, .tar.gz and .tgz, and a folder
-// or archive without any document. An archive is read to its end to see what is in it.
+// missing, a file whose name ends in none of .txt, .jsonl, .txt.gz, .jsonl.gz, .zip, .tar.gz and .tgz, and a
+// folder or archive without any document. An archive is read to its end to see what is in it.
 DocumentFiles find_documents(const std::vector<std::string>& sources);
 
 // A stretch of a document's text.
@@ -46,8 +47,9 @@ class DocumentReader {
   DocumentReader(DocumentReader&&) noexcept;
 
   // The next chunk; false at the end of the file. Throws Error "file:line: ..." for invalid UTF-8, a line
-  // that is no JSON object with a string "text", and for damaged or truncated gzip data and archives. An empty document is
-  // one empty chunk; a blank line of a .jsonl file is an error like any other line without text.
+  // that is no JSON object with a string "text", and for damaged or truncated gzip data and archives. An
+  // empty document is one empty chunk; a blank line of a .jsonl file is an error like any other line without
+  // text.
   bool next(DocumentChunk& chunk);
 
   // Bytes of the file on disk that were read so far.

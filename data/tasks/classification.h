@@ -1,5 +1,5 @@
-// The data of a classification task, read whole: labelled documents in splits, from the official files of IMDB
-// and Hyperpartisan or from any records. The one entry for tasks.
+// The data of a classification task, read whole: labelled documents in splits, from the official files of
+// IMDB and Hyperpartisan or from any records. The one entry for tasks.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 namespace lf {
 
 enum class ClassificationCorpus { kRecords, kImdb, kHyperpartisan };
-// What becomes of documents that are in two splits: all stay, or those of the split that is less for testing go
-// (see drop_leaks).
+// What becomes of documents that are in two splits: all stay, or those of the split that is less for testing
+// go (see drop_leaks).
 enum class Leaks { kReport, kDrop };
 
 struct ClassificationSource {
@@ -31,8 +31,8 @@ struct ClassificationSource {
   // kHyperpartisan, or kRecords with `train` only: a file that divides the documents (see divide_by_file).
   std::string split_file = {};
 
-  // Cut from training where there is no such split, test first; 0: none. The same documents with the same seed,
-  // whatever their order (see cut_share).
+  // Cut from training where there is no such split, test first; 0: none. The same documents with the same
+  // seed, whatever their order (see cut_share).
   double validation_share = 0, test_share = 0;
   uint64_t seed = 0;
 

@@ -13,9 +13,9 @@ struct HyperpartisanFiles {
   std::string ground_truth;  // the same
 };
 
-// The files in a folder, articles-X and ground-truth-X as they are published, unpacked (.xml) or packed (.zip);
-// or, of the file of articles itself, the ground truth that stands beside it. Throws Error when a file is
-// missing or the folder has several sets.
+// The files in a folder, articles-X and ground-truth-X as they are published, unpacked (.xml) or packed
+// (.zip); or, of the file of articles itself, the ground truth that stands beside it. Throws Error when a
+// file is missing or the folder has several sets.
 HyperpartisanFiles find_hyperpartisan(const std::string& folder_or_articles);
 
 struct ArticleText {
@@ -27,8 +27,8 @@ struct ArticleText {
 std::vector<LabelledDocument> read_articles(const std::string& articles, const ArticleText& options);
 
 // The articles with the labels of the ground truth: its attribute `hyperpartisan`, "true" or "false". Throws
-// Error naming file and line for broken XML, an article without text, an id that is missing or given twice, an
-// article that the ground truth does not have and one that only the ground truth has.
+// Error naming file and line for broken XML, an article without text, an id that is missing or given twice,
+// an article that the ground truth does not have and one that only the ground truth has.
 std::vector<LabelledDocument> read_hyperpartisan(const HyperpartisanFiles& files, const ArticleText& options);
 
 }  // namespace lf

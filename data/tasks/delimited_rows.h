@@ -1,6 +1,6 @@
 // Rows of a CSV or TSV file, read in order. CSV is that of RFC 4180: fields between commas, of which those in
-// quotation marks may hold commas, line ends and, doubled, quotation marks. TSV has no quotation: a field is all
-// that stands between two tabs, whatever it is.
+// quotation marks may hold commas, line ends and, doubled, quotation marks. TSV has no quotation: a field is
+// all that stands between two tabs, whatever it is.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ class DelimitedRows {
  public:
   DelimitedRows(const std::string& path, Delimiter delimiter, ByteSource::Packing packing);
 
-  // The next row's fields; false at the end. Throws Error "PATH:LINE: ..." for a quotation mark where none may
-  // be, one that is never closed, invalid UTF-8 and a row of more than kLongestRow bytes. A byte order mark at
-  // the file's begin is no part of the first field.
+  // The next row's fields; false at the end. Throws Error "PATH:LINE: ..." for a quotation mark where none
+  // may be, one that is never closed, invalid UTF-8 and a row of more than kLongestRow bytes. A byte order
+  // mark at the file's begin is no part of the first field.
   bool next(std::vector<std::string>& fields);
 
   // Of the row that next() came to: the line where it begins, from 1.

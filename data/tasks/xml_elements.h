@@ -1,5 +1,5 @@
-// The elements of one name that an XML file of any size consists of, one at a time: <articles> <article> ... as
-// data sets publish them. Only one element is in memory.
+// The elements of one name that an XML file of any size consists of, one at a time: <articles> <article> ...
+// as data sets publish them. Only one element is in memory.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ class XmlElements {
   XmlElements(const std::string& path, std::string name, ByteSource::Packing packing);
 
   // The next element; false at the end. Throws Error "PATH:LINE: ..." for what is not well-formed, inside the
-  // elements and between them, for other elements and text between them, for invalid UTF-8 and other encodings,
-  // and for an element of more than kLongestElement bytes.
+  // elements and between them, for other elements and text between them, for invalid UTF-8 and other
+  // encodings, and for an element of more than kLongestElement bytes.
   bool next(pugi::xml_document& element);
 
   // "PATH:LINE" of the element that next() came to.
