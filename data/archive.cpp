@@ -116,8 +116,10 @@ struct ArchiveReader::State {
   }
 
   std::string reason() const {
-    const char* const text = archive_error_string(opened.get());
-    return text ? text : "it is empty";
+    const char* const words = archive_error_string(opened.get());
+    std::string line = words ? words : "it is empty";
+    while (line.ends_with('\n')) line.pop_back();
+    return line;
   }
 
   // A warning is that a name does not fit the locale, which nobody asked for.
@@ -145,6 +147,9 @@ void ArchiveReader::State::read_name(archive_entry* entry) {
   CHECK(found && *found, file.path(), ": a member ", any ? text("behind ", escaped(name)) : "at its begin",
         " has no name");
   name = found;
+  const bool is_plain =
+      std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < ' ' || c == 0x7F; });
+  CHECK(is_plain, file.path(), ": the member ", escaped(name), " has control characters in its name");
 }
 
 bool ArchiveReader::State::is_wanted(archive_entry* entry) const {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/json.h"
 #include "data/byte_source.h"
 #include "data/tasks/article_cleaning.h"
 #include "data/tasks/classification_records.h"
@@ -58,10 +59,11 @@ std::map<std::string, Truth> read_truth(const std::string& path) {
     const pugi::xml_node article = element.document_element();
     const std::string id = id_of(article, elements);
     const std::string label = article.attribute("hyperpartisan").value();
-    CHECK(label == "true" || label == "false", elements.where(), ": article ", id, " has hyperpartisan=\"",
-          label, "\", needed true or false");
+    CHECK(label == "true" || label == "false", elements.where(), ": article ", shown(id),
+          " has hyperpartisan=", escaped(label), ", needed true or false");
     const auto [found, added] = truth.try_emplace(id, Truth{.label = label, .where = elements.where()});
-    CHECK(added, elements.where(), ": article ", id, " is given twice; ", found->second.where, " has it too");
+    CHECK(added, elements.where(), ": article ", shown(id), " is given twice; ", found->second.where,
+          " has it too");
   }
   return truth;
 }
@@ -119,14 +121,14 @@ std::vector<LabelledDocument> read_hyperpartisan(const HyperpartisanFiles& files
   std::vector<LabelledDocument> documents = read_articles(files.articles, options);
   for (LabelledDocument& document : documents) {
     const auto found = truth.find(document.id);
-    CHECK(found != truth.end(), document.where, ": article ", document.id, " has no label in ",
+    CHECK(found != truth.end(), document.where, ": article ", shown(document.id), " has no label in ",
           files.ground_truth, "; do the two files belong together?");
     document.label = found->second.label;
     found->second.used = true;
   }
   const auto unused =
       std::find_if(truth.begin(), truth.end(), [](const auto& entry) { return !entry.second.used; });
-  CHECK(unused == truth.end(), unused->second.where, ": article ", unused->first, " is not in ",
+  CHECK(unused == truth.end(), unused->second.where, ": article ", shown(unused->first), " is not in ",
         files.articles, "; do the two files belong together?");
   return documents;
 }

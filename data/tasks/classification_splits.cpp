@@ -83,7 +83,7 @@ void notice_shared(const NamedSplit& first, const NamedSplit& second, std::vecto
     const auto found = in_second.find(first.hashes[i]);
     if (found == in_second.end()) continue;
     const std::string &id = (*first.documents)[i].id, &other = found->second->id;
-    shared.add(id == other ? id : id + " = " + other);
+    shared.add(id == other ? shown(id) : shown(id) + " = " + shown(other));
   }
   if (shared.count() == 0) return;
   notices.push_back(text(shared.count(), " of ", first.hashes.size(), " documents of ", first.name,
@@ -98,7 +98,7 @@ void notice_repeated(const NamedSplit& split, std::vector<std::string>& notices)
     const LabelledDocument& document = (*split.documents)[i];
     const auto [found, added] = first.emplace(split.hashes[i], &document);
     if (added) continue;
-    repeated.add(found->second->id + " = " + document.id);
+    repeated.add(shown(found->second->id) + " = " + shown(document.id));
     if (found->second->label != document.label) ++other_label;
   }
   if (repeated.count() == 0) return;
@@ -181,7 +181,7 @@ void notice_ids(const std::string& path, const DocumentSplits& splits, const Doc
        {std::pair("train", "validation"), std::pair("train", "test"), std::pair("validation", "test")}) {
     Shown shared;
     for (const auto& [id, names] : where) {
-      if (names.contains(first) && names.contains(second)) shared.add(std::string(id));
+      if (names.contains(first) && names.contains(second)) shared.add(shown(std::string(id)));
     }
     if (shared.count() > 0) {
       notices.push_back(text(path, ": ", shared.count(), " id", plural(shared.count()), " of ", first, " ",
@@ -190,7 +190,7 @@ void notice_ids(const std::string& path, const DocumentSplits& splits, const Doc
   }
   Shown unused;
   for (const LabelledDocument& document : documents) {
-    if (!where.contains(document.id)) unused.add(document.id);
+    if (!where.contains(document.id)) unused.add(shown(document.id));
   }
   if (unused.count() > 0) {
     notices.push_back(text(path, ": ", unused.count(), " of ", documents.size(),

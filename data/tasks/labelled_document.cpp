@@ -1,9 +1,16 @@
 #include "data/tasks/labelled_document.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/json.h"
 
 namespace lf {
+
+std::string shown(const std::string& name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
+  return plain && !name.empty() && name.size() <= 60 ? name : escaped(name);
+}
 
 void check_document(const LabelledDocument& document) {
   const bool empty = document.text.find_first_not_of(" \t\r\n\f\v") == std::string::npos;

@@ -19,6 +19,9 @@ struct LabelledDocument {
   bool operator==(const LabelledDocument&) const = default;
 };
 
+// An id or a label as messages show it: as it is where it is a word of ASCII, else escaped.
+std::string shown(const std::string& name);
+
 // Throws Error "WHERE: ..." unless the text has something but white space.
 void check_document(const LabelledDocument& document);
 

@@ -99,6 +99,11 @@ TEST_P(Archives, DamageIsFound) {
   EXPECT_ERROR(members_of(folder_ / "absent" + GetParam()), "No such file or directory");
 }
 
+TEST_P(Archives, NamesAreFitToBeShown) {
+  EXPECT_ERROR(members_of(write("odd", {{"a\x1b[2J", "text"}})),
+               "the member \"a\\u001b[2J\" has control characters in its name");
+}
+
 TEST_P(Archives, LinksAndLongMembersAreRefused) {
   EXPECT_ERROR(members_of(write("link", {{"file", "a"}, {"other -> /etc/passwd", ""}})),
                "member other is a link or a device, needed files only");
