@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "trainers/config/foreign_keys.h"
+#include "trainers/config/keys_of_task.h"
 #include "trainers/config/scalars.h"
 #include "trainers/config/stages.h"
 
@@ -53,14 +53,17 @@ void judge_sections(const RunConfig& config, Judge& judge) {
                 " is longer than evaluation.sequence_length ", evaluation.sequence_length);
 }
 
-// Keys that mean nothing to the chosen task are refused when they say something.
-void judge_foreign_keys(const RunConfig& config, Judge& judge) {
+// Keys that mean nothing to the chosen task are refused when they say something, those that it needs must be
+// there.
+void judge_keys_of_task(const RunConfig& config, Judge& judge) {
   for (const ForeignKey& key : foreign_keys(config)) {
     std::vector<std::string> owners;
     for (const TaskChoice task : key.tasks) owners.push_back(choice_name(task));
     judge.require(false, key.path, {"task"}, "means nothing to task: ", choice_name(config.task),
                   "; it is for task: ", joined(owners));
   }
+  for (const MissingKey& key : missing_keys(config))
+    judge.require(false, key.path, {"task"}, "is missing: ", key.description);
 }
 
 void judge_language_models(const RunConfig& config, Judge& judge) {
@@ -70,8 +73,6 @@ void judge_language_models(const RunConfig& config, Judge& judge) {
   }
   if (config.task != TaskChoice::masked_lm) return;
   const MaskedLMSection& masked = config.masked_lm;
-  judge.require(masked.model.has_value(), "masked_lm.model", {"task"},
-                "is missing; name the folder of a RoBERTa or Longformer");
   judge.require(masked.mask_share + masked.random_share <= 1, "masked_lm.random_share",
                 {"masked_lm.mask_share"}, masked.random_share, " and mask_share ", masked.mask_share,
                 " are more than all");
@@ -233,7 +234,7 @@ void judge_names(const RunConfig& config, const std::vector<Stage>& stages, Judg
 void check_consistency(const RunConfig& config, const Node& root, Problems& problems) {
   Judge judge(root, problems);
   judge_sections(config, judge);
-  judge_foreign_keys(config, judge);
+  judge_keys_of_task(config, judge);
   judge_language_models(config, judge);
   const StagesSection& section = config.stages;
   judge.require(!section.list.empty(), "stages.list", {}, "at least one stage is needed");

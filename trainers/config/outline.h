@@ -15,7 +15,7 @@
 
 namespace lf {
 
-enum class KeyKind { whole, number, boolean, text, choice, numbers, per_layer, section, section_list };
+enum class KeyKind { whole, number, boolean, text, texts, choice, numbers, per_layer, section, section_list };
 
 struct KeyInfo {
   std::string name, description;
@@ -55,6 +55,10 @@ struct KeyKindOf<bool> {
 template <>
 struct KeyKindOf<std::string> {
   static constexpr KeyKind kKind = KeyKind::text;
+};
+template <>
+struct KeyKindOf<std::vector<std::string>> {
+  static constexpr KeyKind kKind = KeyKind::texts;
 };
 template <>
 struct KeyKindOf<PerLayer> {

@@ -33,6 +33,17 @@ void FieldReader::refuse_unknown(const Node& node, const std::vector<std::string
   }
 }
 
+void FieldReader::read_value(const Node& node, const Range& range, std::vector<std::string>& member,
+                             const std::string& path) {
+  if (node.kind != NodeKind::list) {
+    problems_.add(node.place, path, "expected a list of texts, found ", node.words());
+    return;
+  }
+  member.assign(node.items.size(), "");
+  for (size_t i = 0; i < member.size(); ++i)
+    read_value(node.items[i], range, member[i], join_path(path, std::to_string(i)));
+}
+
 void FieldReader::read_value(const Node& node, const Range& range, PerLayer& member,
                              const std::string& path) {
   member.values.clear();

@@ -75,6 +75,8 @@ class FieldReader {
   }
 
   void read_value(const Node& node, const Range& range, PerLayer& member, const std::string& path);
+  void read_value(const Node& node, const Range& range, std::vector<std::string>& member,
+                  const std::string& path);
 
   template <class T, size_t N>
   void read_value(const Node& node, const Range& range, std::array<T, N>& member, const std::string& path) {

@@ -37,6 +37,8 @@ std::string type_words(const KeyInfo& key) {
       return "true or false";
     case KeyKind::text:
       return "text";
+    case KeyKind::texts:
+      return "list of texts";
     case KeyKind::choice:
       return joined(key.choices);
     case KeyKind::numbers:
@@ -120,6 +122,8 @@ Node value_schema(const KeyInfo& key) {
       return typed("boolean", {});
     case KeyKind::text:
       return typed("string", {});
+    case KeyKind::texts:
+      return array_of(typed("string", {}), 0, 0);
     case KeyKind::choice: {
       std::vector<Node> names;
       for (const std::string& name : key.choices) names.push_back(Node::text(name));

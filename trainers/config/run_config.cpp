@@ -3,7 +3,7 @@
 #include <map>
 #include <utility>
 
-#include "trainers/config/foreign_keys.h"
+#include "trainers/config/keys_of_task.h"
 #include "trainers/config/write_fields.h"
 
 namespace lf {

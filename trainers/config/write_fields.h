@@ -26,6 +26,12 @@ inline Node to_node(const PerLayer& value) {
   return items.size() == 1 ? items.front() : Node::list_of(std::move(items));
 }
 
+inline Node to_node(const std::vector<std::string>& values) {
+  std::vector<Node> items;
+  for (const std::string& value : values) items.push_back(to_node(value));
+  return Node::list_of(std::move(items));
+}
+
 template <Choice E>
 Node to_node(E value) {
   return Node::text(choice_name(value));

@@ -1,4 +1,4 @@
-#include "trainers/config/foreign_keys.h"
+#include "trainers/config/keys_of_task.h"
 
 #include <algorithm>
 #include <utility>
@@ -79,6 +79,20 @@ std::vector<ForeignKey> foreign_keys(const RunConfig& config) {
   Finder finder(config.task);
   finder.look(outline<RunConfig>(), to_node(config), "", {});
   return std::move(finder.found);
+}
+
+std::vector<MissingKey> missing_keys(const RunConfig& config) {
+  std::vector<MissingKey> missing;
+  const Node root = to_node(config);
+  for (const KeyInfo& section : outline<RunConfig>()) {
+    if (section.kind != KeyKind::section || section.tasks.empty() || !includes(section.tasks, config.task))
+      continue;
+    for (const KeyInfo& key : section.keys) {
+      if (key.required && !root.find(section.name)->find(key.name))
+        missing.push_back({join_path(section.name, key.name), key.description});
+    }
+  }
+  return missing;
 }
 
 Node own_keys(const RunConfig& config) {

@@ -1,4 +1,4 @@
-// Keys that mean nothing to the task that a configuration names.
+// What keys mean to the task that a configuration names: nothing, or that they must be given.
 #pragma once
 
 #include <string>
@@ -19,6 +19,12 @@ struct ForeignKey {
   std::vector<TaskChoice> tasks;  // whose it is
 };
 std::vector<ForeignKey> foreign_keys(const RunConfig& config);
+
+// Keys without a default that are not given, of sections that are for this task alone.
+struct MissingKey {
+  std::string path, description;
+};
+std::vector<MissingKey> missing_keys(const RunConfig& config);
 
 // The configuration as a tree, without keys that are for other tasks.
 Node own_keys(const RunConfig& config);
