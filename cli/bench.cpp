@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 
 #include "cli/options.h"
@@ -141,7 +142,9 @@ void print_train(const ordered_json& result) {
 
 struct TimedUpdates {
   std::vector<double> seconds;  // sorted
-  Examples update;              // what the last one held
+  // Of an update; they differ where updates hold documents of different length.
+  double best_tokens_per_second = 0, best_flops_per_second = 0;
+  int64_t tokens = 0;  // of all together
   std::optional<PhaseTime> profile;
 };
 
@@ -154,8 +157,13 @@ TimedUpdates time_updates(Task& task, const RunConfig& config, const Stage& stag
   for (int64_t step = -1; step < options.steps; ++step) {  // the first warms up
     if (step == 0 && options.profile) profile.emplace(device_of(config));
     const double start = seconds_now();
-    result.update = update(task, batches, optimizer, config, stage, step + 1);
-    if (step >= 0) result.seconds.push_back(seconds_now() - start);
+    const Examples held = update(task, batches, optimizer, config, stage, step + 1);
+    if (step < 0) continue;
+    const double seconds = seconds_now() - start, tokens = static_cast<double>(held.tokens);
+    result.seconds.push_back(seconds);
+    result.tokens += held.tokens;
+    result.best_tokens_per_second = std::max(result.best_tokens_per_second, tokens / seconds);
+    result.best_flops_per_second = std::max(result.best_flops_per_second, held.flops / seconds);
   }
   if (profile) result.profile = profile->times();
   std::sort(result.seconds.begin(), result.seconds.end());
@@ -171,8 +179,10 @@ void bench_train(const TrainOptions& options) {
     throw UsageError(text("--stage is ", options.stage, "; the configuration has ", stages.size()));
   }
   const Stage& stage = stages[static_cast<size_t>(options.stage - 1)];
-  const auto& [seconds, last_update, profile] = time_updates(*task, config, stage, options);
-  const double flops = last_update.flops / seconds.front();
+  const TimedUpdates timed = time_updates(*task, config, stage, options);
+  const std::vector<double>& seconds = timed.seconds;
+  const double flops = timed.best_flops_per_second;
+  const double all_seconds = std::accumulate(seconds.begin(), seconds.end(), 0.0);
   const std::optional<double> peak = peak_of(device_of(config), compute_dtype(config));
   ordered_json result = {{"stage", stage.name},
                          {"sequence_length", stage.sequence_length},
@@ -183,14 +193,15 @@ void bench_train(const TrainOptions& options) {
                          {"threads", num_threads()},
                          {"seconds_best", seconds.front()},
                          {"seconds_median", seconds[seconds.size() / 2]},
-                         {"tokens_per_second", static_cast<double>(last_update.tokens) / seconds.front()},
+                         {"tokens_per_second", timed.best_tokens_per_second},
+                         {"tokens_per_second_mean", static_cast<double>(timed.tokens) / all_seconds},
                          {"tflops", flops / 1e12},
                          {"mfu", peak ? ordered_json(flops / *peak) : ordered_json()},
                          {"peak_bytes", memory_use(device_of(config)).peak},
                          {"peak_rss_bytes", peak_resident_bytes()}};
-  if (profile) {
-    result["profile"] = profile_json(*profile);
-    for (const std::string& line : profile_table(*profile))
+  if (timed.profile) {
+    result["profile"] = profile_json(*timed.profile);
+    for (const std::string& line : profile_table(*timed.profile))
       std::fprintf(options.json ? stderr : stdout, "%s\n", line.c_str());
   }
   if (options.json)
