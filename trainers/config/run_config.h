@@ -8,6 +8,7 @@
 
 #include "core/device.h"
 #include "core/dtype.h"
+#include "trainers/config/classification_section.h"
 #include "trainers/config/sections.h"
 #include "trainers/config/stage_section.h"
 
@@ -23,6 +24,7 @@ struct RunConfig {
   DataSection data;
   ModelSection model;
   MaskedLMSection masked_lm;
+  ClassificationSection classification;
   AttentionSection attention;
   OptimizerSection optimizer;
   ScheduleSection schedule;
@@ -48,6 +50,9 @@ struct RunConfig {
           for_tasks({TaskChoice::char_lm}));
     field("masked_lm", self.masked_lm, "The pretrained model and the masking of a masked language model.",
           for_tasks({TaskChoice::masked_lm}));
+    field("classification", self.classification,
+          "The pretrained model, the documents and the labels of a classifier.",
+          for_tasks({TaskChoice::classification}));
     field("attention", self.attention, "How attention is computed.", for_tasks({TaskChoice::char_lm}));
     field("optimizer", self.optimizer, "AdamW; the learning rate is given per stage.");
     field("schedule", self.schedule, "The learning rate within each stage.");

@@ -6,8 +6,8 @@
 
 namespace lf {
 
-enum class TaskChoice { char_lm, masked_lm };
+enum class TaskChoice { char_lm, masked_lm, classification };
 
-inline std::vector<std::string> names_of(TaskChoice) { return {"char_lm", "masked_lm"}; }
+inline std::vector<std::string> names_of(TaskChoice) { return {"char_lm", "masked_lm", "classification"}; }
 
 }  // namespace lf

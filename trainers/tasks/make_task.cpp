@@ -4,6 +4,7 @@
 
 #include "trainers/huggingface/model_config.h"
 #include "trainers/tasks/char_lm_task.h"
+#include "trainers/tasks/classification_task.h"
 #include "trainers/tasks/masked_lm_task.h"
 
 namespace lf {
@@ -32,6 +33,8 @@ struct KnownTask {
 constexpr std::array kTasks = {
     KnownTask{TaskChoice::char_lm, make<CharLMTask>, nullptr, nullptr, CharLMTask::settle},
     KnownTask{TaskChoice::masked_lm, make<MaskedLMTask>, "ForMaskedLM", set_model<&RunConfig::masked_lm>},
+    KnownTask{TaskChoice::classification, make<ClassificationTask>, "ForSequenceClassification",
+              set_model<&RunConfig::classification>, ClassificationTask::settle},
 };
 
 const KnownTask& known(TaskChoice choice) {
@@ -65,8 +68,12 @@ RunConfig config_for_model_folder(const std::string& folder) {
     task.set_model(config, folder);
     return config;
   }
+  std::string known;
+  for (const KnownTask& task : kTasks) {
+    if (task.architecture) known += text(known.empty() ? "" : ", ", task.architecture);
+  }
   throw Error(text(folder, "/config.json names the architecture ", architecture,
-                   "; known are those that end in ", "ForMaskedLM"));
+                   "; known are those that end in ", known));
 }
 
 }  // namespace lf

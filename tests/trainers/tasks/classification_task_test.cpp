@@ -1,0 +1,218 @@
+// Fine-tuning a classifier: learning, scores, resuming, token budgets, and the way out to Hugging Face's form
+// and back.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <utility>
+
+#include "core/files.h"
+#include "tests/program.h"
+#include "tests/temporary_folder.h"
+#include "tests/tiny_model.h"
+#include "trainers/config/load.h"
+#include "trainers/run/checkpoint_folders.h"
+#include "trainers/run/opened_model.h"
+#include "trainers/run/run_log.h"
+#include "trainers/tasks/classification_task.h"
+#include "trainers/tasks/make_task.h"
+#include "trainers/tasks/micro_batches.h"
+#include "trainers/trainer.h"
+
+namespace lf {
+namespace {
+
+using nlohmann::json;
+
+class ClassificationTaskTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_tiny_model(folder_ / "model", "longformer");
+    write_documents("train.jsonl", 48, 1);
+    write_documents("dev.jsonl", 12, 2);
+  }
+
+  // Documents of 4 to 41 words; a third of them tell the label.
+  void write_documents(const std::string& name, int count, uint32_t seed) {
+    std::ofstream file(folder_ / name);
+    for (int i = 0; i < count; ++i) {
+      seed = seed * 1664525 + 1013904223;
+      const bool good = i % 3 != 0;
+      std::string words;
+      for (uint32_t w = 0; w < 3 + seed % 38; ++w) words += w % 3 != 0 ? "and " : good ? "yes " : "no ";
+      file << json{{"id", name + std::to_string(i)},
+                   {"text", words + "end"},
+                   {"label", good ? "good" : "bad"}}
+                  .dump()
+           << '\n';
+    }
+  }
+
+  RunConfig config(const std::string& stage, const std::string& section = "", const std::string& more = "") {
+    std::string entry = "name: a, learning_rate: 0.01, batch_size: 8, " + stage;
+    if (stage.find("sequence_length") == std::string::npos) entry += ", sequence_length: 64";
+    return parse_run_config(
+        "task: classification\ndata: {path: " + (folder_ / "train.jsonl") +
+            "}\nclassification: {model: " + (folder_ / "model") + ", validation: " + (folder_ / "dev.jsonl") +
+            section + "}\nstages: {list: [{" + entry +
+            "}]}\nlog: {every_steps: 1}\nvalidation: {every_steps: 5, batch_size: 4}\n" + more,
+        "test.yaml");
+  }
+  std::vector<double> trained(const std::string& run, const std::string& file = "model.safetensors") {
+    std::vector<std::string> warnings;
+    const std::string name = file[0] == 'm' ? "classifier.dense.weight" : "first.classifier.dense.weight";
+    return newest_checkpoint(folder_ / run, warnings)->read(file, name).to_doubles();
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(ClassificationTaskTest, LearnsAndKeepsItsBestCheckpoint) {
+  EXPECT_EQ(Trainer(config("epochs: 30", ", metric: macro_f1, dropout: 0", "optimizer: {clip: 1}\n"),
+                    folder_ / "run", false)
+                .run(),
+            RunEnd::finished);
+  std::vector<LogRecord> log = read_run_log(folder_ / "run/log.jsonl");
+  int64_t steps = 0;
+  std::vector<double> losses;
+  json last;
+  for (const LogRecord& record : log) {
+    if (record.fields.at("event") == "step") {
+      ++steps;
+      losses.push_back(record.fields.at("loss"));
+      EXPECT_FALSE(record.fields.contains("bits_per_document"));
+    }
+    if (record.fields.at("event") == "validation") last = record.fields;
+    EXPECT_NE(record.fields.at("event"), "test") << "there is no test split";
+  }
+  EXPECT_EQ(steps, 180);  // 30 epochs of 48 documents
+  EXPECT_LT(losses.back(), 0.2);
+  EXPECT_DOUBLE_EQ(last.at("accuracy").get<double>(), 1);
+  EXPECT_DOUBLE_EQ(last.at("macro_f1").get<double>(), 1);
+  EXPECT_EQ(last.at("documents"), 12);
+  EXPECT_EQ(log.back().fields.at("validation_macro_f1"), 1);
+  const OpenedModel best = open_model(folder_ / "run", {.checkpoint = "best", .overrides = {}, .device = {}});
+  EXPECT_DOUBLE_EQ(best.task->evaluate(Split::validation, Effort::report, best.stage, {}).deciding().value,
+                   1);
+}
+
+TEST_F(ClassificationTaskTest, AStopAndAResumeChangeNoBit) {
+  const RunConfig c =
+      config("steps: 12", ", class_weights: balanced, head_rate_factor: 3", "checkpoint: {every_steps: 4}\n");
+  Trainer(c, folder_ / "whole", false).run();
+  const auto requests = std::make_shared<RunRequests>();
+  {
+    Trainer first(c, folder_ / "parts", false, requests);
+    requests->stop(SIGTERM);
+    EXPECT_EQ(first.run(), RunEnd::stopped);
+  }
+  EXPECT_EQ(Trainer(c, folder_ / "parts", true).run(), RunEnd::finished);
+  EXPECT_EQ(trained("parts"), trained("whole"));
+  EXPECT_EQ(trained("parts", "optimizer.safetensors"), trained("whole", "optimizer.safetensors"));
+  EXPECT_EQ(read_file(folder_ / "parts/log.jsonl"), read_file(folder_ / "whole/log.jsonl"));
+}
+
+// The gradient of an update is that of its documents, however they are put together.
+TEST_F(ClassificationTaskTest, ABatchGivesTheLossAndGradientsOfItsDocuments) {
+  const RunConfig c = config("steps: 1", ", dropout: 0, attention_dropout: 0, class_weights: balanced");
+  Stage stage = resolved_stages(c).front();
+  const auto gradients = [&](int64_t micro_batch, int64_t budget) {
+    const auto task = make_task(c);
+    stage.micro_batch = micro_batch;
+    stage.micro_batch_tokens = budget;
+    double loss = 0;
+    for (const ExampleRange& range : micro_batches_of(*task, stage, 0)) {
+      const auto batch = task->read(stage, range);
+      loss += forward_backward(*task, *batch, stage, 1, {.training = true}).item();
+    }
+    return std::pair(loss, task->parameters().gradients.clone());
+  };
+  const auto [alone, expected] = gradients(1, 0);
+  for (const auto& [loss, received] : {gradients(8, 0), gradients(8, 100)}) {
+    EXPECT_NEAR(loss / alone, 1, 1e-6);
+    EXPECT_CLOSE(received, expected, 1e-5);
+  }
+}
+
+TEST_F(ClassificationTaskTest, GoesOutToHuggingFaceAndBack) {
+  Trainer(config("steps: 6"), folder_ / "run", false).run();
+  const OpenedModel run = open_model(folder_ / "run");
+  run.task->export_model(folder_ / "exported");
+  const json written = json::parse(read_file(folder_ / "exported/config.json"));
+  EXPECT_EQ(written.at("architectures"), json{"LongformerForSequenceClassification"});
+  EXPECT_EQ(written.at("id2label"), (json{{"0", "bad"}, {"1", "good"}}));
+  const OpenedModel again = open_model(folder_ / "exported");
+  EXPECT_EQ(again.task->parameters().values.to_doubles(), run.task->parameters().values.to_doubles());
+  const auto& model = dynamic_cast<const ClassificationTask&>(*again.task);
+  EXPECT_EQ(model.labels(), (std::vector<std::string>{"bad", "good"}));
+  // As a start for other labels it does not fit, and says why.
+  std::ofstream(folder_ / "three.jsonl") << R"({"text": "a", "label": "x"})"
+                                            "\n"
+                                            R"({"text": "b", "label": "y"})"
+                                            "\n"
+                                            R"({"text": "c", "label": "z"})"
+                                            "\n";
+  EXPECT_ERROR_TEXT(
+      make_task(parse_run_config("task: classification\ndata: {path: " + (folder_ / "three.jsonl") +
+                                     "}\nclassification: {model: " + (folder_ / "exported") +
+                                     "}\nstages: {list: [{sequence_length: 64, learning_rate: 0.1, "
+                                     "steps: 1}]}\n",
+                                 "test.yaml")),
+      "classifier.out_proj.weight is (2, 32), the model needs (3, 32)");
+}
+
+TEST_F(ClassificationTaskTest, SaysWhatIsCutAndWhatStartsAnew) {
+  const auto task = make_task(config("steps: 1, sequence_length: 16"));
+  std::string notices;
+  for (const std::string& notice : task->notices()) notices += notice + "\n";
+  EXPECT_NE(notices.find("has no classification head: it starts anew, for 2 classes"), std::string::npos)
+      << notices;
+  EXPECT_NE(notices.find("train documents are longer than 16 tokens and are cut there"), std::string::npos)
+      << notices;
+  Stage stage = resolved_stages(config("steps: 1")).front();
+  stage.sequence_length = 65;
+  EXPECT_ERROR_TEXT(task->check_stage(stage), "sequence_length is 65");
+  EXPECT_ERROR_TEXT(open_model(folder_ / "model", {}).task->text_model(stage), "writes no text");
+}
+
+TEST_F(ClassificationTaskTest, BadInputIsRefused) {
+  const auto open = [&](const std::string& section) { make_task(config("steps: 1", section)); };
+  EXPECT_ERROR_TEXT(open(", labels: [good, ugly]"), "bad");
+  EXPECT_ERROR_TEXT(open(", text_key: body"), "train.jsonl:1");
+  EXPECT_ERROR_TEXT(
+      parse_run_config("task: classification\nstages: {list: [{sequence_length: 8, learning_rate: 1, "
+                       "steps: 1}]}\n",
+                       "test.yaml"),
+      "classification.model: is missing: Folder of the pretrained model");
+  EXPECT_ERROR_TEXT(config("steps: 1, windows: 3"),
+                    "stages.list.0.windows: means nothing to task: classification");
+  EXPECT_ERROR_TEXT(config("tokens: 100"), "stages.list.0.tokens: means nothing to task: classification");
+}
+
+TEST_F(ClassificationTaskTest, AnswersRecordsFromTheCommandLine) {
+  Trainer(config("epochs: 30", ", dropout: 0", "optimizer: {clip: 1}\n"), folder_ / "run", false).run();
+  std::ofstream(folder_ / "new.jsonl") << R"({"id": "a", "text": "yes and and yes end"})"
+                                          "\n"
+                                          R"({"id": "b", "text": "no and and no and and no end"})"
+                                          "\n";
+  std::filesystem::remove(folder_ / "train.jsonl");  // a run's model needs no data
+  const Program program;
+  const ProgramResult outcome = program.run({"predict", folder_ / "run", folder_ / "new.jsonl"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::istringstream lines(outcome.out);
+  std::map<std::string, json> answers;
+  for (std::string line; std::getline(lines, line);) {
+    const json answer = json::parse(line);
+    answers[answer.at("id")] = answer;
+  }
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers["a"].at("label"), "good");
+  EXPECT_EQ(answers["b"].at("label"), "bad");
+  const auto& p = answers["a"].at("probabilities");
+  EXPECT_NEAR(p.at("good").get<double>() + p.at("bad").get<double>(), 1, 1e-6);
+  EXPECT_GT(p.at("good").get<double>(), 0.5);
+}
+
+}  // namespace
+}  // namespace lf

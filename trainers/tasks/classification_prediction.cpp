@@ -1,0 +1,144 @@
+#include "trainers/tasks/classification_prediction.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "core/check.h"
+#include "data/tokenizer/byte_level_tokenizer.h"
+#include "trainers/tasks/masked_lm_prediction.h"
+
+namespace lf {
+namespace {
+
+std::shared_ptr<const GlobalTokens> first_tokens(int64_t sequences) {
+  auto tokens = std::make_shared<GlobalTokens>();
+  for (int64_t b = 0; b < sequences; ++b) tokens->offsets.push_back(b);
+  tokens->offsets.push_back(sequences);
+  tokens->positions.assign(static_cast<size_t>(sequences), 0);
+  return tokens;
+}
+
+// Ids of the records that are texts, cut to the model's positions.
+void tokenize(std::vector<Record>& records, const std::string& tokenizer_folder, int64_t longest,
+              PredictionSink& sink) {
+  const bool any =
+      std::any_of(records.begin(), records.end(), [](const Record& r) { return r.text.has_value(); });
+  if (!any) return;
+  const ByteLevelTokenizer tokenizer(tokenizer_folder);
+  for (Record& record : records) {
+    if (!record.text) continue;
+    record.ids = tokenizer.encode(*record.text);
+    record.rows = 1;
+    record.length = std::min(longest, std::ssize(record.ids));
+    if (record.length == std::ssize(record.ids)) continue;
+    sink.note(text("warning: ", record.where, ": ", record.ids.size(), " tokens, of which the first ",
+                   record.length, " are read"));
+    const int32_t last = record.ids.back();
+    record.ids.resize(static_cast<size_t>(record.length));
+    record.ids.back() = last;
+  }
+}
+
+// A record's global tokens, or else the rule's.
+EncoderInput input_of(const Record& record, const EncoderShape& shape) {
+  EncoderInput input = encoder_input(record);
+  if (!input.global_tokens && shape.is_longformer()) input.global_tokens = first_tokens(record.rows);
+  return input;
+}
+
+nlohmann::ordered_json answer_of(const ClassProbabilities& told, const std::vector<std::string>& labels) {
+  nlohmann::ordered_json probabilities = nlohmann::ordered_json::object();
+  for (size_t c = 0; c < labels.size(); ++c) probabilities[labels[c]] = std::exp(told.log_probabilities[c]);
+  return {{"label", labels[static_cast<size_t>(told.likeliest)]}, {"probabilities", probabilities}};
+}
+
+// {"id", "label", "probabilities"}; of a record of several rows one line for each, with its "row".
+void write_answers(const Record& record, const std::vector<ClassProbabilities>& told,
+                   const std::vector<std::string>& labels, PredictionSink& sink) {
+  for (size_t row = 0; row < told.size(); ++row) {
+    nlohmann::ordered_json line = {{"id", record.id}};
+    if (told.size() > 1) line["row"] = row;
+    line.update(answer_of(told[row], labels));
+    sink.line(line);
+  }
+}
+
+TensorSpec spec_of(const SequenceClassifier& model, const Record& record, bool hidden) {
+  if (hidden)
+    return {record.id + ".last_hidden_state",
+            DType::f32,
+            {record.rows, record.length, model.encoder.shape.width}};
+  return {record.id + ".logits", DType::f32, {record.rows, model.classifier.out_proj.weight.shape[0]}};
+}
+
+}  // namespace
+
+EncoderInput document_input(const TokenizedDocuments& documents, const std::vector<int64_t>& ids,
+                            int64_t most, const EncoderShape& shape) {
+  std::vector<int32_t> tokens;
+  EncoderInput input;
+  input.offsets = {0};
+  for (const int64_t id : ids) {
+    documents.append(id, most, tokens);
+    input.offsets.push_back(std::ssize(tokens));
+  }
+  input.ids = Tensor::from({std::ssize(tokens)}, tokens);
+  if (shape.is_longformer()) input.global_tokens = first_tokens(std::ssize(ids));
+  return input;
+}
+
+std::vector<ClassProbabilities> class_probabilities(const Tensor& logits) {
+  const std::vector<double> values = logits.to_doubles();
+  const auto classes = static_cast<size_t>(logits.dim(1));
+  std::vector<ClassProbabilities> result;
+  for (size_t row = 0; row < values.size(); row += classes) {
+    ClassProbabilities told;
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(row);
+    const auto end = begin + static_cast<std::ptrdiff_t>(classes);
+    const auto largest = std::max_element(begin, end);
+    double sum = 0;
+    for (auto value = begin; value != end; ++value) sum += std::exp(*value - *largest);
+    for (auto value = begin; value != end; ++value)
+      told.log_probabilities.push_back(*value - *largest - std::log(sum));
+    told.likeliest = largest - begin;
+    result.push_back(std::move(told));
+  }
+  return result;
+}
+
+void predict_classes(const SequenceClassifier& model, const std::vector<std::string>& labels,
+                     const std::string& tokenizer_folder, DType compute, std::vector<Record> records,
+                     const PredictionRequest& request, PredictionSink& sink) {
+  const std::string& what = request.what;
+  if (!what.empty() && what != "classes" && what != "logits" && what != "hidden")
+    throw UsageError("--what is " + what + "; needed classes, logits or hidden");
+  const NoGrad no_grad;
+  const EncoderShape& shape = model.encoder.shape;
+  tokenize(records, tokenizer_folder, shape.longest(), sink);
+  const bool writes_tensors = what == "logits" || what == "hidden";
+  if (writes_tensors) {
+    std::vector<TensorSpec> specs;
+    for (const Record& record : records) specs.push_back(spec_of(model, record, what == "hidden"));
+    sink.begin_tensors(specs);
+  }
+  const Pass pass{.training = false, .compute = compute};
+  for (const Record& record : records) {
+    try {
+      const EncoderInput input = input_of(record, shape);
+      const Var y = what == "hidden" ? model.encoder(input, pass) : model.logits(input, pass);
+      const Tensor values = y.value().to(Device::cpu);
+      if (writes_tensors)
+        sink.tensor(values.dtype() == DType::f32 ? values : cast(y, DType::f32).value().to(Device::cpu));
+      else
+        write_answers(record, class_probabilities(values), labels, sink);
+    } catch (const UsageError&) {
+      throw;
+    } catch (const Error& error) {
+      throw Error(text(record.where, ": ", error.what()));
+    }
+  }
+}
+
+}  // namespace lf
