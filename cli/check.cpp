@@ -7,6 +7,7 @@
 #include "cli/verbs.h"
 #include "core/files.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/threads.h"
 #include "trainers/config/load.h"
 #include "trainers/config/reference.h"
@@ -152,8 +153,7 @@ void add_check(const Verb& app, Outcome&) {
     }
     if (options->config.empty()) throw UsageError("check: name a configuration");
     const ordered_json result = check(load_run_config(options->config, options->overrides));
-    for (const auto& warning : result["warnings"])
-      std::fprintf(stderr, "warning: %s\n", warning.get<std::string>().c_str());
+    for (const auto& warning : result["warnings"]) messages::warning(warning.get<std::string>());
     if (options->json)
       std::printf("%s\n", result.dump().c_str());
     else

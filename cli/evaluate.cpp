@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/messages.h"
 #include "trainers/report/console.h"
 #include "trainers/run/opened_model.h"
 
@@ -53,7 +54,8 @@ void evaluate(const Options& options) {
   Console console;
   const OpenedModel opened = open_model(
       options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides, .device = {}});
-  for (const std::string& warning : opened.warnings) console.message("warning: " + warning);
+  for (const std::string& warning : opened.warnings) messages::warning(warning);
+  messages::detail("opened " + opened.origin);
   CHECK(!opened.stage.name.empty(), options.run,
         " is a model folder, which names no data to score it on; give a run, or a configuration");
   CHECK(opened.task->has(split), "the data of ", options.run, " have no ", name(split),

@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
+#include "core/messages.h"
 #include "data/json_lines.h"
 #include "trainers/generation/sampling.h"
 #include "trainers/report/console.h"
@@ -66,7 +67,8 @@ void generate_all(const Options& options) {
   Console console;
   const OpenedModel opened = open_model(
       options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides, .device = {}});
-  for (const std::string& warning : opened.warnings) console.message("warning: " + warning);
+  for (const std::string& warning : opened.warnings) messages::warning(warning);
+  messages::detail("opened " + opened.origin);
   const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
   const std::vector<Record> records = read_records(options);
   std::vector<std::vector<int32_t>> prompts;  // all are read before anything is written

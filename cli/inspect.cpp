@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.h"
+#include "core/messages.h"
 #include "core/weights/safetensors.h"
 #include "core/weights/weights_file.h"
 #include "data/characters/prepared_corpus.h"
@@ -178,7 +179,7 @@ void add_inspect(const Verb& app, Outcome& outcome) {
     else
       print(result, 0);
     for (const auto& problem : result.at("problems")) {
-      std::fprintf(stderr, "error: %s\n", problem.get<std::string>().c_str());
+      messages::error(problem.get<std::string>());
       outcome.exit_code = 1;
     }
   });

@@ -17,6 +17,7 @@
 #include "core/check.h"
 #include "core/contention.h"
 #include "core/file_paths.h"
+#include "core/messages.h"
 #include "core/out_of_memory.h"
 #include "core/threads.h"
 #include "trainers/signals.h"
@@ -39,7 +40,7 @@ std::string complaint(const CLI::App& verb, int depth, const CLI::ParseError& er
   return error.what();
 }
 
-// CLI11's message as one of ours, on standard error.
+// CLI11's message as one of ours.
 int refuse(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
   const CLI::App* verb = &app;
   int depth = 0;
@@ -49,8 +50,7 @@ int refuse(const CLI::App& app, const CLI::ParseError& error, int argc, char** a
     verbs += " " + verb->get_name();
     ++depth;
   }
-  std::fprintf(stderr, "error: %s; see longform%s --help\n",
-               complaint(*verb, depth, error, argc, argv).c_str(), verbs.c_str());
+  lf::messages::error(complaint(*verb, depth, error, argc, argv) + "; see longform" + verbs + " --help");
   return kBadUsage;
 }
 
@@ -111,19 +111,19 @@ int main(int argc, char** argv) {
     lf::cli::check_standard_output();
     return code;
   } catch (const lf::UsageError& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    lf::messages::error(error.what());
     return kBadUsage;
   } catch (const lf::OutOfMemory& error) {
-    std::fprintf(stderr, "error: %s; %s\n", error.what(), less_memory(argc, argv));
+    lf::messages::error(std::string(error.what()) + "; " + less_memory(argc, argv));
     return kFailed;
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: out of memory; %s\n", less_memory(argc, argv));
+    lf::messages::error(std::string("out of memory; ") + less_memory(argc, argv));
     return kFailed;
   } catch (const std::filesystem::filesystem_error& error) {
-    std::fprintf(stderr, "error: %s\n", lf::explained(error).c_str());
+    lf::messages::error(lf::explained(error));
     return kFailed;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    lf::messages::error(error.what());
     return kFailed;
   }
 }

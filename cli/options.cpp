@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "core/check.h"
+#include "core/messages.h"
 
 namespace lf::cli {
 
@@ -26,7 +27,7 @@ void check_standard_output() {
 }
 
 void print_warnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  for (const std::string& warning : warnings) messages::warning(warning);
 }
 
 }  // namespace lf::cli

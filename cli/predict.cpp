@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
+#include "core/messages.h"
 #include "data/records.h"
 #include "trainers/run/opened_model.h"
 
@@ -41,7 +42,7 @@ class FileSink : public PredictionSink {
     std::fputs(line.c_str(), stdout);
     check_standard_output();
   }
-  void note(const std::string& message) override { std::fprintf(stderr, "%s\n", message.c_str()); }
+  void note(const std::string& message) override { messages::info(message); }
 
   // The file appears once everything is in it.
   void commit() {
@@ -62,6 +63,7 @@ void predict(const Options& options) {
   if (!options.device.empty()) open.device = parse_device(options.device);
   const OpenedModel opened = open_model(options.model, open);
   print_warnings(opened.warnings);
+  messages::detail("predicting with " + opened.origin);
   FileSink sink(options.what, options.out);
   opened.task->predict(std::move(records), {.what = options.what, .top = options.top}, sink);
   sink.commit();

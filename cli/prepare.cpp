@@ -6,6 +6,7 @@
 #include "cli/prepare_documents.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/messages.h"
 #include "data/characters/corpus.h"
 #include "data/characters/download.h"
 #include "data/output_folder.h"
@@ -63,7 +64,7 @@ void prepare(Options options) {
   request.progress = progress;
   const PreparedCorpus corpus = prepare_corpus(request);
   console.finish_line();
-  for (const std::string& warning : corpus.warnings) console.message("warning: " + warning);
+  for (const std::string& warning : corpus.warnings) messages::warning(warning);
   if (options.json) {
     std::printf("%s\n", nlohmann::ordered_json::parse(corpus_json(corpus)).dump().c_str());
   } else {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "core/messages.h"
 #include "data/documents/document_corpus.h"
 #include "data/documents/document_tokenizer.h"
 #include "trainers/report/console.h"
@@ -74,7 +75,7 @@ void prepare_documents(const Options& options) {
   request.progress = PhaseProgress(console);
   const DocumentCorpus corpus = lf::prepare_documents(request);
   console.finish_line();
-  for (const std::string& warning : corpus.warnings) console.message("warning: " + warning);
+  for (const std::string& warning : corpus.warnings) messages::warning(warning);
   if (options.json) {
     std::printf("%s\n", nlohmann::ordered_json::parse(document_corpus_json(corpus)).dump().c_str());
   } else {

@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
+#include "core/messages.h"
 #include "data/json_lines.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
 #include "data/tokenizer/utf8.h"
@@ -203,7 +204,7 @@ class TokenizeJob {
   void warn() const {
     if (bad_documents_ == 0) return;
     const std::string which = by_line_ ? text("; ", bad_documents_, " documents have such bytes") : "";
-    std::fprintf(stderr, "warning: %s: not UTF-8; read as U+FFFD%s\n", first_bad_.c_str(), which.c_str());
+    messages::warning(first_bad_ + ": not UTF-8; read as U+FFFD" + which);
   }
 
   const Options& options_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/messages.h"
 
 namespace lf::cli {
 
@@ -30,7 +31,14 @@ Option Option::at_least(int64_t least) const {
 }
 
 Verb Verb::verb(const std::string& name, const std::string& description) const {
-  return Verb(app_->add_subcommand(name, description));
+  CLI::App* const added = app_->add_subcommand(name, description);
+  const auto level = [added](const char* option, messages::Level least, const char* shows) {
+    return added->add_flag_callback(
+        option, [least] { messages::show_from(least); }, shows);
+  };
+  level("--quiet", messages::Level::kWarning, "Show warnings and errors only, and no progress")
+      ->excludes(level("--verbose", messages::Level::kDetail, "Show details as well"));
+  return Verb(added);
 }
 void Verb::require_verb() const { app_->require_subcommand(1); }
 bool Verb::has_given_verb() const { return !app_->get_subcommands().empty(); }

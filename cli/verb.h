@@ -42,7 +42,7 @@ class Verb {
  public:
   explicit Verb(CLI::App* app) : app_(app) {}
 
-  // A verb below this one.
+  // A verb below this one. Every verb has --quiet and --verbose, for the messages (see core/messages.h).
   Verb verb(const std::string& name, const std::string& description) const;
   // One of the verbs below must be given.
   void require_verb() const;

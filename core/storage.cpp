@@ -11,6 +11,7 @@
 
 #include "core/device_memory.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/out_of_memory.h"
 
 namespace lf {
@@ -115,8 +116,8 @@ void check_guard(Device device, const std::byte* data, int64_t bytes, int64_t ca
   for (int64_t i = bytes; i < capacity; ++i) {
     if (static_cast<unsigned char>(data[i]) == kGuard) continue;
     // A destructor cannot throw, and memory is already damaged: stop where it was found.
-    std::fprintf(stderr, "error: a kernel wrote %lld bytes past the end of a block of %lld bytes\n",
-                 static_cast<long long>(i - bytes), static_cast<long long>(bytes));
+    messages::error(
+        text("a kernel wrote ", i - bytes, " bytes past the end of a block of ", bytes, " bytes"));
     std::abort();
   }
 }

@@ -8,6 +8,7 @@
 
 #include "core/failpoint.h"
 #include "core/kernels/convert.h"
+#include "core/messages.h"
 #include "core/threads.h"
 #include "trainers/measure/device_peaks.h"
 #include "trainers/optimizer/schedule.h"
@@ -37,7 +38,9 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       requests_(std::move(requests)),
       last_save_(seconds_now()) {
   use_threads(config_.threads);
-  for (const std::string& notice : task_->notices()) report_.message(notice);
+  messages::detail(
+      text("longform ", LF_VERSION, " on ", name(device_of(config_)), ", ", num_threads(), " threads"));
+  for (const std::string& notice : task_->notices()) messages::info(notice);
   load_newest();
   store_config(config_, folder_);
   if (config.log.tensorboard) report_.start_events(state_.step + 1);
@@ -48,12 +51,12 @@ RunEnd Trainer::run() {
   // A rollback needs something to return to, also before the first checkpoint that is due.
   if (config_.optimizer.non_finite.policy == NonFiniteChoice::rollback && state_.step == 0) save();
   if (state_.stage == std::ssize(stages_))
-    report_.message(text(folder_, " has ended already: nothing is left to do"));
+    messages::info(text(folder_, " has ended already: nothing is left to do"));
   while (state_.stage < static_cast<int64_t>(stages_.size())) {
     if (!run_stage()) {
       report_profile(state_.stage);
-      report_.message(text("stopped by signal ", requests_->stop_signal(), " at step ", state_.step,
-                           "; everything is saved: continue with --resume"));
+      messages::info(text("stopped by signal ", requests_->stop_signal(), " at step ", state_.step,
+                          "; everything is saved: continue with --resume"));
       return RunEnd::stopped;
     }
   }
@@ -212,7 +215,7 @@ bool Trainer::accept(StepResult& result) {
         count ? text(", after ", count, " such steps") : std::string(),
         latest_checkpoint(folder_) ? text("; the last checkpoint in ", folder_, " is whole") : std::string(),
         ". Lower the learning rate, or see optimizer.non_finite");
-  report_.message(text(where, "; not finite: ", choice_name(policy.policy)));
+  messages::info(text(where, "; not finite: ", choice_name(policy.policy)));
   const bool rolls_back = policy.policy == NonFiniteChoice::rollback;
   std::vector<int64_t> skipped = state_.skipped;
   skipped.push_back(state_.step);
@@ -266,7 +269,7 @@ void Trainer::after_step(const StepResult& result) {
   }
   report_.count(result);
   if (const std::string compiled = compilation_notice(device_of(config_)); !compiled.empty())
-    report_.message(compiled);
+    messages::info(compiled);
   report_.progress(stage_name(), state_, stage_, result);
   if (every(config_.log.every_steps, state_.stage_step) || stage_done()) log_step(result);
   state_.validation_due = every(config_.validation.every_steps, state_.stage_step) && !stage_done();
@@ -321,8 +324,7 @@ bool Trainer::validate() {
   if (!result) return false;
   state_.validation_due = false;
   report_.score(Split::validation, state_, *result);
-  report_.message(
-      text(stage_name(), " step ", state_.stage_step, ": validation ", words(result->deciding())));
+  messages::info(text(stage_name(), " step ", state_.stage_step, ": validation ", words(result->deciding())));
   const double value = result->deciding().value;
   const bool improved = improves(*result, state_.stage_best);
   state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
@@ -347,7 +349,8 @@ void Trainer::save(bool best) {
   const double started = seconds_now();
   try {
     const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, optimizer_, best);
-    for (const std::string& warning : saved.warnings) report_.message("warning: " + warning);
+    for (const std::string& warning : saved.warnings) messages::warning(warning);
+    messages::detail(text("step ", state_.step, ": saved ", saved.folder));
   } catch (const Error&) {
     lock_.check_held();  // a folder that was taken away meanwhile explains every other error
     throw;
@@ -362,7 +365,7 @@ void Trainer::load_newest() {
   restore_retired(folder_);
   std::vector<std::string> warnings;
   std::optional<LoadedCheckpoint> checkpoint = newest_checkpoint(folder_, warnings);
-  for (const std::string& warning : warnings) report_.message("warning: " + warning);
+  for (const std::string& warning : warnings) messages::warning(warning);
   if (!checkpoint) return report_.cut_to(RunState());
   check_same_run(*checkpoint, config_, *task_);
   check_same_model(*checkpoint, *task_);
@@ -370,7 +373,7 @@ void Trainer::load_newest() {
   load_optimizer(*checkpoint, task_->parameters(), optimizer_);
   state_ = run_state_from_json(checkpoint->state.at("run"));
   report_.cut_to(state_);
-  report_.message(text("continuing ", folder_, " from step ", state_.step));
+  messages::info(text("continuing ", folder_, " from step ", state_.step));
 }
 
 std::string Trainer::stage_name() const { return text("stage ", state_.stage + 1, "/", stages_.size()); }

@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <vector>
 
 #include "core/format.h"
+#include "core/messages.h"
 
 namespace lf {
 namespace {
@@ -19,7 +21,6 @@ namespace {
 constexpr auto kLiveInterval = std::chrono::milliseconds(100);
 constexpr auto kPlainInterval = std::chrono::seconds(10);
 constexpr int kUsualColumns = 80;
-constexpr const char* kClearLine = "\r\x1b[2K";
 
 template <class... Values>
 std::string print(const char* format, Values... values) {
@@ -74,6 +75,12 @@ bool can_redraw(std::FILE* stream) {
   return isatty(fileno(stream)) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
 }
 
+int columns_of(std::FILE* stream) {
+  winsize size = {};
+  const bool known = ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : kUsualColumns;
+}
+
 }  // namespace
 
 std::string format_progress(const Progress& progress) { return join(items_of(progress)); }
@@ -92,7 +99,7 @@ std::string format_live_progress(const Progress& progress, int columns) {
          line;
 }
 
-Console::Console(std::FILE* stream) : stream_(stream), live_(can_redraw(stream)) {}
+Console::Console() : live_(can_redraw(messages::console()) && messages::shows(messages::Level::kInfo)) {}
 
 Console::~Console() { finish_line(); }
 
@@ -104,33 +111,14 @@ void Console::progress(const Progress& progress) {
   if (progress.stage != last_stage_) finish_line();
   last_shown_ = now;
   last_stage_ = progress.stage;
-  if (!live_) {
-    message(format_progress(progress));
-    return;
+  if (live_) {
+    // One column stays free: a character in the last one makes some terminals wrap.
+    messages::draw_live_line(format_live_progress(progress, columns_of(messages::console()) - 1));
+  } else {
+    messages::progress_line(format_progress(progress));
   }
-  // One column stays free: a character in the last one makes some terminals wrap.
-  live_line_ = format_live_progress(progress, columns() - 1);
-  std::fprintf(stream_, "%s%s", kClearLine, live_line_.c_str());
-  std::fflush(stream_);
 }
 
-void Console::message(const std::string& line) {
-  if (!live_line_.empty()) std::fputs(kClearLine, stream_);
-  std::fprintf(stream_, "%s\n%s", line.c_str(), live_line_.c_str());
-  std::fflush(stream_);
-}
-
-void Console::finish_line() {
-  if (live_line_.empty()) return;
-  live_line_.clear();
-  std::fputc('\n', stream_);
-  std::fflush(stream_);
-}
-
-int Console::columns() const {
-  winsize size = {};
-  const bool known = ioctl(fileno(stream_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return known ? size.ws_col : kUsualColumns;
-}
+void Console::finish_line() { messages::finish_live_line(); }
 
 }  // namespace lf

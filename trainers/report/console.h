@@ -1,10 +1,9 @@
 // Progress of a run for people: on a terminal one live line that is redrawn in place, elsewhere plain lines,
-// always on standard error so that standard output stays free for results. Formatting is in pure functions.
+// where messages go (see core/messages.h). Formatting is in pure functions.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <limits>
 #include <string>
 
@@ -35,8 +34,8 @@ std::string format_live_progress(const Progress& progress, int columns);
 
 class Console {
  public:
-  // Writes to `stream`, live when it is a terminal that can move its cursor (TERM is not "dumb").
-  explicit Console(std::FILE* stream = stderr);
+  // Live when messages go to a terminal that can move its cursor (TERM is not "dumb") and are to be seen.
+  Console();
 
   // Ends the live line.
   ~Console();
@@ -47,20 +46,13 @@ class Console {
   // come every ten seconds at most. A new stage and a stage's last step are always shown.
   void progress(const Progress& progress);
 
-  // Prints a line of its own that stays, above the live line.
-  void message(const std::string& line);
-
   // Leaves the live line as it is and continues below it.
   void finish_line();
 
   bool live() const { return live_; }
 
  private:
-  int columns() const;
-
-  std::FILE* stream_;
   bool live_;
-  std::string live_line_;  // what the terminal's last line holds; empty when it holds nothing
   std::string last_stage_;
   std::chrono::steady_clock::time_point last_shown_ = {};
 };

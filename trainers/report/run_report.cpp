@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/files.h"
+#include "core/messages.h"
 #include "core/storage.h"
 #include "trainers/report/profile_table.h"
 #include "trainers/run/run_folder.h"
@@ -43,7 +44,9 @@ RunReport::RunReport(const std::string& folder, LossUnit unit, Device device, st
       log_(folder + "/" + kRunLogName),
       timing_(folder + "/" + kTimingLogName),
       interval_started_(seconds_now()),
-      peak_flops_(peak) {}
+      peak_flops_(peak) {
+  messages::also_into(folder + "/" + kMessagesName);
+}
 
 void RunReport::start_events(int64_t next_step) {
   create_folders(folder_ + "/events");
@@ -62,7 +65,7 @@ void RunReport::cut_to(const RunState& state) {
   try {
     timing_.truncate_to(state.timing_bytes);
   } catch (const Error& error) {  // nothing is computed from it, so it cannot stop a run
-    message(text("warning: ", error.what(), "; timings of the steps until now may be missing or doubled"));
+    messages::warning(text(error.what(), "; timings of the steps until now may be missing or doubled"));
   }
 }
 
@@ -102,7 +105,7 @@ void RunReport::stage_end(const std::string& stage_name, const RunState& state, 
                  words(test->protocol), ')');
   }
   log_.write(record);
-  if (validation || test) message(line);
+  if (validation || test) messages::info(line);
   flush_events();
 }
 
@@ -194,9 +197,9 @@ void RunReport::restart_interval() {
 
 void RunReport::profile(int64_t stage_index, const std::string& stage_name, int64_t first_step,
                         int64_t last_step, const PhaseTime& all) {
-  message(text("where the time of stage \"", stage_name, "\" went, steps ", first_step, " to ", last_step,
-               " (", name(device_), "):"));
-  for (const std::string& line : profile_table(all)) message("  " + line);
+  messages::info(text("where the time of stage \"", stage_name, "\" went, steps ", first_step, " to ",
+                      last_step, " (", name(device_), "):"));
+  for (const std::string& line : profile_table(all)) messages::info("  " + line);
   ordered_json record = {
       {"stage", stage_index + 1}, {"name", stage_name}, {"first_step", first_step}, {"last_step", last_step}};
   record.update(profile_json(all));

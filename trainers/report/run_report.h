@@ -1,5 +1,5 @@
-// What a run says while it trains: log.jsonl, timing.jsonl, TensorBoard event files and the console. The
-// training loop decides when something is said, this file how.
+// What a run says while it trains: log.jsonl, timing.jsonl, messages.log, TensorBoard event files and the
+// console. The training loop decides when something is said, this file how.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,8 @@ struct StepResult {
 
 class RunReport {
  public:
-  // Opens the logs in a run folder. `peak`: operations that the device could do in a second, if it is known.
+  // Opens the logs in a run folder, and has messages go into it from here on. `peak`: operations that the
+  // device could do in a second, if it is known.
   RunReport(const std::string& folder, LossUnit unit, Device device, std::optional<double> peak);
 
   // Starts an event file whose first step is `next_step`: earlier files' points from there on are forgotten.
@@ -59,7 +60,6 @@ class RunReport {
                 const StepResult& result);
   // Progress of something else than training, on a terminal only.
   void live_progress(const std::string& what, int64_t done, int64_t total);
-  void message(const std::string& line) { console_.message(line); }
   // Where the time of a stage's steps first_step to last_step went, in this process: a table for people, and
   // all stages so far in profile.json.
   void profile(int64_t stage_index, const std::string& stage_name, int64_t first_step, int64_t last_step,

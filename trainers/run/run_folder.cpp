@@ -28,7 +28,8 @@ constexpr const char* kLockName = "/.lock";
 
 // A run changes nothing outside its folder, so nothing that it writes into may lead out of it.
 void check_no_link(const std::string& folder) {
-  for (const char* name : {"checkpoints", "events", kRunLogName, kTimingLogName, kLockName + 1}) {
+  for (const char* name :
+       {"checkpoints", "events", kRunLogName, kTimingLogName, kMessagesName, kLockName + 1}) {
     const std::string path = folder + "/" + name;
     CHECK(!is_link(path), path,
           " is a symbolic link, and a run changes nothing outside its folder: put what it leads to in its "

@@ -1,4 +1,5 @@
-// A run folder: config.yaml (resolved), log.jsonl, timing.jsonl, checkpoints/, latest, best, events/.
+// A run folder: config.yaml (resolved), log.jsonl, timing.jsonl, messages.log, checkpoints/, latest, best,
+// events/.
 #pragma once
 
 #include <optional>

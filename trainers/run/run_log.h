@@ -18,6 +18,7 @@ namespace lf {
 
 inline constexpr const char* kRunLogName = "log.jsonl";
 inline constexpr const char* kTimingLogName = "timing.jsonl";
+inline constexpr const char* kMessagesName = "messages.log";
 inline constexpr const char* kProfileName = "profile.json";
 
 class RunLog {

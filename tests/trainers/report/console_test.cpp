@@ -9,6 +9,8 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
+#include "core/messages.h"
 
 namespace lf {
 namespace {
@@ -53,13 +55,14 @@ TEST(Console, PlainLinesOutsideATerminal) {
   std::FILE* file = std::tmpfile();
   ASSERT_NE(file, nullptr);
   {
-    Console console(file);
+    const messages::OtherConsole here(file);
+    Console console;
     EXPECT_FALSE(console.live());
     Progress progress;
     progress.stage = "stage 1/2";
     progress.total_steps = 3;
     for (progress.step = 1; progress.step <= 3; ++progress.step) console.progress(progress);
-    console.message("saved");
+    messages::info("saved");
     progress.stage = "stage 2/2";
     progress.step = 1;
     console.progress(progress);
@@ -83,14 +86,16 @@ TEST(Console, LiveLineOnATerminal) {
   const char* term = std::getenv("TERM");
   const std::string old_term = term == nullptr ? "" : term;
   setenv("TERM", "dumb", 1);
-  EXPECT_FALSE(Console(terminal).live());
+  std::optional<messages::OtherConsole> here(terminal);
+  EXPECT_FALSE(Console().live());
   setenv("TERM", "xterm", 1);
   {
-    Console console(terminal);
+    Console console;
     EXPECT_TRUE(console.live());
     console.progress(sample());
-    console.message("saved");
+    messages::info("saved");
   }
+  here.reset();
   std::fclose(terminal);
   // The terminal passes output on in pieces; once the writer has closed, reading fails after the last of
   // them.

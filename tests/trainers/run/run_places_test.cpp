@@ -126,7 +126,8 @@ stages: {list: [{name: a, sequence_length: 32, windows: 8, learning_rate: 0.003,
 
 TEST_F(RunPlaces, NothingThatLeadsOutOfTheFolderIsWrittenTo) {
   Trainer(config(3), folder_ / "run", false).run();
-  for (const std::string name : {"timing.jsonl", "log.jsonl", "events", "checkpoints", ".lock"}) {
+  for (const std::string name :
+       {"timing.jsonl", "log.jsonl", "messages.log", "events", "checkpoints", ".lock"}) {
     fs::remove_all(folder_ / "outside");
     move_away(folder_ / ("run/" + name), folder_ / "outside");
     const bool is_file = fs::is_regular_file(folder_ / "outside");
