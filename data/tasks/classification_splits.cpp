@@ -198,18 +198,33 @@ void notice_ids(const std::string& path, const DocumentSplits& splits, const Doc
   }
 }
 
+// By which documents are ordered: the same for documents of one text, which follow the first of their ids.
+std::vector<std::string> keys_of(const Documents& documents, uint64_t seed) {
+  std::vector<std::string> hashes = hashes_of(documents);
+  std::unordered_map<std::string_view, std::string_view> first_id;
+  for (size_t i = 0; i < documents.size(); ++i) {
+    const auto [found, added] = first_id.emplace(hashes[i], documents[i].id);
+    if (!added) found->second = std::min<std::string_view>(found->second, documents[i].id);
+  }
+  std::vector<std::string> keys;
+  for (size_t i = 0; i < documents.size(); ++i)
+    keys.push_back(hash_of(text(seed, ' ', first_id.at(hashes[i]))));
+  return keys;
+}
+
 }  // namespace
 
 Documents cut_share(Documents& documents, double share, uint64_t seed) {
   if (!(share > 0 && share < 1))
     throw UsageError(text("split: a share of ", share, ", needed 0 < share < 1"));
   std::map<std::optional<std::string>, std::vector<std::pair<std::string, size_t>>> by_label;
-  for (size_t i = 0; i < documents.size(); ++i)
-    by_label[documents[i].label].emplace_back(hash_of(text(seed, ' ', documents[i].id)), i);
+  const std::vector<std::string> keys = keys_of(documents, seed);
+  for (size_t i = 0; i < documents.size(); ++i) by_label[documents[i].label].emplace_back(keys[i], i);
   std::vector<bool> goes(documents.size());
   for (auto& [label, members] : by_label) {
     std::sort(members.begin(), members.end());
-    const auto count = static_cast<size_t>(std::llround(share * static_cast<double>(members.size())));
+    auto count = static_cast<size_t>(std::llround(share * static_cast<double>(members.size())));
+    while (count > 0 && count < members.size() && members[count].first == members[count - 1].first) ++count;
     for (size_t i = 0; i < count; ++i) goes[members[i].second] = true;
   }
   Documents cut, left;

@@ -50,6 +50,20 @@ TEST(CutShare, TakesTheSameOfEachLabelInAnyOrder) {
   EXPECT_ERROR(cut_share(few, 1, 7), "a share of 1, needed 0 < share < 1");
 }
 
+TEST(CutShare, KeepsEqualTextsTogether) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    DocumentSplits splits;
+    for (int i = 0; i < 60; ++i)
+      splits.train.push_back(
+          document(std::to_string(i), text("text ", i / 3, i % 3 == 0 ? " " : "  end"), "x"));
+    splits.validation = cut_share(splits.train, 0.3, seed);
+    EXPECT_GE(splits.validation.size(), 18u);
+    EXPECT_LE(splits.validation.size(), 19u);
+    for (const std::string& notice : find_leaks(splits))
+      EXPECT_PRED_FORMAT2(testing::IsSubstring, "repeat an earlier one's text", notice);
+  }
+}
+
 class ClassificationTest : public testing::Test {
  protected:
   std::string write(const std::string& name, const std::string& content) {
