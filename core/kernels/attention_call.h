@@ -86,8 +86,6 @@ std::vector<int64_t> equal_offsets(int64_t B, int64_t T);
 // Queries, keys and values: one (N,3,H,K) in `packed`, or three (N,H,K), `packed` being undefined.
 struct TokenTensors {
   Tensor packed{}, q{}, k{}, v{};
-
-  const Tensor& any() const { return packed.defined() ? packed : q; }
 };
 
 // Transformer-XL's relative positions, or their gradients; all undefined: none. r has one row per distance
