@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/kernels/kernels.h"
+#include "core/operations.h"
 #include "core/profile.h"
 
 namespace lf {
@@ -137,7 +138,9 @@ Var recompute(const std::function<Var(const Var&)>& f, const Var& x) {
     const TapeScope scope(inner);
     const Var input = Var::leaf(x);
     Phase phase(kRecompute);
+    std::optional<CountsAgain> counts_again(std::in_place);
     const Var again = f(input);
+    counts_again.reset();
     phase.end();
     inner.backward(again, dy);
     return std::vector{input.gradient()->sum};

@@ -7,6 +7,7 @@
 namespace lf {
 
 void require(Device device) {
+  if (device == Device::plan) return;
   try {
     Storage(0, device, [] { return std::string("a first block"); });
   } catch (const OutOfMemory&) {

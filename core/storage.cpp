@@ -1,77 +1,30 @@
 #include "core/storage.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <vector>
 
 #include "core/device_memory.h"
-#include "core/format.h"
 #include "core/messages.h"
-#include "core/out_of_memory.h"
+#include "core/plan.h"
 
 namespace lf {
 namespace {
 
-constexpr int64_t kAlignment = 64;
-constexpr int64_t kGuardBytes = 64;
 constexpr unsigned char kGuard = 0xA5;
+constexpr bool kChecked = kGuardBytes > 0;
 
-#ifdef LF_CHECKED_MEMORY
-constexpr bool kChecked = true;
-#else
-constexpr bool kChecked = false;
-#endif
-
-// Freed blocks by capacity, and the counters, of one device.
-struct Pool {
-  std::mutex mutex;
-  std::multimap<int64_t, void*> free_blocks;
-  MemoryUse use;
-};
-
-Pool& pool(Device device) {
+// Of a device that has memory.
+BlockPool& pool(Device device) {
   // Never destroyed: tensors in other statics may outlive it.
-  static auto* pools = new std::array<Pool, 2>;
+  static auto* pools = new std::array<BlockPool, 2>{BlockPool(Device::cpu), BlockPool(Device::cuda)};
   return (*pools)[device == Device::cuda];
 }
 
-int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-// Rounds so that tensors of nearly the same size share blocks: less than a quarter is added.
-int64_t capacity_for(int64_t bytes) {
-  const int64_t wanted = std::max<int64_t>(bytes + (kChecked ? kGuardBytes : 0), kAlignment);
-  int64_t step = kAlignment;
-  while (step * 8 < wanted) step *= 2;
-  return round_up(wanted, step);
-}
-
-void* take_cached(Pool& p, int64_t capacity) {
-  const auto block = p.free_blocks.find(capacity);
-  if (block == p.free_blocks.end()) return nullptr;
-  void* data = block->second;
-  p.free_blocks.erase(block);
-  p.use.cached -= capacity;
-  return data;
-}
-
-// The same few calls for either device; a build without CUDA never gets past the check in Storage.
-void* allocate(Device device, int64_t bytes) {
-  if constexpr (kHasCuda) {
-    if (device == Device::cuda) return cuda::allocate(bytes);
-  }
-  return std::aligned_alloc(kAlignment, static_cast<size_t>(bytes));
-}
-
-void release(Device device, void* data) {
-  if constexpr (kHasCuda) {
-    if (device == Device::cuda) return cuda::release(data);
-  }
-  std::free(data);
+BlockPool& counted_pool(Device device) {
+  return device == Device::plan ? *Plan::of_thread().pool() : pool(device);
 }
 
 void fill(Device device, void* data, int byte, int64_t bytes) {
@@ -79,24 +32,6 @@ void fill(Device device, void* data, int byte, int64_t bytes) {
     if (device == Device::cuda) return cuda::fill_bytes(data, byte, bytes);
   }
   std::memset(data, byte, static_cast<size_t>(bytes));
-}
-
-// ", of 139.8 GiB on the device 3.0 GiB are free" where that is known.
-std::string device_memory_left(Device device) {
-  if constexpr (kHasCuda) {
-    if (device == Device::cuda) {
-      const auto [free, total] = cuda::device_memory();
-      return text(", of the device's ", format_bytes(static_cast<double>(total)), ' ',
-                  format_bytes(static_cast<double>(free)), " are free");
-    }
-  }
-  return "";
-}
-
-void free_all(Pool& p, Device device) {
-  for (const auto& [capacity, data] : p.free_blocks) release(device, data);
-  p.free_blocks.clear();
-  p.use.cached = 0;
 }
 
 void poison(Device device, std::byte* data, int64_t bytes, int64_t capacity) {
@@ -124,55 +59,41 @@ void check_guard(Device device, const std::byte* data, int64_t bytes, int64_t ca
 
 }  // namespace
 
+ScratchCount::ScratchCount(int64_t bytes) : bytes_(bytes) { pool(Device::cpu).add_scratch(bytes_); }
+ScratchCount::~ScratchCount() { pool(Device::cpu).add_scratch(-bytes_); }
+
 Storage::Storage(int64_t bytes, Device device, const std::function<std::string()>& purpose)
-    : bytes_(bytes), capacity_(capacity_for(bytes)), device_(device) {
-  CHECK(device == Device::cpu || kHasCuda,
+    : bytes_(bytes), device_(device) {
+  CHECK(device != Device::cuda || kHasCuda,
         "device cuda: this build has no CUDA; scripts/build cuda makes one that has");
-  Pool& p = pool(device);
-  const std::lock_guard lock(p.mutex);
-  void* data = take_cached(p, capacity_);
-  if (!data) data = allocate(device, capacity_);
-  if (!data) {
-    free_all(p, device);
-    data = allocate(device, capacity_);
+  if (device != Device::plan) take_real(purpose);
+  // What a plan imitates has one memory: tensors that are there anyway count too.
+  if (device == Device::plan || (Plan::current() && Plan::current()->imitated() == device)) {
+    plan_ = Plan::of_thread().pool();
+    planned_ = plan_->take(bytes, purpose);
   }
-  if (!data) {
-    throw OutOfMemory(text(name(device), ": out of memory allocating ", purpose(), " = ",
-                           format_bytes(static_cast<double>(bytes)), "; live ",
-                           format_bytes(static_cast<double>(p.use.live)), ", cached ",
-                           format_bytes(static_cast<double>(p.use.cached)), device_memory_left(device)));
-  }
-  data_ = static_cast<std::byte*>(data);
-  p.use.live += capacity_;
-  p.use.peak = std::max(p.use.peak, p.use.live);
-  if (kChecked) poison(device_, data_, bytes_, capacity_);
+}
+
+Storage::Storage(const std::shared_ptr<Storage>& same, Device device)
+    : bytes_(same->bytes_), device_(device), same_(same) {
+  if (device != Device::plan) take_real([] { return "a planned tensor's values"; });
+}
+
+void Storage::take_real(const std::function<std::string()>& purpose) {
+  block_ = pool(device_).take(bytes_, purpose);
+  if (kChecked) poison(device_, block_.data, bytes_, block_.capacity);
 }
 
 Storage::~Storage() {
-  if (kChecked) check_guard(device_, data_, bytes_, capacity_);
-  Pool& p = pool(device_);
-  const std::lock_guard lock(p.mutex);
-  p.use.live -= capacity_;
-  p.use.cached += capacity_;
-  p.free_blocks.emplace(capacity_, data_);
+  if (block_.data) {
+    if (kChecked) check_guard(device_, block_.data, bytes_, block_.capacity);
+    pool(device_).give_back(block_);
+  }
+  if (plan_) plan_->give_back(planned_);
 }
 
-MemoryUse memory_use(Device device) {
-  Pool& p = pool(device);
-  const std::lock_guard lock(p.mutex);
-  return p.use;
-}
-
-void reset_peak_memory(Device device) {
-  Pool& p = pool(device);
-  const std::lock_guard lock(p.mutex);
-  p.use.peak = p.use.live;
-}
-
-void release_cached_memory(Device device) {
-  Pool& p = pool(device);
-  const std::lock_guard lock(p.mutex);
-  free_all(p, device);
-}
+MemoryUse memory_use(Device device) { return counted_pool(device).use(); }
+void reset_peak_memory(Device device) { counted_pool(device).reset_peaks(); }
+void release_cached_memory(Device device) { counted_pool(device).release_cached(); }
 
 }  // namespace lf

@@ -5,6 +5,7 @@
 
 #include "core/device_memory.h"
 #include "core/parallel.h"
+#include "core/plan_kernel.h"
 
 namespace lf {
 
@@ -98,6 +99,13 @@ Tensor Tensor::clone() const {
 void Tensor::copy_from(const Tensor& other) {
   CHECK(shape_ == other.shape_ && dtype_ == other.dtype_, "cannot copy ", other.shape_, ' ',
         name(other.dtype_), " into ", shape_, ' ', name(dtype_));
+  const bool planned = device() == Device::plan, from_planned = other.device() == Device::plan;
+  if (planned && !from_planned) return;
+  if (planned) {
+    return plan_kernel(
+        "copy", [](Device, const Tensor& from, Tensor& to) { to.copy_from(from); }, other, *this);
+  }
+  if (from_planned) return fill_zero();
   if constexpr (kHasCuda) {
     const bool to_device = device() == Device::cuda, from_device = other.device() == Device::cuda;
     if (to_device && from_device) return cuda::copy_on_device(raw(), other.raw(), bytes());
@@ -107,18 +115,42 @@ void Tensor::copy_from(const Tensor& other) {
   std::memcpy(raw(), other.raw(), static_cast<size_t>(bytes()));
 }
 
+namespace {
+// Whether a plan's tensor and one elsewhere are the same tensor of the device that is imitated.
+bool is_same_memory(const Tensor& x, Device device) {
+  const Device elsewhere = device == Device::plan ? x.device() : device;
+  return Plan::of_thread().imitated() == elsewhere;
+}
+}  // namespace
+
 Tensor Tensor::to(Device device) const {
   if (this->device() == device) return *this;
+  const bool planned = this->device() == Device::plan || device == Device::plan;
+  if (planned && is_same_memory(*this, device)) {
+    Tensor result = *this;
+    result.storage_ = std::make_shared<Storage>(storage_, device);
+    if (device != Device::plan) result.fill_zero();
+    return result;
+  }
   Tensor result = empty(shape_, dtype_, device);
   result.copy_from(*this);
   return result;
 }
 
 void Tensor::fill_zero() {
+  if (device() == Device::plan)
+    return plan_kernel(
+        "fill_zero", [](Device, Tensor& x) { x.fill_zero(); }, *this);
   if constexpr (kHasCuda) {
     if (device() == Device::cuda) return cuda::fill_bytes(raw(), 0, bytes());
   }
   std::memset(raw(), 0, static_cast<size_t>(bytes()));
+}
+
+void Tensor::refuse_elements() const {
+  throw Error(text("tensor ", shape_, ' ', name(dtype_),
+                   device() == Device::plan ? " is planned: it has no elements, only its size is counted"
+                                            : " is on the device; the CPU needs a copy"));
 }
 
 double Tensor::item() const {

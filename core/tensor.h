@@ -66,7 +66,10 @@ class Tensor {
   Device device() const { return storage_->device(); }
   int64_t bytes() const { return elements_ * size_of(dtype_); }
 
-  std::byte* raw() const { return storage_->data() + offset_; }
+  std::byte* raw() const {
+    if (device() == Device::plan) refuse_elements();
+    return storage_->data() + offset_;
+  }
   // The elements, in CPU memory; T must be the tensor's dtype.
   template <class T>
   T* data() const;
@@ -83,15 +86,17 @@ class Tensor {
 
   Tensor clone() const;
   void copy_from(const Tensor& other);  // shape and dtype must agree; devices may differ
-  Tensor to(Device device) const;       // itself when it is there already
+  Tensor to(Device device) const;       // itself when it is there already; from Device::plan zeros
   void fill_zero();
 
   // The value of a one-element float tensor.
   double item() const;
-  // Every element as double (float and integer dtypes), for tests and reports.
+  // Every element as double (float and integer dtypes), for tests and reports; zeros on Device::plan.
   std::vector<double> to_doubles() const;
 
  private:
+  [[noreturn]] void refuse_elements() const;
+
   Shape shape_;
   DType dtype_ = DType::f32;
   int64_t elements_ = 0, offset_ = 0;  // offset in bytes
@@ -100,7 +105,7 @@ class Tensor {
 
 template <class T>
 T* Tensor::data() const {
-  CHECK(device() == Device::cpu, "tensor ", shape_, " is on the device; the CPU needs a copy");
+  if (device() != Device::cpu) refuse_elements();
   CHECK(dtype_ == DTypeOf<T>::value, "tensor ", shape_, " holds ", name(dtype_), ", asked for as ",
         name(DTypeOf<T>::value));
   return reinterpret_cast<T*>(raw());
@@ -108,6 +113,7 @@ T* Tensor::data() const {
 
 template <class T>
 T* Tensor::device_data() const {
+  if (device() == Device::plan) refuse_elements();
   CHECK(device() == Device::cuda, "tensor ", shape_, " is in CPU memory; the device needs a copy");
   CHECK(dtype_ == DTypeOf<T>::value, "tensor ", shape_, " holds ", name(dtype_), ", asked for as ",
         name(DTypeOf<T>::value));

@@ -6,6 +6,7 @@
 
 #include "core/kernels/convert.h"
 #include "core/parallel.h"
+#include "core/plan_kernel.h"
 #include "core/random.h"
 
 namespace lf {
@@ -55,27 +56,48 @@ void train_only(ParameterBlock& block, const std::function<bool(const std::strin
   }
 }
 
+namespace {
+
+// In CPU memory.
+void draw(const RandomKey& key, double mean, double range, Tensor& value) {
+  visit_float(value.dtype(), [&]<class T>() {
+    T* out = value.data<T>();
+    parallel_for(value.elements(), 1 << 12, [&](int64_t begin, int64_t end) {
+      for (int64_t k = begin; k < end; ++k) {
+        out[k] = static_cast<T>(static_cast<float>(mean + range * normal(key, static_cast<uint64_t>(k))));
+      }
+    });
+  });
+}
+
+}  // namespace
+
 void initialise(const ParameterBlock& block, const std::vector<Initial>& kinds, double range, uint64_t seed) {
   for (size_t i = 0; i < kinds.size(); ++i) {
     const PackedParameter& p = block.parameters[i];
-    Tensor value = Tensor::empty(p.shape, block.values.dtype());
+    Tensor value = Tensor::empty(p.shape, block.values.dtype()), place = block.value(p);
     if (kinds[i] == Initial::zero || kinds[i] == Initial::one) {
-      block.value(p).copy_from(
-          Tensor::full(value.shape(), value.dtype(), kinds[i] == Initial::one ? 1.0 : 0.0));
+      place.copy_from(Tensor::full(value.shape(), value.dtype(), kinds[i] == Initial::one ? 1.0 : 0.0));
       continue;
     }
     const double mean = kinds[i] == Initial::normal_around_one ? 1.0 : 0.0;
     // The name's hash takes the step's place, so that no parameter depends on which others there are.
     const RandomKey key{seed, kInitialUse, XXH3_64bits(p.name.data(), p.name.size())};
-    visit_float(value.dtype(), [&]<class T>() {
-      T* out = value.data<T>();
-      parallel_for(value.elements(), 1 << 12, [&](int64_t begin, int64_t end) {
-        for (int64_t k = begin; k < end; ++k) {
-          out[k] = static_cast<T>(static_cast<float>(mean + range * normal(key, static_cast<uint64_t>(k))));
-        }
-      });
-    });
-    block.value(p).copy_from(value);
+    const auto draw_into = [&](Tensor& host, Tensor& to) {
+      draw(key, mean, range, host);
+      to.copy_from(host);
+    };
+    if (place.device() != Device::plan) {
+      draw_into(value, place);
+    } else {
+      plan_kernel(
+          "draw",
+          [&](Device, Tensor& to) {
+            Tensor host = Tensor::empty(to.shape(), to.dtype());
+            draw_into(host, to);
+          },
+          place);
+    }
   }
 }
 

@@ -21,7 +21,13 @@ struct Grouped {
   std::vector<int64_t> start, order;
 };
 
+// While they are grouped, where the next one of each id goes is known too.
+int64_t grouping_bytes(const Tensor& ids, int64_t rows) {
+  return static_cast<int64_t>(sizeof(int64_t)) * (2 * rows + 1 + ids.elements());
+}
+
 Grouped group_by_id(const Tensor& ids, int64_t rows) {
+  const ScratchCount counted(grouping_bytes(ids, rows));
   const int32_t* id = ids.data<int32_t>();
   Grouped result{std::vector<int64_t>(static_cast<size_t>(rows + 1), 0),
                  std::vector<int64_t>(static_cast<size_t>(ids.elements()))};
@@ -103,12 +109,15 @@ void embedding(const Tensor& table, const Tensor& ids, double factor, Tensor& y)
   LF_DISPATCH(y.device(), embedding, table, ids, factor, y);
 }
 void embedding_backward(const Tensor& ids, double factor, int64_t padding, const Tensor& dy, Tensor& dtable) {
+  plan_scratch(dy.device(),
+               [&](Device d) { return d == Device::cpu ? grouping_bytes(ids, dtable.dim(0)) : 0; });
   LF_DISPATCH(dy.device(), embedding_backward, ids, factor, padding, dy, dtable);
 }
 void select_rows(const Tensor& x, const Tensor& rows, Tensor& y) {
   LF_DISPATCH(x.device(), select_rows, x, rows, y);
 }
 void select_rows_backward(const Tensor& rows, const Tensor& dy, Tensor& dx) {
+  plan_scratch(dy.device(), [&](Device d) { return d == Device::cpu ? grouping_bytes(rows, dx.dim(0)) : 0; });
   LF_DISPATCH(dy.device(), select_rows_backward, rows, dy, dx);
 }
 

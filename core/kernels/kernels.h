@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/kernels/attention_call.h"
+#include "core/plan_kernel.h"
 #include "core/random.h"
 #include "core/tensor.h"
 

@@ -16,6 +16,18 @@
 #include "core/kernels/kernels.h"
 #include "core/parallel.h"
 
+#ifndef LF_LAYER_NORM_ONCE
+#define LF_LAYER_NORM_ONCE
+namespace lf {
+// The rows whose shares of dgamma and dbeta are summed together, and the bytes of all sums.
+inline Chunks norm_chunks(int64_t rows) { return reduction_chunks(rows, 32); }
+inline int64_t norm_sums_bytes(const Tensor& x) {
+  const int64_t element = x.dtype() == DType::f64 ? 8 : 4;
+  return norm_chunks(x.dim(0)).count * 2 * x.dim(1) * element;
+}
+}  // namespace lf
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace lf::HWY_NAMESPACE {
 
@@ -148,7 +160,8 @@ void backward_rows(const Tensor& x, const Tensor& gamma, const Tensor& mean, con
                    const Tensor& dy, Tensor& dx, Tensor& dgamma, Tensor& dbeta) {
   using A = Accumulator<T>;
   const int64_t rows = x.dim(0), D = x.dim(1);
-  const Chunks chunks = reduction_chunks(rows, 32);
+  const Chunks chunks = norm_chunks(rows);
+  const ScratchCount counted(norm_sums_bytes(x));
   std::vector<A> partial(static_cast<size_t>(chunks.count * 2 * D), A{0});
   parallel_for(chunks.count, 1, [&](int64_t first, int64_t last) {
     for (int64_t chunk = first; chunk < last; ++chunk) {
@@ -224,6 +237,7 @@ void layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double
 
 void layer_norm_backward(const Tensor& x, const Tensor& gamma, const Tensor& mean, const Tensor& rstd,
                          const Tensor& dy, Tensor& dx, Tensor& dgamma, Tensor& dbeta) {
+  plan_scratch(dx.device(), [&](Device d) { return d == Device::cpu ? norm_sums_bytes(x) : 0; });
   LF_DISPATCH(dx.device(), layer_norm_backward, x, gamma, mean, rstd, dy, dx, dgamma, dbeta);
 }
 
@@ -238,6 +252,7 @@ void add_dropout_layer_norm_backward(const Tensor& sum, const Dropout& drop, con
                                      const Tensor& mean, const Tensor& rstd, const Tensor& dsum,
                                      const Tensor& dy, Tensor& dresidual, Tensor& dx, Tensor& dgamma,
                                      Tensor& dbeta) {
+  plan_scratch(dy.device(), [&](Device d) { return d == Device::cpu ? norm_sums_bytes(sum) : 0; });
   LF_DISPATCH(dy.device(), add_dropout_layer_norm_backward, sum, drop, gamma, mean, rstd, dsum, dy, dresidual,
               dx, dgamma, dbeta);
 }

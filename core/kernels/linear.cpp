@@ -5,9 +5,42 @@
 
 #include "core/kernels/kernels.h"
 #include "core/kernels/product.h"
+#include "core/operations.h"
 #include "core/parallel.h"
 
 namespace lf::kernels {
+namespace {
+
+double operations_of(const Product& p) {
+  return 2 * static_cast<double>(p.M) * static_cast<double>(p.N) * static_cast<double>(p.K);
+}
+
+Product forward_product(const Tensor& x, const Tensor& weight) {
+  return {x.dim(0), weight.dim(0), x.dim(1), false, true};
+}
+Product input_product(const Tensor& weight, const Tensor& dy) {
+  return {dy.dim(0), weight.dim(1), weight.dim(0), false, false};
+}
+Product weight_product(const Tensor& x, const Tensor& dy) {
+  return {dy.dim(1), x.dim(1), x.dim(0), true, false};
+}
+// One of a batch.
+Product batch_product(const Tensor& a, bool transpose_a, bool transpose_b, const Tensor& y) {
+  return {y.dim(1), y.dim(2), transpose_a ? a.dim(1) : a.dim(2), transpose_a, transpose_b};
+}
+
+Chunks chunks_of_rows(const Tensor& dy) { return reduction_chunks(dy.dim(0), 64); }
+
+// Of column_sums on the CPU.
+int64_t partial_sums_bytes(const Tensor& dy) {
+  const int64_t element = dy.dtype() == DType::f64 ? 8 : 4;
+  return chunks_of_rows(dy).count * dy.dim(1) * element;
+}
+
+int64_t on_cpu(Device device, int64_t bytes) { return device == Device::cpu ? bytes : 0; }
+
+}  // namespace
+
 namespace cpu {
 
 void add_bias(const Tensor& bias, Tensor& y) {
@@ -25,17 +58,15 @@ void add_bias(const Tensor& bias, Tensor& y) {
 }
 
 void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
-  const int64_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.dim(0);
   visit_float(x.dtype(), [&]<class T>() {
-    kernels::multiply({rows, outputs, inputs, false, true}, x.data<T>(), weight.data<T>(), y.data<T>());
+    kernels::multiply(forward_product(x, weight), x.data<T>(), weight.data<T>(), y.data<T>());
   });
   if (bias.defined()) add_bias(bias, y);
 }
 
 void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
   visit_float(dy.dtype(), [&]<class T>() {
-    kernels::multiply({dy.dim(0), weight.dim(1), weight.dim(0), false, false}, dy.data<T>(), weight.data<T>(),
-                      dx.data<T>());
+    kernels::multiply(input_product(weight, dy), dy.data<T>(), weight.data<T>(), dx.data<T>());
   });
 }
 
@@ -43,7 +74,8 @@ void column_sums(const Tensor& dy, Tensor& sums) {
   visit_float(dy.dtype(), [&]<class T>() {
     using A = Accumulator<T>;
     const int64_t rows = dy.dim(0), columns = dy.dim(1);
-    const Chunks chunks = reduction_chunks(rows, 64);
+    const Chunks chunks = chunks_of_rows(dy);
+    const ScratchCount counted(partial_sums_bytes(dy));
     std::vector<A> partial(static_cast<size_t>(chunks.count * columns), A{0});
     parallel_for(chunks.count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t chunk = begin; chunk < end; ++chunk) {
@@ -63,7 +95,7 @@ void column_sums(const Tensor& dy, Tensor& sums) {
 }
 
 void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight, Tensor& dbias) {
-  const Product product{dy.dim(1), x.dim(1), x.dim(0), true, false};
+  const Product product = weight_product(x, dy);
   visit_float(dy.dtype(), [&]<class T>() {
     if (dweight.dtype() == dy.dtype()) {
       kernels::multiply(product, dy.data<T>(), x.data<T>(), dweight.data<T>());
@@ -75,11 +107,10 @@ void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight, 
 }
 
 void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, Tensor& y) {
-  const int64_t M = y.dim(1), N = y.dim(2), K = transpose_a ? a.dim(1) : a.dim(2);
+  const Product p = batch_product(a, transpose_a, transpose_b, y);
   visit_float(y.dtype(), [&]<class T>() {
     for (int64_t g = 0; g < y.dim(0); ++g) {
-      kernels::multiply({M, N, K, transpose_a, transpose_b}, a.data<T>() + g * M * K, b.data<T>() + g * K * N,
-                        y.data<T>() + g * M * N);
+      kernels::multiply(p, a.data<T>() + g * p.M * p.K, b.data<T>() + g * p.K * p.N, y.data<T>() + g * p.M * p.N);
     }
   });
 }
@@ -87,17 +118,38 @@ void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool tra
 }  // namespace cpu
 
 void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y) {
+  const Product product = forward_product(x, weight);
+  count_products(operations_of(product));
+  plan_scratch(y.device(),
+               [&](Device d) { return on_cpu(d, product_scratch(product, x.dtype(), y.dtype())); });
   LF_DISPATCH(y.device(), linear, x, weight, bias, y);
 }
 void add_bias(const Tensor& bias, Tensor& y) { LF_DISPATCH(y.device(), add_bias, bias, y); }
 void linear_backward_input(const Tensor& weight, const Tensor& dy, Tensor& dx) {
+  const Product product = input_product(weight, dy);
+  count_products(operations_of(product));
+  plan_scratch(dx.device(),
+               [&](Device d) { return on_cpu(d, product_scratch(product, dy.dtype(), dx.dtype())); });
   LF_DISPATCH(dx.device(), linear_backward_input, weight, dy, dx);
 }
 void linear_backward_weight(const Tensor& x, const Tensor& dy, Tensor& dweight, Tensor& dbias) {
+  const Product product = weight_product(x, dy);
+  count_products(operations_of(product));
+  plan_scratch(dy.device(), [&](Device d) {
+    const int64_t sums = dbias.defined() ? partial_sums_bytes(dy) : 0;
+    return on_cpu(d, std::max(product_scratch(product, dy.dtype(), dweight.dtype()), sums));
+  });
   LF_DISPATCH(dy.device(), linear_backward_weight, x, dy, dweight, dbias);
 }
-void column_sums(const Tensor& dy, Tensor& sums) { LF_DISPATCH(dy.device(), column_sums, dy, sums); }
+void column_sums(const Tensor& dy, Tensor& sums) {
+  plan_scratch(dy.device(), [&](Device d) { return on_cpu(d, partial_sums_bytes(dy)); });
+  LF_DISPATCH(dy.device(), column_sums, dy, sums);
+}
 void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, Tensor& y) {
+  const Product product = batch_product(a, transpose_a, transpose_b, y);
+  count_products(static_cast<double>(y.dim(0)) * operations_of(product));
+  plan_scratch(y.device(),
+               [&](Device d) { return on_cpu(d, product_scratch(product, a.dtype(), y.dtype())); });
   LF_DISPATCH(y.device(), batched_matmul, a, transpose_a, b, transpose_b, y);
 }
 

@@ -15,6 +15,7 @@
 
 #include "core/check.h"
 #include "core/parallel.h"
+#include "core/storage.h"
 
 namespace lf::kernels {
 namespace {
@@ -57,6 +58,12 @@ void for_each_tile(const ProductTiles& tiles, F&& f) {
   if (error) std::rethrow_exception(error);
 }
 
+// Of the partial sums where K is cut into pieces.
+int64_t sums_bytes(const Product& p) {
+  const int64_t pieces = ProductTiles(p, small_tiles()).pieces();
+  return pieces == 1 ? 0 : pieces * p.M * p.N * static_cast<int64_t>(sizeof(float));
+}
+
 // Gives `multiply_tile` for each tile where its result goes. Pieces of K are summed apart and added in order.
 template <class Result, class F>
 void multiply_tiles(const Product& p, Result* c, F&& multiply_tile) {
@@ -66,6 +73,7 @@ void multiply_tiles(const Product& p, Result* c, F&& multiply_tile) {
     return;
   }
   const int64_t elements = p.M * p.N;
+  const ScratchCount counted(sums_bytes(p));
   const auto sums = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(tiles.pieces() * elements));
   for_each_tile(tiles, [&](const ProductTile& t) {
     multiply_tile(t, sums.get() + t.piece * elements + t.row * p.N + t.column);
@@ -177,6 +185,12 @@ void run(const CompiledTile& tile, const bf16* a, const bf16* b, void* c) {
   stream.wait();
 }
 
+// The float copies that stand for bf16 operands, and for a bf16 result.
+int64_t widened_bytes(const Product& p, bool wide_result) {
+  const int64_t elements = p.M * p.K + p.K * p.N + (wide_result ? 0 : p.M * p.N);
+  return elements * static_cast<int64_t>(sizeof(float));
+}
+
 // bf16 through float copies.
 void multiply_widened(const Product& p, const bf16* a, const bf16* b, float* c) {
   const auto widened = [](const bf16* from, int64_t count) {
@@ -186,9 +200,11 @@ void multiply_widened(const Product& p, const bf16* a, const bf16* b, float* c) 
     });
     return to;
   };
+  const ScratchCount counted(widened_bytes(p, true));
   multiply(p, widened(a, p.M * p.K).data(), widened(b, p.K * p.N).data(), c);
 }
 void multiply_widened(const Product& p, const bf16* a, const bf16* b, bf16* c) {
+  const ScratchCount counted(widened_bytes(p, false) - widened_bytes(p, true));
   std::vector<float> wide(static_cast<size_t>(p.M * p.N));
   multiply_widened(p, a, b, wide.data());
   parallel_for(p.M * p.N, 1 << 15, [&](int64_t begin, int64_t end) {
@@ -246,5 +262,12 @@ void multiply(const Product& p, const double* a, const double* b, double* c) {
 
 void multiply(const Product& p, const bf16* a, const bf16* b, float* c) { multiply_bf16(p, a, b, c); }
 void multiply(const Product& p, const bf16* a, const bf16* b, bf16* c) { multiply_bf16(p, a, b, c); }
+
+int64_t product_scratch(const Product& p, DType operands, DType result) {
+  if (operands == DType::f64 || p.M * p.N * p.K == 0) return 0;
+  cap_instructions();
+  const bool widens = operands == DType::bf16 && !multiplies_bf16();
+  return sums_bytes(p) + (widens ? widened_bytes(p, result == DType::f32) : 0);
+}
 
 }  // namespace lf::kernels

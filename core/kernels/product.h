@@ -12,4 +12,7 @@ void multiply(const Product& p, const double* a, const double* b, double* c);
 void multiply(const Product& p, const bf16* a, const bf16* b, float* c);
 void multiply(const Product& p, const bf16* a, const bf16* b, bf16* c);
 
+// Bytes that multiply() has for itself while it runs, beside oneDNN's.
+int64_t product_scratch(const Product& p, DType operands, DType result);
+
 }  // namespace lf::kernels
