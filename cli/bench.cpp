@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/format.h"
+#include "core/operations.h"
 #include "core/profile.h"
 #include "core/threads.h"
 #include "trainers/config/load.h"
@@ -105,23 +106,30 @@ struct TrainOptions {
   bool json = false, profile = false;
 };
 
-// One update: forward, backward, norm, clipping, AdamW; what its micro-batches hold.
-Examples update(Task& task, MicroBatches& batches, Optimizer& optimizer, const RunConfig& config,
-                const Stage& stage, int64_t step) {
+// What an update held, and the operations that it needed.
+struct UpdateWork {
+  int64_t tokens = 0;
+  double weight = 0, flops = 0;
+};
+
+// One update: forward, backward, norm, clipping, AdamW.
+UpdateWork update(Task& task, MicroBatches& batches, Optimizer& optimizer, const RunConfig& config,
+                  const Stage& stage, int64_t step) {
   Phase phase("data");
-  Examples all;
+  UpdateWork all;
   for (const Examples& about : batches.next_update()) {
     all.tokens += about.tokens;
     all.weight += about.weight;
-    all.flops += about.flops;
   }
   phase.end();
   const Pass pass{.training = true,
                   .compute = compute_dtype(config),
                   .seed = static_cast<uint64_t>(config.seed),
                   .step = static_cast<uint64_t>(step)};
+  const double asked = operations().model();
   for (int64_t i = 0; i < batches.over_all_ranks(); ++i)
     forward_backward(task, *batches.next(), stage, 1.0 / all.weight, pass);
+  all.flops = operations().model() - asked;
   phase.next("norm");
   const double norm = optimizer.gradient_norm();
   phase.next("update");
@@ -157,7 +165,7 @@ TimedUpdates time_updates(Task& task, const RunConfig& config, const Stage& stag
   for (int64_t step = -1; step < options.steps; ++step) {  // the first warms up
     if (step == 0 && options.profile) profile.emplace(device_of(config));
     const double start = seconds_now();
-    const Examples held = update(task, batches, optimizer, config, stage, step + 1);
+    const UpdateWork held = update(task, batches, optimizer, config, stage, step + 1);
     if (step < 0) continue;
     const double seconds = seconds_now() - start, tokens = static_cast<double>(held.tokens);
     result.seconds.push_back(seconds);

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/options.h"
 #include "cli/verbs.h"
@@ -11,12 +12,7 @@
 #include "core/threads.h"
 #include "trainers/config/load.h"
 #include "trainers/config/reference.h"
-#include "trainers/tasks/char_lm_estimate.h"
-#include "trainers/tasks/char_lm_model.h"
-#include "trainers/tasks/corpora.h"
-#include "trainers/tasks/device_notices.h"
-#include "trainers/tasks/masked_lm_estimate.h"
-#include "trainers/tasks/masked_lm_task.h"
+#include "trainers/measure/predicted_run.h"
 
 namespace lf::cli {
 namespace {
@@ -30,74 +26,17 @@ struct Options {
 };
 
 // One stage with what it is predicted to need.
-ordered_json describe(const Stage& stage, const std::vector<int64_t>& windows, const StageEstimate& e) {
+ordered_json describe(const Stage& stage, const std::vector<int64_t>& windows, const StagePrediction& p) {
   return {{"name", stage.name},
           {"sequence_length", stage.sequence_length},
           {"windows", windows},
           {"dilation", stage.dilation},
           {"batch_size", stage.batch_size},
           {"steps", planned_steps(stage)},
-          {"memory_bytes", e.memory_bytes},
-          {"seconds", std::isfinite(e.seconds) ? ordered_json(e.seconds) : ordered_json()},
-          {"disk_bytes", e.disk_bytes}};
-}
-
-void add_notices(const RunConfig& config, int64_t head_width, bool relative, ordered_json& result) {
-  for (const std::string& notice : device_notices(config, head_width, relative))
-    result["warnings"].push_back(notice);
-}
-
-ordered_json check_masked_lm(const RunConfig& config, const MachineRates& rates) {
-  RunConfig here = config;
-  here.device = DeviceChoice::cpu;  // nothing runs
-  MaskedLMTask task(here, {.data = true, .weights = false});
-  const DocumentCorpus& corpus = task.corpus();
-  const EncoderShape& shape = task.model().encoder.shape;
-  int64_t parameters = 0;
-  for (const PackedParameter& p : task.parameters().parameters) parameters += p.shape.elements();
-  ordered_json result = {{"parameters", parameters},
-                         {"vocabulary", shape.vocabulary},
-                         {"tokens",
-                          {{"train", corpus.train.tokens},
-                           {"validation", corpus.validation.tokens},
-                           {"test", corpus.test.tokens}}},
-                         {"warnings", corpus.warnings},
-                         {"stages", ordered_json::array()}};
-  add_notices(config, shape.head_width(), false, result);
-  for (const Stage& stage : resolved_stages(config)) {
-    task.check_stage(stage);
-    const std::vector<int64_t> full(static_cast<size_t>(shape.layers), stage.sequence_length);
-    result["stages"].push_back(
-        describe(stage, shape.is_longformer() ? shape.windows : full,
-                 estimate_stage(config, shape, stage, corpus.validation.tokens, corpus.test.tokens, rates)));
-  }
-  return result;
-}
-
-ordered_json check_char_lm(const RunConfig& config, const MachineRates& rates) {
-  const CorpusFiles corpus = open_corpus_files(config.data);
-  const CharLMShape shape = char_lm_shape(config, corpus.train->vocabulary_size());
-  CharLM model(shape);
-  const CorpusCounts counts{corpus.validation->count(), corpus.test->count()};
-  ordered_json result = {
-      {"parameters", count_parameters(model)},
-      {"vocabulary", shape.vocabulary},
-      {"characters",
-       {{"train", corpus.train->count()}, {"validation", counts.validation}, {"test", counts.test}}},
-      {"warnings", corpus.corpus.warnings},
-      {"stages", ordered_json::array()}};
-  if (config.evaluation.sequence_length > counts.test) {
-    result["warnings"].push_back(text("evaluation.sequence_length ", config.evaluation.sequence_length,
-                                      " exceeds the test split of ", counts.test,
-                                      " characters: it is scored in one piece"));
-  }
-  add_notices(config, shape.head_width, shape.relative_positions, result);
-  for (const Stage& stage : resolved_stages(config)) {
-    check_corpus_fits(corpus, stage);
-    const StageEstimate e = estimate_stage(config, shape, stage, counts, rates);
-    result["stages"].push_back(describe(stage, stage.windows, e));
-  }
-  return result;
+          {"memory_bytes", p.memory_bytes},
+          {"seconds", std::isfinite(p.seconds) ? ordered_json(p.seconds) : ordered_json()},
+          {"disk_bytes", p.disk_bytes},
+          {"update_flops", p.update_flops}};
 }
 
 ordered_json check(const RunConfig& config) {
@@ -108,21 +47,29 @@ ordered_json check(const RunConfig& config) {
   } catch (const Error& error) {
     missing = error.what();
   }
-  const MachineRates rates =
-      missing.empty() ? measure_rates(compute_dtype(config), device_of(config)) : MachineRates();
-  ordered_json result =
-      config.task == TaskChoice::masked_lm ? check_masked_lm(config, rates) : check_char_lm(config, rates);
-  if (!missing.empty()) result["warnings"].push_back("no time is predicted: " + missing);
+  PredictedRun run(config, missing.empty());
+  ordered_json result = {{"parameters", run.parameters()}};
+  result.update(run.task().facts());
+  ordered_json& warnings = result["warnings"];
+  for (const std::string& notice : run.task().notices()) warnings.push_back(notice);
+  if (!missing.empty()) warnings.push_back("no time is predicted: " + missing);
+  if (warnings.is_null()) warnings = ordered_json::array();
+  ordered_json stages = ordered_json::array();
+  for (const Stage& stage : run.stages())
+    stages.push_back(describe(stage, run.task().windows(stage), run.next_stage()));
+  result["stages"] = std::move(stages);
   return result;
 }
 
 void print(const ordered_json& result) {
-  std::printf("parameters %s, vocabulary %s\n", format_grouped(result["parameters"].get<int64_t>()).c_str(),
-              result["vocabulary"].dump().c_str());
+  std::printf("parameters %s", format_grouped(result["parameters"].get<int64_t>()).c_str());
+  if (result.contains("vocabulary")) std::printf(", vocabulary %s", result["vocabulary"].dump().c_str());
+  std::printf("\n");
   std::printf("%-12s %9s %9s %8s %10s %10s %10s\n", "stage", "sequence", "windows", "steps", "memory", "time",
               "disk");
   for (const auto& stage : result["stages"]) {
-    const auto windows = stage["windows"].get<std::vector<int64_t>>();
+    auto windows = stage["windows"].get<std::vector<int64_t>>();
+    if (windows.empty()) windows.push_back(stage["sequence_length"]);
     std::printf(
         "%-12s %9s %4s-%-4s %8s %10s %10s %10s\n", stage["name"].get<std::string>().c_str(),
         stage["sequence_length"].dump().c_str(), std::to_string(windows.front()).c_str(),

@@ -42,6 +42,10 @@ void Plan::count(KernelCall&& call, const MakeRun& again) {
 }
 
 void Plan::count_scratch(int64_t bytes) {
+  if (imitated_ != Device::cpu && bytes > 0) {  // a tensor like any other
+    pool_->give_back(pool_->take(bytes, [] { return "a kernel's own memory"; }));
+    return;
+  }
   pool_->add_scratch(bytes);
   pool_->add_scratch(-bytes);
 }

@@ -13,7 +13,13 @@
 
 namespace lf {
 
-// Describes a call by its arguments.
+// An argument that holds tensors shows them by visit(f), f(Tensor&) for each.
+template <class T>
+concept HoldsTensors = requires(T argument) {
+  argument.visit([](Tensor&) {});
+};
+
+// Describes a call by its arguments. What else decides how long it takes an argument says by describe(out).
 class CallDescription {
  public:
   explicit CallDescription(const char* name) { call_.name = name; }
@@ -41,6 +47,9 @@ class CallDescription {
     } else if constexpr (requires { value.describe(out_); }) {
       takes_sizes_ = true;
       value.describe(out_);
+    } else if constexpr (HoldsTensors<T>) {
+      T copy = value;
+      copy.visit([this](Tensor& x) { add(x); });
     }
   }
 
@@ -66,8 +75,10 @@ inline Tensor in_place_of(const Tensor& x, Device device, int64_t rows) {
   return Tensor::zeros(Shape(dims), x.dtype(), device);
 }
 template <class T>
-const T& in_place_of(const T& argument, Device, int64_t) {
-  return argument;
+T in_place_of(const T& argument, [[maybe_unused]] Device device, [[maybe_unused]] int64_t rows) {
+  T real = argument;
+  if constexpr (HoldsTensors<T>) real.visit([&](Tensor& x) { x = in_place_of(x, device, rows); });
+  return real;
 }
 
 // Counts the call; run(device, arguments...) is the kernel on a real device.

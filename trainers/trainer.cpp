@@ -9,6 +9,7 @@
 #include "core/failpoint.h"
 #include "core/kernels/convert.h"
 #include "core/messages.h"
+#include "core/operations.h"
 #include "core/threads.h"
 #include "trainers/measure/device_peaks.h"
 #include "trainers/optimizer/schedule.h"
@@ -150,7 +151,6 @@ StepResult Trainer::train_step() {
   for (const Examples& about : mine) {
     totals[0] += about.weight;
     totals[1] += static_cast<double>(about.tokens);
-    result.flops += about.flops;
   }
   communicator_->sum(totals);
   phase.end();
@@ -159,6 +159,7 @@ StepResult Trainer::train_step() {
   result.learning_rate = learning_rate(config_.schedule, stage_, state_.stage_step);
   const double factor = result.weight > 0 ? 1.0 / result.weight : 0.0;
   std::vector<Tensor> scalars;  // the micro-batches' losses and the gradients' squares
+  const double asked = operations().model();
   for (int64_t i = 0; i < std::ssize(mine); ++i) {
     phase.next("data");
     const std::unique_ptr<TaskBatch> batch = batches_->next();
@@ -169,6 +170,7 @@ StepResult Trainer::train_step() {
                     .step = static_cast<uint64_t>(state_.micro_step + batches_->position(i))};
     scalars.push_back(forward_backward(*task_, *batch, stage_, factor, pass));
   }
+  result.flops = operations().model() - asked;
   phase.next("communication");
   communicator_->sum(task_->parameters().gradients);
   phase.next("norm");

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <ostream>
 #include <vector>
 
 #include "core/random.h"
@@ -50,6 +51,9 @@ struct AttentionCall {
   // is their dq.
   int64_t query_begin = 0, query_end = -1;
 
+  // All that decides how long it takes.
+  void describe(std::ostream& out) const;
+
   int64_t sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
   int64_t tokens() const { return offsets.back(); }
   int64_t begin(int64_t b) const { return offsets[static_cast<size_t>(b)]; }
@@ -75,6 +79,9 @@ struct DenseCall {
   // (((first_row + b) * H + h) * total_queries + i) * total_keys + j; 0: of the longest sequence.
   Dropout dropout{};
   int64_t first_row = 0, total_queries = 0, total_keys = 0;
+
+  // All that decides how long it takes.
+  void describe(std::ostream& out) const;
 };
 
 // What the global tokens of a call compute, with projections of their own.
@@ -86,6 +93,10 @@ std::vector<int64_t> equal_offsets(int64_t B, int64_t T);
 // Queries, keys and values: one (N,3,H,K) in `packed`, or three (N,H,K), `packed` being undefined.
 struct TokenTensors {
   Tensor packed{}, q{}, k{}, v{};
+
+  void visit(auto&& f) {
+    for (Tensor* x : {&packed, &q, &k, &v}) f(*x);
+  }
 };
 
 // Transformer-XL's relative positions, or their gradients; all undefined: none. r has one row per distance
@@ -95,6 +106,10 @@ struct RelativeTensors {
   Tensor u{}, v{};  // (H,K) f32 (f64 for f64): content bias, position bias
   Tensor r{};       // (rows,H,K)
   int64_t zero_row = 0;
+
+  void visit(auto&& f) {
+    for (Tensor* x : {&u, &v, &r}) f(*x);
+  }
 };
 
 // Throws Error naming `who` unless the call is sound and fits heads of this width and dtype and the relative

@@ -110,7 +110,8 @@ void batched_matmul(const Tensor& a, bool transpose_a, const Tensor& b, bool tra
   const Product p = batch_product(a, transpose_a, transpose_b, y);
   visit_float(y.dtype(), [&]<class T>() {
     for (int64_t g = 0; g < y.dim(0); ++g) {
-      kernels::multiply(p, a.data<T>() + g * p.M * p.K, b.data<T>() + g * p.K * p.N, y.data<T>() + g * p.M * p.N);
+      kernels::multiply(p, a.data<T>() + g * p.M * p.K, b.data<T>() + g * p.K * p.N,
+                        y.data<T>() + g * p.M * p.N);
     }
   });
 }

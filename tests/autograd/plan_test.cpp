@@ -56,7 +56,6 @@ TEST_P(PlannedOps, NeedWhatTheCpuUses) {
 
 TEST_P(PlannedOps, AreTimed) {
   if (GetParam().name == "reshape" || GetParam().name == "dropout_off") GTEST_SKIP() << "runs no kernel";
-  if (GetParam().name.starts_with("window_attention")) GTEST_SKIP() << "is not in the menu of kernels yet";
   const Plan plan(Device::cpu, 0.5);
   count(GetParam(), DType::f32, Device::plan);
   EXPECT_GT(plan.kernel_seconds(), 0);

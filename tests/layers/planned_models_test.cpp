@@ -117,7 +117,38 @@ TEST(PlannedModels, CharLMNeedsTheProductsOfItsMatrices) {
     const Needs needs =
         expect_planned_char_lm(kCharLM, pattern_of(AttentionImplementation::fused, recompute), DType::f32);
     EXPECT_DOUBLE_EQ(needs.operations.products, 3 * (of_blocks + logits) + 2 * distances);
+    // Of 96 tokens a window of 8 misses 8 + ... + 1 keys; one of 20, with dilation 2 in two sequences of 48.
+    const double keys = 96 * 9 - 36, wide = 96 * 21 - 210, dilated = 2 * (48 * 21 - 210);
+    const double pairs = kRows * (2 * keys + wide + dilated);
+    // Scores of content and position and the context; backward those scores again, and the gradients of
+    // context by P and V, of scores by q + u, q + v, k and r.
+    EXPECT_DOUBLE_EQ(needs.operations.attention, 2 * 8 * (3 + 8) * pairs);
+    EXPECT_EQ(needs.operations.again > 0, recompute);
   }
+}
+
+// Two sequences of 96 tokens see 4 keys on each side; three global tokens, two of them in the first.
+TEST(PlannedModels, AttentionIsOfThePairsThatMeet) {
+  const Plan plan(Device::cpu);
+  const auto globals = std::make_shared<const GlobalTokens>(GlobalTokens{{0, 2, 3}, {0, 5, 1}});
+  const auto asked_by = [&](const std::shared_ptr<const GlobalTokens>& tokens, const Tensor& mask) {
+    AttentionPattern pattern;
+    pattern.left = pattern.right = 4;
+    pattern.global_tokens = tokens;
+    pattern.key_mask = mask;
+    const Operations before = operations();
+    window_attention(Tensor::empty({kRows, kLength, 3, 2, 8}, DType::f32, Device::plan), pattern);
+    return (operations().attention - before.attention) / (2 * 8 * 2 * 2);  // per head and K: Q K^T and P V
+  };
+  const double band = 96 * 9 - 2 * 10;  // 4 keys before and behind, 4 + 3 + 2 + 1 missing on each side
+  EXPECT_DOUBLE_EQ(asked_by(nullptr, {}), 2 * band);
+  // In the first, tokens 0 and 5 are no band queries (5 and 9 keys) and no band keys (of 4 and 8 others);
+  // token 5 sees no 0. In the second token 1 has 6 keys and is one of 5. Local queries see the globals.
+  const double first = band - 5 - 9 - 4 - 8, second = band - 6 - 5;
+  EXPECT_DOUBLE_EQ(asked_by(globals, {}), first + second + 94 * 2 + 95);
+  std::vector<uint8_t> valid(kRows * kLength, 1);
+  valid[0] = 0;  // one end: a query of 5 keys, a key of 4 others
+  EXPECT_DOUBLE_EQ(asked_by(nullptr, Tensor::from({kRows, kLength}, valid)), 2 * band - 5 - 4);
 }
 
 TEST(PlannedModels, MaskedLM) {

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "core/plan.h"
 #include "trainers/config/keys_of_task.h"
 #include "trainers/config/write_fields.h"
 
@@ -28,6 +29,7 @@ void flatten(const Node& node, const std::string& path, std::map<std::string, st
 }  // namespace
 
 Device device_of(const RunConfig& config) {
+  if (Plan::current()) return Device::plan;
   return config.device == DeviceChoice::cuda ? Device::cuda : Device::cpu;
 }
 

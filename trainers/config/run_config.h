@@ -67,7 +67,7 @@ struct RunConfig {
   bool operator==(const RunConfig&) const = default;
 };
 
-// Where the configuration puts the model.
+// Where the configuration puts the model; Device::plan while this thread plans what the run will need.
 Device device_of(const RunConfig& config);
 
 // What activations and products are computed in.

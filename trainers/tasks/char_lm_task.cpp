@@ -5,7 +5,6 @@
 #include "core/hash.h"
 #include "core/kernels/kernels.h"
 #include "data/characters/evaluation_windows.h"
-#include "trainers/tasks/char_lm_estimate.h"
 #include "trainers/tasks/char_lm_text.h"
 #include "trainers/tasks/device_notices.h"
 
@@ -107,8 +106,6 @@ Examples CharLMTask::about(const Stage& stage, ExampleRange range) const {
   for (int64_t i = 0; i < range.count; ++i) about.ids.push_back(range.first + i);
   about.tokens = range.count * stage.sequence_length;
   about.weight = static_cast<double>(about.tokens);
-  about.flops = update_flops(model_.shape, char_lm_pattern(config_, stage), stage) *
-                static_cast<double>(range.count) / static_cast<double>(stage.batch_size);
   return about;
 }
 
@@ -147,6 +144,21 @@ Evaluation CharLMTask::evaluate(Split split, Effort effort, const Stage& stage,
 
 std::unique_ptr<TextModel> CharLMTask::text_model(const Stage& stage) const {
   return std::make_unique<CharLMText>(model_, char_lm_pattern(config_, stage), *corpus_.train);
+}
+
+nlohmann::ordered_json CharLMTask::facts() const {
+  nlohmann::ordered_json result = {{"vocabulary", model_.shape.vocabulary},
+                                   {"characters",
+                                    {{"train", corpus_.train->count()},
+                                     {"validation", corpus_.validation->count()},
+                                     {"test", corpus_.test->count()}}},
+                                   {"warnings", corpus_.corpus.warnings}};
+  if (config_.evaluation.sequence_length > corpus_.test->count()) {
+    result["warnings"].push_back(text("evaluation.sequence_length ", config_.evaluation.sequence_length,
+                                      " exceeds the test split of ", corpus_.test->count(),
+                                      " characters: it is scored in one piece"));
+  }
+  return result;
 }
 
 std::vector<std::string> CharLMTask::notices() const {

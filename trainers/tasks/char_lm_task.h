@@ -45,6 +45,7 @@ class CharLMTask : public Task {
   bool has(Split) const override { return true; }
   Evaluation evaluate(Split split, Effort effort, const Stage& stage, const ScoreProgress& progress) override;
   std::unique_ptr<TextModel> text_model(const Stage& stage) const override;
+  nlohmann::ordered_json facts() const override;
   std::vector<std::string> notices() const override;
 
   // The score of a split by a protocol.

@@ -8,7 +8,7 @@ namespace lf {
 
 std::vector<std::string> device_notices(const RunConfig& config, int64_t head_width, bool relative) {
   std::vector<std::string> result;
-  if (device_of(config) != Device::cuda) return result;
+  if (config.device != DeviceChoice::cuda) return result;
   int64_t shared_bytes = 0;
   if constexpr (kHasCuda) {
     try {

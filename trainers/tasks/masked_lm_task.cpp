@@ -10,7 +10,6 @@
 #include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/tasks/corpora.h"
 #include "trainers/tasks/device_notices.h"
-#include "trainers/tasks/masked_lm_estimate.h"
 #include "trainers/tasks/masked_lm_prediction.h"
 
 namespace lf {
@@ -163,9 +162,7 @@ std::unique_ptr<TaskBatch> MaskedLMTask::read(const Stage& stage, ExampleRange r
   batch = make_masked_batch(blocks(*corpus_.train, stage), masking_, seed, range.first, range.count);
   result->about = {.ids = batch.example_ids,
                    .tokens = batch.rows * batch.length,
-                   .weight = static_cast<double>(count_targets(batch)),
-                   .flops = lf::update_flops(config_, model_.encoder.shape, stage) *
-                            static_cast<double>(range.count) / static_cast<double>(stage.batch_size)};
+                   .weight = static_cast<double>(count_targets(batch))};
   return result;
 }
 
@@ -217,6 +214,21 @@ void MaskedLMTask::export_model(const std::string& destination) const {
   config["architectures"] = {model_.encoder.shape.is_longformer() ? "LongformerForMaskedLM"
                                                                   : "RobertaForMaskedLM"};
   write_model_folder(destination, config, named_parameters(parameters_), model_folder());
+}
+
+nlohmann::ordered_json MaskedLMTask::facts() const {
+  const DocumentCorpus& about = corpus_.corpus;
+  return {
+      {"vocabulary", model_.encoder.shape.vocabulary},
+      {"tokens",
+       {{"train", about.train.tokens}, {"validation", about.validation.tokens}, {"test", about.test.tokens}}},
+      {"warnings", about.warnings}};
+}
+
+std::vector<int64_t> MaskedLMTask::windows(const Stage& stage) const {
+  const EncoderShape& shape = model_.encoder.shape;
+  if (shape.is_longformer()) return shape.windows;
+  return std::vector<int64_t>(static_cast<size_t>(shape.layers), stage.sequence_length);
 }
 
 std::vector<std::string> MaskedLMTask::notices() const {

@@ -56,6 +56,8 @@ class MaskedLMTask : public Task {
   // hidden, logits, loss, or fill-mask.
   void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;
   void export_model(const std::string& destination) const override;
+  nlohmann::ordered_json facts() const override;
+  std::vector<int64_t> windows(const Stage& stage) const override;
   std::vector<std::string> notices() const override;
 
   // How a split is scored: in blocks that do not overlap.

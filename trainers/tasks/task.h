@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,6 @@ struct Examples {
   std::vector<int64_t> ids;  // for reports
   int64_t tokens = 0;        // computed on
   double weight = 0;         // what the summed loss is divided by: targets, documents
-  double flops = 0;          // of forward and backward: what the model needs, not what it costs here
 };
 
 // A micro-batch that was read; each task derives its own.
@@ -114,6 +114,11 @@ class Task {
   // Writes the model as a new folder in Hugging Face form. An Error where there is no such form.
   virtual void export_model(const std::string& destination) const;
 
+  // What there is to know of the data and the model before a run: their sizes, and "warnings" where they are
+  // odd.
+  virtual nlohmann::ordered_json facts() const { return nlohmann::ordered_json::object(); }
+  // Keys that a query sees in the stage by layer, bottom to top, for reports.
+  virtual std::vector<int64_t> windows(const Stage& stage) const { return stage.windows; }
   // What makes a run as configured slower or worse than it could be, each said once when it starts.
   virtual std::vector<std::string> notices() const { return {}; }
 };

@@ -1,11 +1,29 @@
 // Window attention: what both devices' halves may rely on, and which of them runs.
 #include <algorithm>
+#include <ostream>
 #include <vector>
 
+#include "core/kernels/attention/pairs.h"
+#include "core/kernels/attention/scratch.h"
+#include "core/kernels/attention/shares.h"
 #include "core/kernels/kernels.h"
+#include "core/operations.h"
 
 namespace lf::kernels {
 namespace {
+
+// Of the device's kernel for the gradients of relative positions, the largest that attention has for itself
+// there.
+int64_t distance_sums_bytes(const AttentionCall& call, int64_t H, int64_t K, bool relative, DType dtype) {
+  if (!relative || dtype != DType::bf16 || !cuda::has_tensor_core_width(K) || call.tokens() == 0) return 0;
+  int64_t tiles = 0;
+  const int64_t longest = call.longest();
+  const std::vector<int32_t> none{1};
+  for (const int64_t D : call.dilation.empty() ? none : call.dilation)
+    tiles = std::max(tiles, cuda::tiles_of_head(longest, std::min(D, longest)));
+  const int64_t window = std::min(call.left, longest - 1) + std::min(call.right, longest - 1) + 1;
+  return cuda::distance_shares(call.sequences(), tiles, window).bytes(H, K);
+}
 
 void check_globals(const char* who, const AttentionCall& call) {
   const auto& [offsets, positions] = *call.globals;
@@ -95,6 +113,33 @@ int64_t AttentionCall::longest() const {
   return most;
 }
 
+namespace {
+
+void list(std::ostream& out, const char* what, const auto& values) {
+  out << ' ' << what;
+  for (const auto& value : values) out << ' ' << value;
+}
+
+}  // namespace
+
+void AttentionCall::describe(std::ostream& out) const {
+  list(out, "offsets", offsets);
+  out << " left " << left << " right " << right << (mask.defined() ? " masked" : "");
+  list(out, "dilation", dilation);
+  if (globals) {
+    list(out, "globals", globals->offsets);
+    list(out, "at", globals->positions);
+  }
+  out << (dropout.active() ? " drops" : "") << " queries " << query_begin << ' ' << query_end;
+}
+
+void DenseCall::describe(std::ostream& out) const {
+  list(out, "queries", query_offsets);
+  list(out, "keys", key_offsets);
+  list(out, "at", positions);
+  out << (causal ? " causal" : "") << (mask.defined() ? " masked" : "") << (dropout.active() ? " drops" : "");
+}
+
 std::vector<int64_t> equal_offsets(int64_t B, int64_t T) {
   std::vector<int64_t> offsets(static_cast<size_t>(B) + 1);
   for (int64_t b = 0; b <= B; ++b) offsets[static_cast<size_t>(b)] = b * T;
@@ -105,6 +150,13 @@ void window_attention(const AttentionCall& call, const TokenTensors& qkv, const 
                       Tensor& context, Tensor& lse) {
   check_attention("window_attention", call, context.dim(1), context.dim(2), context.dtype(), relative);
   check_qkv("window_attention", call, qkv, context);
+  const int64_t H = context.dim(1), K = context.dim(2);
+  const bool is_relative = relative.r.defined();
+  count_attention(window_operations(attention_pairs(call, H), K, is_relative));
+  plan_scratch(context.device(), [&](Device d) {
+    return d == Device::cpu ? cpu::window_scratch(AttentionPlan(call, H, K), is_relative, context.dtype())
+                            : 0;
+  });
   LF_DISPATCH(context.device(), window_attention, call, qkv, relative, context, lse);
 }
 
@@ -117,6 +169,13 @@ void window_attention_backward(const AttentionCall& call, const TokenTensors& qk
   check_qkv("window_attention", call, dqkv, context);
   CHECK(relative.r.defined() == drelative.r.defined(),
         "window_attention: relative positions and their gradients go together");
+  const int64_t H = context.dim(1), K = context.dim(2);
+  const bool is_relative = relative.r.defined();
+  count_attention(window_backward_operations(attention_pairs(call, H), K, is_relative));
+  plan_scratch(context.device(), [&](Device d) {
+    if (d != Device::cpu) return distance_sums_bytes(call, H, K, is_relative, context.dtype());
+    return cpu::window_backward_scratch(AttentionPlan(call, H, K), is_relative, context.dtype());
+  });
   LF_DISPATCH(context.device(), window_attention_backward, call, qkv, relative, context, lse, dcontext, dqkv,
               drelative);
 }

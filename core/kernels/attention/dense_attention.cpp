@@ -2,7 +2,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/kernels/attention/pairs.h"
+#include "core/kernels/attention/scratch.h"
 #include "core/kernels/kernels.h"
+#include "core/operations.h"
 
 namespace lf::kernels {
 namespace {
@@ -67,6 +70,11 @@ void dense_attention(const DenseCall& call, const Tensor& q, const Tensor& k, co
                      Tensor& context, Tensor& lse) {
   check(call, q, k, v, context);
   if (q.dim(0) == 0) return;
+  const int64_t H = context.dim(1), K = context.dim(2);
+  count_attention(dense_operations(dense_pairs(call, H), K));
+  plan_scratch(context.device(), [&](Device d) {
+    return d == Device::cpu ? cpu::dense_scratch(DenseShape(call, H, K), context.dtype()) : 0;
+  });
   LF_DISPATCH(context.device(), dense_attention, call, q, k, v, context, lse);
 }
 
@@ -79,6 +87,11 @@ void dense_attention_backward(const DenseCall& call, const Tensor& q, const Tens
     dv.fill_zero();
     return;
   }
+  const int64_t H = context.dim(1), K = context.dim(2);
+  count_attention(dense_backward_operations(dense_pairs(call, H), K));
+  plan_scratch(context.device(), [&](Device d) {
+    return d == Device::cpu ? cpu::dense_backward_scratch(DenseShape(call, H, K), context.dtype()) : 0;
+  });
   LF_DISPATCH(context.device(), dense_attention_backward, call, q, k, v, context, lse, dcontext, dq, dk, dv);
 }
 

@@ -15,7 +15,6 @@
 #include "trainers/config/load.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/run/opened_model.h"
-#include "trainers/tasks/masked_lm_estimate.h"
 #include "trainers/tasks/masked_lm_task.h"
 #include "trainers/trainer.h"
 
@@ -166,26 +165,6 @@ TEST_F(MaskedLMTest, EvaluationDoesNotDependOnTheBatchSize) {
   EXPECT_NEAR(one.nats / seven.nats, 1, 1e-6);
   EXPECT_NEAR(static_cast<double>(one.targets) / static_cast<double>(task.corpus().train.tokens), 0.15, 0.02);
   EXPECT_GT(one.characters_per_target, 1.2);
-}
-
-TEST_F(MaskedLMTest, MemoryIsPredicted) {
-  for (const char* stage : {"micro_batch: 2, steps: 1", "recompute: true, micro_batch: 2, steps: 1"}) {
-    const RunConfig c = config(stage);
-    const int64_t before = memory_use(Device::cpu).live;
-    reset_peak_memory(Device::cpu);
-    MaskedLMTask task(c, {});
-    Optimizer optimizer(task.parameters(), c.optimizer);
-    const Stage s = resolved_stages(c).front();
-    const auto batch = task.read(s, {0, s.micro_batch});
-    const Pass pass{.training = true, .compute = compute_dtype(c), .seed = 1, .step = 0};
-    forward_backward(task, *batch, s, 1.0 / batch->about.weight, pass);
-    const auto measured = static_cast<double>(memory_use(Device::cpu).peak - before);
-    const auto predicted = static_cast<double>(
-        estimate_stage(c, masked_lm_shape(c), s, 1000, 1000, {.product_flops = 1e9, .attention_flops = 1e9})
-            .memory_bytes);
-    EXPECT_NEAR(predicted / measured, 1, 0.25)
-        << stage << ": predicted " << predicted << ", measured " << measured;
-  }
 }
 
 TEST_F(MaskedLMTest, WhatDoesNotFitIsRefused) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/kernels/attention/cpu/dense_memory.h"
+#include "core/kernels/attention/scratch.h"
 #include "core/kernels/kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -314,12 +315,8 @@ void run(const DenseBackwardViews<bf16>& call, int64_t b, int64_t h, float* memo
 template <class Buffers, class F, class Call>
 void run_all(const Call& call, int64_t most_keys) {
   const DenseShape& shape = call.shape;
-  int64_t most = 1;
-  for (int64_t b = 0; b < shape.B; ++b) {
-    Arena<F> count(nullptr);
-    Buffers(DenseSizes(shape, b, most_keys), count);
-    most = std::max(most, count.used());
-  }
+  const int64_t most = dense_numbers<Buffers, F>(shape, most_keys);
+  const ScratchCount counted(scratch_of_threads<F>(most));
   std::vector<hwy::AlignedFreeUniquePtr<F[]>> memory(omp_get_max_threads());
   for (auto& piece : memory) piece = hwy::AllocateAligned<F>(most);
 #pragma omp parallel for schedule(dynamic)

@@ -104,4 +104,16 @@ struct DenseBackwardBuffers {
   F* delta;
 };
 
+// Numbers that a task may need for itself; at most so many keys are packed at once.
+template <class Buffers, class F>
+int64_t dense_numbers(const DenseShape& shape, int64_t most_keys) {
+  int64_t most = 1;
+  for (int64_t b = 0; b < shape.B; ++b) {
+    Arena<F> count(nullptr);
+    Buffers(DenseSizes(shape, b, most_keys), count);
+    most = std::max(most, count.used());
+  }
+  return most;
+}
+
 }  // namespace lf

@@ -18,6 +18,7 @@
 
 #include "core/kernels/attention/cpu/window_backward_memory.h"
 #include "core/kernels/attention/cpu/window_partials.h"
+#include "core/kernels/attention/scratch.h"
 #include "core/kernels/kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -300,12 +301,8 @@ void run_task(const BackwardCall<bf16>& call, const AttentionTask& task, bool od
 template <class Element>
 void run_tasks(const BackwardCall<Element>& call, PartialSums<Accumulator<Element>>& partials) {
   using F = Accumulator<Element>;
-  int64_t most = 0;
-  for (const AttentionTask& task : call.plan.tasks()) {
-    Arena<F> count(nullptr);
-    BackwardBuffers<F>(partials.sizes(task), count);
-    most = std::max(most, count.used());
-  }
+  const int64_t most = backward_numbers<F>(call.plan, call.inputs.relative != nullptr);
+  const ScratchCount counted(scratch_of_threads<F>(most));
   std::vector<AlignedBuffer<F>> memory(omp_get_max_threads());
   for (auto& piece : memory) piece = hwy::AllocateAligned<F>(std::max<int64_t>(most, 1));
   for (const bool odd : {false, true}) {
@@ -322,7 +319,9 @@ template <class Element>
 void run_backward(const BackwardCall<Element>& call, const RelativeGradients<Element>& gradients) {
   const bool relative = call.inputs.relative != nullptr;
   const auto [H, B] = std::pair(call.plan.shape().H, call.plan.shape().B);
-  PartialSums<Accumulator<Element>> partials(call.plan, relative);
+  using F = Accumulator<Element>;
+  const ScratchCount counted(partial_numbers<F>(call.plan, relative) * static_cast<int64_t>(sizeof(F)));
+  PartialSums<F> partials(call.plan, relative);
   run_tasks(call, partials);
   const std::vector<int64_t>& sequences = call.plan.sequence_tasks();
 #pragma omp parallel for schedule(dynamic)

@@ -76,4 +76,30 @@ inline int64_t backward_block_rows(const AttentionTask& task) {
   return std::clamp<int64_t>(kStripNumbers / (task.window() + 2 * kAttentionMargin) / 8 * 8, 8, 64);
 }
 
+inline SegmentSizes backward_sizes(const AttentionPlan& plan, const AttentionTask& task, bool relative) {
+  return SegmentSizes(plan, task, relative, backward_block_rows(task));
+}
+
+// Numbers that a task may need for itself, and that all tasks' shares need together.
+template <class F>
+int64_t backward_numbers(const AttentionPlan& plan, bool relative) {
+  int64_t most = 0;
+  for (const AttentionTask& task : plan.tasks()) {
+    Arena<F> count(nullptr);
+    BackwardBuffers<F>(backward_sizes(plan, task, relative), count);
+    most = std::max(most, count.used());
+  }
+  return most;
+}
+template <class F>
+int64_t partial_numbers(const AttentionPlan& plan, bool relative) {
+  int64_t all = 0;
+  for (const AttentionTask& task : plan.tasks()) {
+    Arena<F> count(nullptr);
+    BackwardPartials<F>(backward_sizes(plan, task, relative), count);
+    all += count.used();
+  }
+  return all;
+}
+
 }  // namespace lf

@@ -11,7 +11,8 @@
 #include <limits>
 #include <vector>
 
-#include "core/kernels/attention/cpu/segment.h"
+#include "core/kernels/attention/cpu/window_forward_memory.h"
+#include "core/kernels/attention/scratch.h"
 #include "core/kernels/kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -19,42 +20,6 @@
 #include <hwy/foreach_target.h>
 
 #include "core/kernels/attention/cpu/scores-inl.h"
-
-#ifndef LF_WINDOW_ATTENTION_FORWARD_CALL_
-#define LF_WINDOW_ATTENTION_FORWARD_CALL_
-namespace lf {
-
-template <class Element>
-struct ForwardCall {
-  const AttentionPlan& plan;
-  AttentionInputViews<Element> inputs;
-  TokenView<Element> context;
-  Accumulator<Element>* lse;  // (H, N)
-};
-
-// The memory of one forward task.
-template <class F>
-struct ForwardBuffers {
-  ForwardBuffers(const SegmentSizes& sizes, Arena<F>& arena)
-      : keys(sizes, arena, false),
-        content(arena.take(sizes.block_rows * sizes.width)),
-        position(arena.take(sizes.slots > 0 ? sizes.block_rows * sizes.width : 0)),
-        strip(arena.take(sizes.block_rows * sizes.stride)),
-        sums(arena.take(sizes.block_rows * sizes.width)),
-        keep(arena.take(sizes.stride)) {}
-
-  PackedKeys<F> keys;
-  F* content;
-  F* position;
-  F* strip;
-  F* sums;
-  F* keep;
-};
-
-inline constexpr int64_t kForwardBlockRows = 8;
-
-}  // namespace lf
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace lf {
@@ -188,13 +153,8 @@ void run_task(const ForwardCall<bf16>& call, const AttentionTask& task, float* m
 template <class Element>
 void run_tasks(const ForwardCall<Element>& call) {
   using F = Accumulator<Element>;
-  const bool relative = call.inputs.relative != nullptr;
-  int64_t most = 0;
-  for (const AttentionTask& task : call.plan.tasks()) {
-    Arena<F> count(nullptr);
-    ForwardBuffers<F>(SegmentSizes(call.plan, task, relative, kForwardBlockRows), count);
-    most = std::max(most, count.used());
-  }
+  const int64_t most = forward_numbers<F>(call.plan, call.inputs.relative != nullptr);
+  const ScratchCount counted(scratch_of_threads<F>(most));
   std::vector<hwy::AlignedFreeUniquePtr<F[]>> memory(omp_get_max_threads());
   for (auto& piece : memory) piece = hwy::AllocateAligned<F>(most);
   std::vector<int64_t> order = call.plan.even_tasks();

@@ -29,9 +29,7 @@ class PartialSums {
     }
     memory_ = hwy::AllocateAligned<F>(std::max<int64_t>(used, 1));
   }
-  SegmentSizes sizes(const AttentionTask& task) const {
-    return SegmentSizes(plan_, task, relative_, backward_block_rows(task));
-  }
+  SegmentSizes sizes(const AttentionTask& task) const { return backward_sizes(plan_, task, relative_); }
   F* memory(int64_t task) { return memory_.get() + offsets_[task]; }
   BackwardPartials<F> of(int64_t task) {
     Arena<F> arena(memory(task));

@@ -1,0 +1,65 @@
+// What a run will need, before it runs: its task does updates of every stage and a batch of every score on a
+// device that only counts (core/plan.h).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/plan.h"
+#include "trainers/config/stages.h"
+#include "trainers/measure/machine_costs.h"
+#include "trainers/optimizer/optimizer.h"
+#include "trainers/tasks/task.h"
+
+namespace lf {
+
+struct StagePrediction {
+  // The largest size of the process up to the stage's end; of a run on a device, of its memory there.
+  int64_t memory_bytes = 0;
+  double seconds = 0;       // training, scores and checkpoints; infinite where only patience ends it
+  int64_t disk_bytes = 0;   // the run folder's largest size up to here
+  double update_flops = 0;  // of one update: what the model needs, not what it costs here
+};
+
+class PredictedRun {
+ public:
+  // Opens the task. `timed`: the kernels are timed where the run would be, which must be there; else no
+  // seconds are predicted.
+  PredictedRun(const RunConfig& config, bool timed);
+
+  Task& task() { return *task_; }
+  const std::vector<Stage>& stages() const { return stages_; }
+  int64_t parameters() const { return parameters_; }
+  // In their order.
+  StagePrediction next_stage();
+  // What tensors and kernels needed so far.
+  MemoryUse tensors() const { return plan_.pool()->use(); }
+
+ private:
+  struct Elapsed;
+  // Of one update.
+  struct Update {
+    double seconds = 0, flops = 0;
+  };
+  Update update(const Stage& stage);
+  double score_seconds(Split split, Effort effort, const Stage& stage);
+  double stage_seconds(const Stage& stage, double update, bool is_last);
+  double save_seconds() const;
+  int64_t memory_bytes() const;
+  int64_t disk_bytes(const Stage& stage) const;
+
+  RunConfig config_;
+  bool timed_;
+  double started_;  // seconds of the process before
+  MachineCosts costs_;
+  Plan plan_;
+  std::unique_ptr<Task> task_;
+  std::vector<Stage> stages_;
+  std::unique_ptr<Optimizer> optimizer_;
+  size_t next_ = 0;
+  int64_t parameters_ = 0;
+  int64_t touched_ = 0;  // at the end of the last stage
+  double opening_seconds_ = 0;
+};
+
+}  // namespace lf
