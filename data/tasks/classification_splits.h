@@ -16,8 +16,8 @@ struct DocumentSplits {
 
 // Takes a share of the documents of each label, rounded, out of `documents`: those that come first when the
 // label's documents are ordered by a hash of the seed and their id. So the same documents go with every order
-// of the file, and most of them stay when others are added. Documents of one text (see find_leaks) go together.
-// Both keep their order. Throws Error when one side would be empty.
+// of the file, and most of them stay when others are added. Documents of one text (see find_leaks) go
+// together. Both keep their order. Throws Error when one side would be empty.
 std::vector<LabelledDocument> cut_share(std::vector<LabelledDocument>& documents, double share,
                                         uint64_t seed);
 
