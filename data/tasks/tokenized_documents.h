@@ -20,6 +20,7 @@ class TokenizedDocuments {
                      const ByteLevelTokenizer& tokenizer);
 
   int64_t count() const { return static_cast<int64_t>(classes_.size()); }
+  int64_t tokens() const { return static_cast<int64_t>(ids_.size()); }
   int32_t class_at(int64_t i) const { return classes_[static_cast<size_t>(i)]; }
   // Tokens of document i, and of so many at most: a longer one is cut, and keeps its last token, </s>.
   int64_t length(int64_t i) const {

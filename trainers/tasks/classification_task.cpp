@@ -285,6 +285,21 @@ void ClassificationTask::export_model(const std::string& destination) const {
   write_model_folder(destination, config, named_parameters(parameters_), model_folder());
 }
 
+nlohmann::ordered_json ClassificationTask::facts() const {
+  nlohmann::ordered_json documents, tokens;
+  for (const Split split : {Split::train, Split::validation, Split::test}) {
+    documents[name(split)] = split_of(split).count();
+    tokens[name(split)] = split_of(split).tokens();
+  }
+  return {{"labels", labels_}, {"documents", documents}, {"tokens", tokens}};
+}
+
+std::vector<int64_t> ClassificationTask::windows(const Stage& stage) const {
+  const EncoderShape& shape = model_.encoder.shape;
+  if (shape.is_longformer()) return shape.windows;
+  return std::vector<int64_t>(static_cast<size_t>(shape.layers), stage.sequence_length);
+}
+
 std::vector<std::string> ClassificationTask::notices() const {
   std::vector<std::string> result = notices_;
   for (const Stage& stage : resolved_stages(config_)) {

@@ -40,6 +40,8 @@ class ClassificationTask : public Task {
   // The label with all probabilities (what: "" or "classes"), or logits or hidden states as tensors.
   void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;
   void export_model(const std::string& destination) const override;
+  nlohmann::ordered_json facts() const override;
+  std::vector<int64_t> windows(const Stage& stage) const override;
   std::vector<std::string> notices() const override;
 
   const SequenceClassifier& model() const { return model_; }
