@@ -7,11 +7,13 @@
 #include <memory>
 
 #include "core/files.h"
+#include "core/operations.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
 #include "trainers/config/load.h"
 #include "trainers/tasks/make_task.h"
+#include "trainers/tasks/micro_batches.h"
 #include "trainers/trainer.h"
 
 namespace lf {
@@ -116,7 +118,11 @@ TEST_F(RunProfile, TimingsHoldTheModelsOperations) {
   const RunConfig c = config();
   Trainer(c, folder_ / "run", false).run();
   const Stage stage = resolved_stages(c).front();
-  const double flops = make_task(c)->about(stage, {0, stage.batch_size}).flops;
+  const auto task = make_task(c);
+  const double asked = operations().model();
+  for (const ExampleRange& range : micro_batches_of(*task, stage, 0))
+    forward_backward(*task, *task->read(stage, range), stage, 1, {.training = true});
+  const double flops = operations().model() - asked;
   const std::vector<LogRecord> records = read_run_log(folder_ / "run/timing.jsonl");
   ASSERT_EQ(records.size(), 4u);  // the stages differ in recomputation only, which is no work of the model's
   for (const LogRecord& record : records) {
