@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "layers/char_lm_decoder.h"
 #include "tests/testing.h"
 #include "trainers/generation/sampling.h"
 

@@ -84,8 +84,9 @@ TEST_F(DeviceMaskedLM, PredictsWhatTheCpuPredicts) {
   record.labels.assign(40, -1);
   record.labels[3] = 17, record.labels[24] = 200;
   const std::string model = folder_ / "model";
-  const OpenedModel opened_here = open_model(model, {.needs_data = false, .device = {}}),
-                    opened_there = open_model(model, {.needs_data = false, .device = Device::cuda});
+  const OpenedModel opened_here = open_model(model, {.overrides = {}, .needs_data = false, .device = {}}),
+                    opened_there =
+                        open_model(model, {.overrides = {}, .needs_data = false, .device = Device::cuda});
   ASSERT_EQ(opened_there.task->parameters().values.device(), Device::cuda);
   const MaskedLM &here = dynamic_cast<const MaskedLMTask&>(*opened_here.task).model(),
                  &there = dynamic_cast<const MaskedLMTask&>(*opened_there.task).model();
