@@ -77,8 +77,9 @@ class Predicted : public ::testing::Test {
       EXPECT_EQ(predicted.peak, used.peak - before.live);
       EXPECT_EQ(predicted.scratch_peak, used.scratch_peak);
     }
+    // Targets differ in number from batch to batch, and with them the blocks that are kept for reuse.
     EXPECT_NEAR(static_cast<double>(predicted.touched) / static_cast<double>(used.touched - before.touched),
-                1, 0.02);
+                1, batches_differ ? 0.1 : 0.02);
   }
 
   TemporaryFolder folder_;
