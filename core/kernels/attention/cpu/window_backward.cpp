@@ -318,7 +318,7 @@ void run_tasks(const BackwardCall<Element>& call, PartialSums<Accumulator<Elemen
 template <class Element>
 void run_backward(const BackwardCall<Element>& call, const RelativeGradients<Element>& gradients) {
   const bool relative = call.inputs.relative != nullptr;
-  const auto [H, B] = std::pair(call.plan.shape().H, call.plan.shape().B);
+  const int64_t H = call.plan.shape().H, B = call.plan.shape().B;
   using F = Accumulator<Element>;
   const ScratchCount counted(partial_numbers<F>(call.plan, relative) * static_cast<int64_t>(sizeof(F)));
   PartialSums<F> partials(call.plan, relative);
