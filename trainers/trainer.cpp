@@ -115,7 +115,10 @@ void Trainer::begin_stage() {
 // False when a signal stopped its scores.
 bool Trainer::end_stage() {
   const bool last = state_.stage + 1 == static_cast<int64_t>(stages_.size());
-  if (last) task_->finish();
+  if (last) {
+    task_->finish();
+    task_->parameters().changed();
+  }
   save();  // the scores below may take long; an interrupted one starts here again
   std::optional<Evaluation> validation, test;
   if (task_->has(Split::validation)) {

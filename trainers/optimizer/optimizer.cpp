@@ -54,6 +54,7 @@ void Optimizer::step(double learning_rate, double gradient_norm) {
       kernels::adamw(update, block_.gradients.slice(begin, end), values, first, second);
     }
   }
+  block_.changed();
   zero_gradients();
 }
 

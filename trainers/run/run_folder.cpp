@@ -249,6 +249,7 @@ void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& p
   const Tensor values = parameters.values.to(Device::cpu);
   load_named(checkpoint.file(kModelFile), named(parameters, values));
   return_to(parameters.values, values);
+  parameters.changed();
 }
 
 void load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters,
