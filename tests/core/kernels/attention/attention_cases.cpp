@@ -118,7 +118,7 @@ std::vector<OpCase> dense_cases() {
   listed.dropout = {0.3, {.seed = 11, .use = 9, .step = 2}};
   const DensePattern large_cross{.query_offsets = {0, 70, 71, 200}, .key_offsets = {0, 1, 601, 740}};
   const DensePattern many{
-      .query_offsets = {0, 600, 730}, .key_offsets = {0, 600, 730}, .positions = {}, .causal = true};
+      .query_offsets = {0, 150, 190}, .key_offsets = {0, 150, 190}, .positions = {}, .causal = true};
   DensePattern dropping_many = many;
   dropping_many.dropout = {0.2, {.seed = 11, .use = 9, .step = 2}};
   DensePattern last{.query_offsets = {0, 2, 5},
@@ -131,6 +131,8 @@ std::vector<OpCase> dense_cases() {
       dense("dense_attention_listed", 1, 5, listed),
       dense("dense_attention_cross_large", 2, 64, large_cross, true),
       dense("dense_attention_causal_large", 1, 32, many, true),
+      dense("dense_attention_many_queries_large", 1, 32, {.query_offsets = {0, 530}, .key_offsets = {0, 40}},
+            true),
       dense("dense_attention_causal_dropout_large", 1, 96, dropping_many, true),
       dense("dense_attention_last_tokens_large", 2, 32, last, true),
   };
