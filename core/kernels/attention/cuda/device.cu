@@ -107,7 +107,8 @@ class ListsKey {
   template <class Value>
   ListsKey& append(const Value* from, int64_t count) {
     key_ += text(count, ' ');
-    key_.append(reinterpret_cast<const char*>(from), static_cast<size_t>(count) * sizeof(Value));
+    if (count > 0)
+      key_.append(reinterpret_cast<const char*>(from), static_cast<size_t>(count) * sizeof(Value));
     return *this;
   }
   ListsKey& append_mask(const Tensor& mask) {
