@@ -7,13 +7,8 @@ padded inputs, labels, logits, mean loss and its gradients. The same is computed
 padding, and must agree.
 """
 
-import pathlib
-import sys
-
 import torch
-import transformers
-from make_encoder_golden import make_inputs, keep_float64_softmax, randomise, sizes
-from safetensors.torch import save_file
+from make_encoder_golden import global_mask, gradients_of, make_inputs, randomise, sizes, stored, write_cases
 from transformers import (
     LongformerConfig,
     LongformerForSequenceClassification,
@@ -43,10 +38,6 @@ def batch_of(ids, mask, globals_, labels):
     return batch if globals_ is None else batch | {"global_attention_mask": globals_}
 
 
-def gradients_of(model):
-    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
-
-
 def check_one_by_one(model, batch, logits, gradients):
     """Each document alone, without padding, gives the rows of the padded batch and its gradients in all."""
     model.zero_grad()
@@ -66,9 +57,7 @@ def golden(windows, layers, tokens, lengths, global_positions):
     model = make_model(windows, layers)
     ids, mask, _ = make_inputs(tokens, lengths)
     labels = torch.randint(0, CLASSES, (len(lengths),))
-    globals_ = torch.zeros_like(mask)
-    for row, positions in enumerate(global_positions or []):
-        globals_[row, positions] = 1
+    globals_ = global_mask(mask, global_positions)
     batch = batch_of(ids, mask, None if windows is None else globals_, labels)
     output = model(**batch)
     output.loss.backward()
@@ -78,24 +67,8 @@ def golden(windows, layers, tokens, lengths, global_positions):
         "ids": ids, "mask": mask, "labels": labels, "global": globals_, "logits": output.logits,
         "loss": output.loss.reshape(1), "config.windows": torch.tensor(windows or []),
     }  # fmt: skip
-    tensors |= dict(model.named_parameters()) | {"grad." + name: value for name, value in gradients.items()}
-    return {
-        name: (value.detach().float() if value.is_floating_point() else value).contiguous().clone()
-        for name, value in tensors.items()
-    }
-
-
-def main():
-    default = pathlib.Path(__file__).resolve().parent.parent / "golden"
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    keep_float64_softmax()
-    for seed, (name, case) in enumerate(CASES.items()):
-        torch.manual_seed(100 + seed)
-        path = folder / f"{name}.safetensors"
-        made_with = {"torch": torch.__version__, "transformers": transformers.__version__}
-        save_file(golden(*case), path, {"format": "pt", **made_with})
-        print(path, path.stat().st_size)
+    return stored(tensors, model, gradients)
 
 
 if __name__ == "__main__":
-    main()
+    write_cases(CASES, golden, 100)

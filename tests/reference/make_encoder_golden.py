@@ -75,12 +75,44 @@ def make_inputs(tokens, lengths):
     return torch.where(valid, ids, PAD), valid.long(), labels
 
 
+def global_mask(mask, positions_of_rows):
+    globals_ = torch.zeros_like(mask)
+    for row, positions in enumerate(positions_of_rows or []):
+        globals_[row, positions] = 1
+    return globals_
+
+
+def gradients_of(model):
+    """Copies, zeros where none arrived."""
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
+
+
+def stored(tensors, model, gradients):
+    """The tensors with the model's parameters and their gradients, as a golden file has them: in single precision."""
+    tensors |= dict(model.named_parameters()) | {"grad." + name: value for name, value in gradients.items()}
+    return {
+        name: (value.detach().float() if value.is_floating_point() else value).contiguous().clone()
+        for name, value in tensors.items()
+    }
+
+
+def write_cases(cases, golden, first_seed):
+    """Writes a file for every case, with seeds that count from first_seed, into the folder of the command line."""
+    default = pathlib.Path(__file__).resolve().parent.parent / "golden"
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
+    keep_float64_softmax()
+    for seed, (name, case) in enumerate(cases.items()):
+        torch.manual_seed(first_seed + seed)
+        path = folder / f"{name}.safetensors"
+        made_with = {"torch": torch.__version__, "transformers": transformers.__version__}
+        save_file(golden(*case), path, {"format": "pt", **made_with})
+        print(path, path.stat().st_size)
+
+
 def golden(windows, layers, tokens, lengths, global_positions):
     model = make_model(windows, layers)
     ids, mask, labels = make_inputs(tokens, lengths)
-    globals_ = torch.zeros_like(mask)
-    for row, positions in enumerate(global_positions):
-        globals_[row, positions] = 1
+    globals_ = global_mask(mask, global_positions)
     inputs = {"input_ids": ids, "attention_mask": mask, "labels": labels, "output_hidden_states": True}
     if windows is not None:
         inputs["global_attention_mask"] = globals_
@@ -91,26 +123,8 @@ def golden(windows, layers, tokens, lengths, global_positions):
         "hidden": output.hidden_states[-1], "loss": output.loss.reshape(1),
         "config.windows": torch.tensor(windows or []),
     }  # fmt: skip
-    for name, parameter in model.named_parameters():
-        tensors[name] = parameter
-        tensors["grad." + name] = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
-    return {
-        name: (value.detach().float() if value.is_floating_point() else value).contiguous().clone()
-        for name, value in tensors.items()
-    }
-
-
-def main():
-    default = pathlib.Path(__file__).resolve().parent.parent / "golden"
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    keep_float64_softmax()
-    for seed, (name, case) in enumerate(CASES.items()):
-        torch.manual_seed(seed)
-        path = folder / f"{name}.safetensors"
-        made_with = {"torch": torch.__version__, "transformers": transformers.__version__}
-        save_file(golden(*case), path, {"format": "pt", **made_with})
-        print(path, path.stat().st_size)
+    return stored(tensors, model, gradients_of(model))
 
 
 if __name__ == "__main__":
-    main()
+    write_cases(CASES, golden, 0)
