@@ -20,6 +20,10 @@ struct EncoderShape {
 
   bool is_longformer() const { return !windows.empty(); }
   int64_t head_width() const { return width / heads; }
+  // The windows by layer; of RoBERTa, which has none, `length` for each.
+  std::vector<int64_t> windows_or(int64_t length) const {
+    return is_longformer() ? windows : std::vector<int64_t>(static_cast<size_t>(layers), length);
+  }
   // The longest sequence: positions count from padding_id + 1.
   int64_t longest() const { return positions - padding_id - 1; }
 

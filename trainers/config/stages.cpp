@@ -100,6 +100,10 @@ std::vector<Stage> resolved_stages(const RunConfig& config) {
   return expanded_stages(config, count > 0 ? static_cast<size_t>(count) : config.stages.list.size());
 }
 
+uint64_t order_seed(const RunConfig& config, const Stage& stage) {
+  return static_cast<uint64_t>(config.seed) + (static_cast<uint64_t>(stage.index) << 32);
+}
+
 int64_t planned_steps(const Stage& stage) {
   if (stage.tokens == 0) return stage.steps;
   const int64_t tokens_per_step = stage.batch_size * stage.sequence_length;

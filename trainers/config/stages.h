@@ -37,6 +37,9 @@ std::vector<Stage> resolved_stages(const RunConfig& config);
 // The first `count` stages, whatever stages.count says; beyond the list they are made by doubling.
 std::vector<Stage> expanded_stages(const RunConfig& config, size_t count);
 
+// What the stage's order of examples is drawn with: each stage draws its own.
+uint64_t order_seed(const RunConfig& config, const Stage& stage);
+
 // Updates until the stage ends by steps or tokens, whichever is first; 0 when neither limit is given. Epochs
 // count once the data are known, see planned_stages().
 int64_t planned_steps(const Stage& stage);

@@ -11,6 +11,7 @@
 
 #include "core/check.h"
 #include "trainers/run/run_log.h"
+#include "trainers/tasks/evaluation.h"
 
 namespace lf {
 namespace {
@@ -122,9 +123,7 @@ std::optional<std::string> unit_of(const std::vector<LogRecord>& records) {
 
 std::string quantity_of(const std::optional<std::string>& unit, const std::string& metric) {
   if (metric.empty()) return unit ? "bits per " + *unit : "loss (nats)";
-  std::string words = metric;
-  std::replace(words.begin(), words.end(), '_', ' ');
-  return words;
+  return spaced(metric);
 }
 
 std::string name_of(const std::string& folder) {

@@ -95,10 +95,9 @@ CharLMTask::CharLMTask(const RunConfig& config, TaskNeeds needs)
 
 std::string CharLMTask::vocabulary_hash() const { return lf::content_hash(corpus_.train->header().symbols); }
 
-// Each stage cuts the stream to its own length and draws its own order.
+// Each stage cuts the stream to its own length.
 SequenceOrder CharLMTask::order(const Stage& stage) const {
-  const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage.index) << 32);
-  return SequenceOrder(corpus_.train->count(), stage.sequence_length, seed);
+  return SequenceOrder(corpus_.train->count(), stage.sequence_length, order_seed(config_, stage));
 }
 
 Examples CharLMTask::about(const Stage& stage, ExampleRange range) const {

@@ -51,9 +51,6 @@ class CharLMTask : public Task {
   // The score of a split by a protocol.
   Score score(Split split, const Protocol& protocol, const Stage& stage, const ScoreProgress& progress) const;
 
-  const CharLM& model() const { return model_; }
-  const CorpusFiles& corpus() const { return corpus_; }
-
  private:
   SequenceOrder order(const Stage& stage) const;
 

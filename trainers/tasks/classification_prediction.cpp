@@ -7,7 +7,7 @@
 
 #include "core/check.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
-#include "trainers/tasks/masked_lm_prediction.h"
+#include "trainers/tasks/encoder_records.h"
 
 namespace lf {
 namespace {
@@ -20,23 +20,15 @@ std::shared_ptr<const GlobalTokens> first_tokens(int64_t sequences) {
   return tokens;
 }
 
-// Ids of the records that are texts, cut to the model's positions.
-void tokenize(std::vector<Record>& records, const std::string& tokenizer_folder, int64_t longest,
-              PredictionSink& sink) {
-  const bool any =
-      std::any_of(records.begin(), records.end(), [](const Record& r) { return r.text.has_value(); });
-  if (!any) return;
-  const ByteLevelTokenizer tokenizer(tokenizer_folder);
+// Cuts records of text to the model's positions; the last token, </s>, stays.
+void cut_texts(std::vector<Record>& records, int64_t longest, PredictionSink& sink) {
   for (Record& record : records) {
-    if (!record.text) continue;
-    record.ids = tokenizer.encode(*record.text);
-    record.rows = 1;
-    record.length = std::min(longest, std::ssize(record.ids));
-    if (record.length == std::ssize(record.ids)) continue;
-    sink.note(text("warning: ", record.where, ": ", record.ids.size(), " tokens, of which the first ",
-                   record.length, " are read"));
+    if (!record.text || record.length <= longest) continue;
+    sink.note(text("warning: ", record.where, ": ", record.length, " tokens, of which the first ", longest,
+                   " are read"));
     const int32_t last = record.ids.back();
-    record.ids.resize(static_cast<size_t>(record.length));
+    record.length = longest;
+    record.ids.resize(static_cast<size_t>(longest));
     record.ids.back() = last;
   }
 }
@@ -114,9 +106,9 @@ void predict_classes(const SequenceClassifier& model, const std::vector<std::str
   const std::string& what = request.what;
   if (!what.empty() && what != "classes" && what != "logits" && what != "hidden")
     throw UsageError("--what is " + what + "; needed classes, logits or hidden");
-  const NoGrad no_grad;
   const EncoderShape& shape = model.encoder.shape;
-  tokenize(records, tokenizer_folder, shape.longest(), sink);
+  if (any_text(records)) tokenize(records, ByteLevelTokenizer(tokenizer_folder));
+  cut_texts(records, shape.longest(), sink);
   const bool writes_tensors = what == "logits" || what == "hidden";
   if (writes_tensors) {
     std::vector<TensorSpec> specs;
@@ -125,19 +117,14 @@ void predict_classes(const SequenceClassifier& model, const std::vector<std::str
   }
   const Pass pass{.training = false, .compute = compute};
   for (const Record& record : records) {
-    try {
+    at_record(record, [&] {
       const EncoderInput input = input_of(record, shape);
       const Var y = what == "hidden" ? model.encoder(input, pass) : model.logits(input, pass);
-      const Tensor values = y.value().to(Device::cpu);
       if (writes_tensors)
-        sink.tensor(values.dtype() == DType::f32 ? values : cast(y, DType::f32).value().to(Device::cpu));
+        sink.tensor(cast(y, DType::f32).value().to(Device::cpu));
       else
-        write_answers(record, class_probabilities(values), labels, sink);
-    } catch (const UsageError&) {
-      throw;
-    } catch (const Error& error) {
-      throw Error(text(record.where, ": ", error.what()));
-    }
+        write_answers(record, class_probabilities(y.value()), labels, sink);
+    });
   }
 }
 

@@ -164,10 +164,8 @@ const TokenizedDocuments& ClassificationTask::split_of(Split split) const {
   return split == Split::train ? train_ : split == Split::validation ? validation_ : test_;
 }
 
-// Each stage draws its own order.
 int64_t ClassificationTask::document(const Stage& stage, int64_t example) const {
-  const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage.index) << 32);
-  return Permutation(train_.count(), seed).at(example);
+  return Permutation(train_.count(), order_seed(config_, stage)).at(example);
 }
 
 double ClassificationTask::class_weight(int64_t label) const {
@@ -292,12 +290,6 @@ nlohmann::ordered_json ClassificationTask::facts() const {
     tokens[name(split)] = split_of(split).tokens();
   }
   return {{"labels", labels_}, {"documents", documents}, {"tokens", tokens}};
-}
-
-std::vector<int64_t> ClassificationTask::windows(const Stage& stage) const {
-  const EncoderShape& shape = model_.encoder.shape;
-  if (shape.is_longformer()) return shape.windows;
-  return std::vector<int64_t>(static_cast<size_t>(shape.layers), stage.sequence_length);
 }
 
 std::vector<std::string> ClassificationTask::notices() const {

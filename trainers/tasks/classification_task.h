@@ -41,10 +41,11 @@ class ClassificationTask : public Task {
   void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;
   void export_model(const std::string& destination) const override;
   nlohmann::ordered_json facts() const override;
-  std::vector<int64_t> windows(const Stage& stage) const override;
+  std::vector<int64_t> windows(const Stage& stage) const override {
+    return model_.encoder.shape.windows_or(stage.sequence_length);
+  }
   std::vector<std::string> notices() const override;
 
-  const SequenceClassifier& model() const { return model_; }
   const std::vector<std::string>& labels() const { return labels_; }
 
  private:

@@ -5,14 +5,11 @@
 #include "core/check.h"
 
 namespace lf {
-namespace {
 
 std::string spaced(std::string name) {
   std::replace(name.begin(), name.end(), '_', ' ');
   return name;
 }
-
-}  // namespace
 
 bool improves(const Evaluation& now, const std::optional<double>& best) {
   if (!best) return true;

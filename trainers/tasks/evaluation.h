@@ -32,6 +32,8 @@ bool improves(const Evaluation& now, const std::optional<double>& best);
 // The same for a draw as well.
 bool at_least_as_good(const Evaluation& now, const std::optional<double>& best);
 
+// "bits per character" of bits_per_character.
+std::string spaced(std::string name);
 // "2.314 bits per character", as people read it.
 std::string words(const Metric& metric);
 // "sequence_length 256, step 128".

@@ -12,17 +12,6 @@
 namespace lf {
 namespace {
 
-// A value about the record, its errors with the record's place before them.
-template <class F>
-auto at_record(const Record& record, F&& compute) {
-  try {
-    const NoGrad no_grad;
-    return compute();
-  } catch (const Error& error) {
-    throw Error(text(record.where, ": ", error.what()));
-  }
-}
-
 MaskPrediction best_tokens(const float* logits, int64_t vocabulary, int64_t count) {
   std::vector<int32_t> order(static_cast<size_t>(vocabulary));
   std::iota(order.begin(), order.end(), 0);
@@ -53,16 +42,6 @@ Tensor mean_loss(const MaskedLM& model, const Record& record) {
     CHECK(std::isfinite(mean), "the loss is ", mean, ": the model's weights are of no use");
     return Tensor::full({1}, DType::f32, mean);
   });
-}
-
-// Gives records of text their ids, with the model's tokenizer.
-void tokenize(std::vector<Record>& records, const ByteLevelTokenizer& tokenizer) {
-  for (Record& record : records) {
-    if (!record.text) continue;
-    record.ids = tokenizer.encode(*record.text);
-    record.rows = 1;
-    record.length = std::ssize(record.ids);
-  }
 }
 
 nlohmann::ordered_json mask_answer(const std::string& id, const std::vector<MaskPrediction>& masks,
@@ -103,24 +82,6 @@ void write_tensors(const MaskedLM& model, const std::vector<Record>& records, Pr
 }
 
 }  // namespace
-
-EncoderInput encoder_input(const Record& record) {
-  const Shape shape{record.rows, record.length};
-  EncoderInput input{.ids = Tensor::from(shape, record.ids), .mask = {}, .global_tokens = nullptr};
-  if (!record.mask.empty()) input.mask = Tensor::from(shape, record.mask);
-  if (record.global.empty()) return input;
-  auto tokens = std::make_shared<GlobalTokens>();
-  for (size_t row = 0; row < record.global.size(); ++row) {
-    tokens->offsets.push_back(std::ssize(tokens->positions));
-    for (const int64_t position : record.global[row]) {
-      const size_t at = row * static_cast<size_t>(record.length) + static_cast<size_t>(position);
-      if (record.mask.empty() || record.mask[at] != 0) tokens->positions.push_back(position);
-    }
-  }
-  tokens->offsets.push_back(std::ssize(tokens->positions));
-  input.global_tokens = tokens;
-  return input;
-}
 
 Tensor target_tensor(const Record& record) {
   return Tensor::from({record.rows, record.length}, record.labels);
@@ -176,8 +137,7 @@ std::vector<MaskPrediction> fill_masks(const MaskedLM& model, const Record& reco
 void predict_masked_lm(const MaskedLM& model, const std::string& tokenizer_folder,
                        std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) {
   const std::optional<Prediction> what = prediction_named(request.what);
-  bool has_text = false;
-  for (const Record& record : records) has_text |= record.text.has_value();
+  const bool has_text = any_text(records);
   std::optional<ByteLevelTokenizer> tokenizer;
   if (has_text || !what) tokenizer.emplace(tokenizer_folder);
   if (has_text) tokenize(records, *tokenizer);

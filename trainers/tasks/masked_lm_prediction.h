@@ -7,12 +7,10 @@
 #include "core/weights/safetensors.h"
 #include "data/records.h"
 #include "layers/encoder.h"
+#include "trainers/tasks/encoder_records.h"
 #include "trainers/tasks/prediction_sink.h"
 
 namespace lf {
-
-// The record's ids as a batch; mask and global tokens where it has them. A padded token is not global.
-EncoderInput encoder_input(const Record& record);
 
 // The record's labels (rows, length), -1 where nothing counts.
 Tensor target_tensor(const Record& record);

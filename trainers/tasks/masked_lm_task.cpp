@@ -154,12 +154,12 @@ void MaskedLMTask::check_stage(const Stage& stage) const {
     blocks(*file, stage);  // which refuses what is too short
 }
 
-// Each stage cuts the stream to its own length and draws its own order and masks.
+// Each stage cuts the stream to its own length.
 std::unique_ptr<TaskBatch> MaskedLMTask::read(const Stage& stage, ExampleRange range) const {
-  const auto seed = static_cast<uint64_t>(config_.seed) + (static_cast<uint64_t>(stage.index) << 32);
   auto result = std::make_unique<MaskedTaskBatch>();
   MaskedBatch& batch = result->tokens;
-  batch = make_masked_batch(blocks(*corpus_.train, stage), masking_, seed, range.first, range.count);
+  batch = make_masked_batch(blocks(*corpus_.train, stage), masking_, order_seed(config_, stage), range.first,
+                            range.count);
   result->about = {.ids = batch.example_ids,
                    .tokens = batch.rows * batch.length,
                    .weight = static_cast<double>(count_targets(batch))};
@@ -223,12 +223,6 @@ nlohmann::ordered_json MaskedLMTask::facts() const {
       {"tokens",
        {{"train", about.train.tokens}, {"validation", about.validation.tokens}, {"test", about.test.tokens}}},
       {"warnings", about.warnings}};
-}
-
-std::vector<int64_t> MaskedLMTask::windows(const Stage& stage) const {
-  const EncoderShape& shape = model_.encoder.shape;
-  if (shape.is_longformer()) return shape.windows;
-  return std::vector<int64_t>(static_cast<size_t>(shape.layers), stage.sequence_length);
 }
 
 std::vector<std::string> MaskedLMTask::notices() const {

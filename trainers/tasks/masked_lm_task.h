@@ -57,7 +57,9 @@ class MaskedLMTask : public Task {
   void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;
   void export_model(const std::string& destination) const override;
   nlohmann::ordered_json facts() const override;
-  std::vector<int64_t> windows(const Stage& stage) const override;
+  std::vector<int64_t> windows(const Stage& stage) const override {
+    return model_.encoder.shape.windows_or(stage.sequence_length);
+  }
   std::vector<std::string> notices() const override;
 
   // How a split is scored: in blocks that do not overlap.
