@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/cuda/launch.h"
+#include "core/cuda/rows.h"
 #include "core/cuda/vectors.h"
 #include "core/tensor.h"
 
@@ -27,7 +28,7 @@ inline Pieces pieces_of(int64_t rows) {
 template <class Terms, class A = typename Terms::Sum>
 __global__ void column_sums_kernel(Terms terms, int64_t rows, int64_t columns, int64_t piece_rows, A* sums) {
   constexpr int kCount = Terms::kCount;
-  const auto warp = static_cast<int>(threadIdx.x / kWarp), lane = static_cast<int>(threadIdx.x % kWarp);
+  const int warp = warp_of_block(), lane = lane_of_warp();
   const int64_t column = int64_t{blockIdx.x} * kWarp + lane;
   const int64_t begin = int64_t{blockIdx.y} * piece_rows;
   const int64_t end = begin + piece_rows < rows ? begin + piece_rows : rows;

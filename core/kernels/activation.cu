@@ -1,6 +1,7 @@
 // The CUDA half of activation.cpp: one pass over memory, eight elements to a thread, because eight share one
 // block of random bits.
 #include "core/cuda/launch.h"
+#include "core/cuda/rows.h"
 #include "core/cuda/vectors.h"
 #include "core/kernels/dropout_keep.h"
 #include "core/kernels/kernels.h"
@@ -9,6 +10,7 @@ namespace lf::kernels::cuda {
 namespace {
 
 using lf::cuda::aligned_for_vectors;
+using lf::cuda::item_of_thread;
 using lf::cuda::launch;
 
 // exp(-x^2 / 2) and the distribution function, which shares it: Abramowitz & Stegun 7.1.26, as on the CPU.
@@ -55,7 +57,7 @@ __global__ void masked_map(const T* a, const T* b, const T* residual, T* y, int6
   using A = Accumulator<T>;
   const int64_t groups = (count + kGroup - 1) / kGroup;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t group = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; group < groups; group += stride) {
+  for (int64_t group = item_of_thread(); group < groups; group += stride) {
     const int64_t at = group * kGroup, left = count - at;
     A x[kGroup], second[kGroup] = {}, base[kGroup] = {};
     lf::cuda::load_group(a + at, left, aligned, x);

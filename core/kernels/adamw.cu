@@ -4,6 +4,7 @@
 
 #include "core/cuda/join.h"
 #include "core/cuda/launch.h"
+#include "core/cuda/rows.h"
 #include "core/cuda/vectors.h"
 #include "core/kernels/kernels.h"
 
@@ -11,6 +12,7 @@ namespace lf::kernels::cuda {
 namespace {
 
 using lf::cuda::aligned_for_vectors;
+using lf::cuda::item_of_thread;
 using lf::cuda::kWarp;
 using lf::cuda::launch;
 
@@ -27,7 +29,7 @@ __global__ void adamw_kernel(Update s, const float* gradient, float* parameter, 
                              int64_t count, bool aligned) {
   const int64_t groups = (count + kGroup - 1) / kGroup;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t group = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; group < groups; group += stride) {
+  for (int64_t group = item_of_thread(); group < groups; group += stride) {
     const int64_t at = group * kGroup, left = count - at;
     float g[kGroup], p[kGroup], m[kGroup], v[kGroup];
     lf::cuda::load_group(gradient + at, left, aligned, g);

@@ -4,11 +4,13 @@
 
 #include "core/cuda/device_code.h"
 #include "core/cuda/launch.h"
+#include "core/cuda/rows.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
 namespace {
 
+using lf::cuda::item_of_thread;
 using lf::cuda::kLoopThreads;
 using lf::cuda::launch;
 
@@ -25,7 +27,7 @@ struct Sizes {
 // Calls f(group, query, key) for this thread's query, key = query + offset, which may lie outside [0, T).
 template <class F>
 __device__ void for_query(const Sizes& s, const Offsets& offsets, F&& f) {
-  const int64_t query = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t query = item_of_thread();
   if (query < s.T) f(s.first_group + blockIdx.y, query, query + offsets.of[blockIdx.y]);
 }
 

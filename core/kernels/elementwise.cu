@@ -4,42 +4,43 @@
 
 #include "core/cuda/device_code.h"
 #include "core/cuda/launch.h"
+#include "core/cuda/rows.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
 namespace {
 
+using lf::cuda::item_of_thread;
 using lf::cuda::kLoopThreads;
 using lf::cuda::launch;
 using lf::cuda::loop_grid;
 
-__device__ int64_t first_item() { return int64_t{blockIdx.x} * blockDim.x + threadIdx.x; }
 __device__ int64_t item_stride() { return int64_t{gridDim.x} * blockDim.x; }
 
 template <class T>
 __global__ void add_kernel(const T* a, const T* b, T* y, int64_t count) {
   using A = Accumulator<T>;
-  for (int64_t i = first_item(); i < count; i += item_stride())
+  for (int64_t i = item_of_thread(); i < count; i += item_stride())
     y[i] = static_cast<T>(static_cast<A>(a[i]) + static_cast<A>(b[i]));
 }
 
 template <class T>
 __global__ void multiply_kernel(const T* a, const T* b, T* y, int64_t count) {
   using A = Accumulator<T>;
-  for (int64_t i = first_item(); i < count; i += item_stride())
+  for (int64_t i = item_of_thread(); i < count; i += item_stride())
     y[i] = static_cast<T>(static_cast<A>(a[i]) * static_cast<A>(b[i]));
 }
 
 template <class T>
 __global__ void tanh_kernel(const T* x, T* y, int64_t count) {
-  for (int64_t i = first_item(); i < count; i += item_stride())
+  for (int64_t i = item_of_thread(); i < count; i += item_stride())
     y[i] = static_cast<T>(std::tanh(static_cast<Accumulator<T>>(x[i])));
 }
 
 template <class T>
 __global__ void tanh_backward_kernel(const T* y, const T* dy, T* dx, int64_t count) {
   using A = Accumulator<T>;
-  for (int64_t i = first_item(); i < count; i += item_stride()) {
+  for (int64_t i = item_of_thread(); i < count; i += item_stride()) {
     const A t = static_cast<A>(y[i]);
     dx[i] = static_cast<T>(static_cast<A>(dy[i]) * (1 - t * t));
   }
@@ -47,19 +48,19 @@ __global__ void tanh_backward_kernel(const T* y, const T* dy, T* dx, int64_t cou
 
 template <class T>
 __global__ void scale_kernel(const T* x, Accumulator<T> factor, T* y, int64_t count) {
-  for (int64_t i = first_item(); i < count; i += item_stride())
+  for (int64_t i = item_of_thread(); i < count; i += item_stride())
     y[i] = static_cast<T>(factor * static_cast<Accumulator<T>>(x[i]));
 }
 
 template <class From, class To, class Via>
 __global__ void convert_kernel(const From* x, To* y, int64_t count) {
-  for (int64_t i = first_item(); i < count; i += item_stride())
+  for (int64_t i = item_of_thread(); i < count; i += item_stride())
     y[i] = static_cast<To>(static_cast<Via>(x[i]));
 }
 
 template <class From, class To, class Via>
 __global__ void fill_kernel(const From* value, To* y, int64_t count) {
-  for (int64_t i = first_item(); i < count; i += item_stride())
+  for (int64_t i = item_of_thread(); i < count; i += item_stride())
     y[i] = static_cast<To>(static_cast<Via>(*value));
 }
 

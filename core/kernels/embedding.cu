@@ -6,15 +6,20 @@
 #include <utility>
 
 #include "core/cuda/launch.h"
+#include "core/cuda/rows.h"
 #include "core/cuda/vectors.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
 namespace {
 
+using lf::cuda::blocks_for_rows;
+using lf::cuda::item_of_thread;
 using lf::cuda::kAllLanes;
 using lf::cuda::kWarp;
+using lf::cuda::lane_of_warp;
 using lf::cuda::launch;
+using lf::cuda::row_of_warp;
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
@@ -29,9 +34,9 @@ template <class S, class T>
 __global__ void look_up_kernel(const S* table, const int32_t* ids, Accumulator<T> factor, T* y, int64_t N,
                                int64_t D, int64_t V) {
   using A = Accumulator<T>;
-  const int64_t n = int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
+  const int64_t n = row_of_warp<kThreads>();
   if (n >= N) return;
-  const auto lane = static_cast<int>(threadIdx.x % kWarp);
+  const auto lane = lane_of_warp();
   const int64_t id = ids[n];
   if (id >= 0 && id < V) {
     lf::cuda::map_row(table + id * D, D, lane, kWarp, y + n * D,
@@ -45,7 +50,7 @@ __global__ void look_up_kernel(const S* table, const int32_t* ids, Accumulator<T
 template <class S, class T>
 void look_up(const Tensor& table, const Tensor& ids, double factor, Tensor& y) {
   const int64_t N = ids.elements();
-  launch(look_up_kernel<S, T>, {(N + kWarps - 1) / kWarps}, kThreads, 0, table.device_data<S>(),
+  launch(look_up_kernel<S, T>, {blocks_for_rows<kThreads>(N)}, kThreads, 0, table.device_data<S>(),
          ids.device_data<int32_t>(), static_cast<Accumulator<T>>(factor), y.device_data<T>(), N, table.dim(1),
          table.dim(0));
 }
@@ -57,7 +62,7 @@ struct Sorted {
 };
 
 __global__ void begin_sort_kernel(const int32_t* ids, Sorted to, int64_t N, int32_t V) {
-  const int64_t n = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t n = item_of_thread();
   if (n >= N) return;
   to.ids[n] = ids[n] >= 0 && ids[n] < V ? ids[n] : V;
   to.positions[n] = static_cast<int32_t>(n);
@@ -90,7 +95,7 @@ struct WarpTile {
 __device__ WarpTile start_tile() {
   const unsigned warp = threadIdx.x / kWarp;
   auto* counts = reinterpret_cast<int32_t*>(lf::cuda::shared_memory()) + warp * kDigits;
-  for (int digit = static_cast<int>(threadIdx.x % kWarp); digit < kDigits; digit += kWarp) counts[digit] = 0;
+  for (int digit = lane_of_warp(); digit < kDigits; digit += kWarp) counts[digit] = 0;
   __syncwarp();
   return {int64_t{blockIdx.x} * kTile + warp * kWarpTile + threadIdx.x % kWarp, counts};
 }

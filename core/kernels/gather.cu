@@ -3,20 +3,22 @@
 
 #include "core/cuda/device_code.h"
 #include "core/cuda/launch.h"
+#include "core/cuda/rows.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
 namespace {
 
+using lf::cuda::blocks_for_rows;
+using lf::cuda::item_of_thread;
 using lf::cuda::kWarp;
+using lf::cuda::lane_of_warp;
 using lf::cuda::launch;
+using lf::cuda::row_of_warp;
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int64_t kColumns = 512;  // of the gradient that a warp adds up at a time, in shared memory
-
-__device__ int64_t row_of_warp() { return int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp; }
-int64_t blocks_for(int64_t rows) { return (rows + kWarps - 1) / kWarps; }
 
 template <class T>
 __device__ T not_a_number() {
@@ -26,7 +28,7 @@ __device__ T not_a_number() {
 template <class T>
 __global__ void gather_kernel(const T* x, const int32_t* index, T nothing, T* y, int64_t rows, int64_t R,
                               int64_t C, int64_t E) {
-  const int64_t row = row_of_warp();
+  const int64_t row = row_of_warp<kThreads>();
   if (row >= rows) return;
   const int32_t* from = index + row % R * E;
   for (int64_t c = threadIdx.x % kWarp; c < E; c += kWarp) {
@@ -51,9 +53,9 @@ template <class T>
 __global__ void gather_backward_kernel(const int32_t* index, const T* dy, T* dx, int64_t rows, int64_t R,
                                        int64_t C, int64_t E) {
   using A = Accumulator<T>;
-  const int64_t row = row_of_warp(), first = int64_t{blockIdx.y} * kColumns;
+  const int64_t row = row_of_warp<kThreads>(), first = int64_t{blockIdx.y} * kColumns;
   if (row >= rows) return;
-  const auto lane = static_cast<int>(threadIdx.x % kWarp);
+  const auto lane = lane_of_warp();
   auto& shared = reinterpret_cast<Gathering<A>*>(lf::cuda::shared_memory())[threadIdx.x / kWarp];
   for (int64_t i = lane; i < kColumns; i += kWarp) shared.sums[i] = 0;
   const int32_t* into = index + row % R * E;
@@ -78,7 +80,7 @@ __global__ void gather_backward_kernel(const int32_t* index, const T* dy, T* dx,
 template <class Word>
 __global__ void swap_kernel(const Word* x, Word* y, int64_t A, int64_t B, int64_t C, int64_t inner) {
   const int64_t count = A * B * C * inner, stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t to = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; to < count; to += stride) {
+  for (int64_t to = item_of_thread(); to < count; to += stride) {
     const int64_t word = to % inner, acb = to / inner;
     const int64_t b = acb % B, ac = acb / B;
     const int64_t c = ac % C, a = ac / C;
@@ -126,7 +128,7 @@ void swap_words(const Tensor& x, int64_t A, int64_t B, int64_t C, int64_t inner_
 void gather_columns(const Tensor& x, const Tensor& index, double fill, Tensor& y) {
   const int64_t rows = x.dim(0), R = index.dim(0), C = x.dim(1), E = index.dim(1);
   visit_float(x.dtype(), [&]<class T>() {
-    launch(gather_kernel<T>, {blocks_for(rows)}, kThreads, 0, x.device_data<T>(),
+    launch(gather_kernel<T>, {blocks_for_rows<kThreads>(rows)}, kThreads, 0, x.device_data<T>(),
            index.device_data<int32_t>(), static_cast<T>(static_cast<Accumulator<T>>(fill)),
            y.device_data<T>(), rows, R, C, E);
   });
@@ -136,8 +138,9 @@ void gather_columns_backward(const Tensor& index, const Tensor& dy, Tensor& dx) 
   const int64_t rows = dx.dim(0), R = index.dim(0), C = dx.dim(1), E = index.dim(1);
   visit_float(dx.dtype(), [&]<class T>() {
     constexpr auto kShared = static_cast<int64_t>(sizeof(Gathering<Accumulator<T>>)) * kWarps;
-    launch(gather_backward_kernel<T>, {blocks_for(rows), (C + kColumns - 1) / kColumns}, kThreads, kShared,
-           index.device_data<int32_t>(), dy.device_data<T>(), dx.device_data<T>(), rows, R, C, E);
+    launch(gather_backward_kernel<T>, {blocks_for_rows<kThreads>(rows), (C + kColumns - 1) / kColumns},
+           kThreads, kShared, index.device_data<int32_t>(), dy.device_data<T>(), dx.device_data<T>(), rows, R,
+           C, E);
   });
 }
 

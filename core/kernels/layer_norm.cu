@@ -4,24 +4,23 @@
 #include <initializer_list>
 
 #include "core/cuda/column_sums.h"
+#include "core/cuda/rows.h"
 #include "core/kernels/dropout_keep.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
 namespace {
 
+using lf::cuda::blocks_for_rows;
 using lf::cuda::for_row;
 using lf::cuda::kWarp;
+using lf::cuda::lane_of_warp;
 using lf::cuda::launch;
 using lf::cuda::map_row;
+using lf::cuda::row_of_warp;
 using lf::cuda::warp_sum;
 
 constexpr int kThreads = 256;
-constexpr int kWarps = kThreads / kWarp;
-
-__device__ int64_t row_of_warp() { return int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp; }
-__device__ int lane_of_warp() { return static_cast<int>(threadIdx.x % kWarp); }
-int64_t blocks_for(int64_t rows) { return (rows + kWarps - 1) / kWarps; }
 
 // What normalises a row, and its parameters' and statistics' places.
 template <class A>
@@ -71,14 +70,14 @@ struct InputGradient {
 
 template <class T, class A = Accumulator<T>>
 __global__ void layer_norm_kernel(const T* x, Norm<A> norm, T* y, int64_t rows, int64_t D) {
-  const int64_t row = row_of_warp();
+  const int64_t row = row_of_warp<kThreads>();
   if (row < rows) norm.normalise(x + row * D, row, D, y + row * D);
 }
 
 template <class T, class A = Accumulator<T>>
 __global__ void input_gradient_kernel(const T* x, const A* gamma, const A* mean, const A* rstd, const T* dy,
                                       T* dx, int64_t rows, int64_t D) {
-  const int64_t row = row_of_warp();
+  const int64_t row = row_of_warp<kThreads>();
   if (row >= rows) return;
   const T* in = x + row * D;
   const T* up = dy + row * D;
@@ -121,7 +120,7 @@ __device__ void for_groups(int64_t row, int64_t D, bool aligned, F&& f) {
 template <class T, class A = Accumulator<T>>
 __global__ void add_dropout_layer_norm_kernel(const T* residual, const T* x, Keep keep, Norm<A> norm, T* sum,
                                               T* y, int64_t rows, int64_t D, bool aligned) {
-  const int64_t row = row_of_warp();
+  const int64_t row = row_of_warp<kThreads>();
   if (row >= rows) return;
   for_groups(row, D, aligned, [&](const Group& group) {
     A values[kGroup], base[kGroup];
@@ -140,7 +139,7 @@ template <class T, class A = Accumulator<T>>
 __global__ void sum_gradient_kernel(const T* sum, Keep keep, const A* gamma, const A* mean, const A* rstd,
                                     const T* dsum, const T* dy, T* dresidual, T* dx, int64_t rows, int64_t D,
                                     bool aligned) {
-  const int64_t row = row_of_warp();
+  const int64_t row = row_of_warp<kThreads>();
   if (row >= rows) return;
   const InputGradient<A> gradient(sum + row * D, dy + row * D, gamma, mean[row], rstd[row], D);
   for_groups(row, D, aligned, [&](const Group& group) {
@@ -207,7 +206,7 @@ void layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double
                 Tensor& mean, Tensor& rstd) {
   const int64_t rows = x.dim(0), D = x.dim(1);
   visit_float(x.dtype(), [&]<class T>() {
-    launch(layer_norm_kernel<T>, {blocks_for(rows)}, kThreads, 0, x.device_data<T>(),
+    launch(layer_norm_kernel<T>, {blocks_for_rows<kThreads>(rows)}, kThreads, 0, x.device_data<T>(),
            norm_of<Accumulator<T>>(gamma, beta, epsilon, mean, rstd), y.device_data<T>(), rows, D);
   });
 }
@@ -217,7 +216,7 @@ void layer_norm_backward(const Tensor& x, const Tensor& gamma, const Tensor& mea
   const int64_t rows = x.dim(0), D = x.dim(1);
   visit_float(x.dtype(), [&]<class T>() {
     using A = Accumulator<T>;
-    launch(input_gradient_kernel<T>, {blocks_for(rows)}, kThreads, 0, x.device_data<T>(),
+    launch(input_gradient_kernel<T>, {blocks_for_rows<kThreads>(rows)}, kThreads, 0, x.device_data<T>(),
            gamma.device_data<A>(), mean.device_data<A>(), rstd.device_data<A>(), dy.device_data<T>(),
            dx.device_data<T>(), rows, D);
     parameter_gradients<T>(x, mean, rstd, dy, dgamma, dbeta);
@@ -229,9 +228,10 @@ void add_dropout_layer_norm(const Tensor& residual, const Tensor& x, const Dropo
                             Tensor& rstd) {
   const int64_t rows = x.dim(0), D = x.dim(1);
   visit_float(x.dtype(), [&]<class T>() {
-    launch(add_dropout_layer_norm_kernel<T>, {blocks_for(rows)}, kThreads, 0, residual.device_data<T>(),
-           x.device_data<T>(), keep_of(drop), norm_of<Accumulator<T>>(gamma, beta, epsilon, mean, rstd),
-           sum.device_data<T>(), y.device_data<T>(), rows, D, all_aligned({&residual, &x, &sum}));
+    launch(add_dropout_layer_norm_kernel<T>, {blocks_for_rows<kThreads>(rows)}, kThreads, 0,
+           residual.device_data<T>(), x.device_data<T>(), keep_of(drop),
+           norm_of<Accumulator<T>>(gamma, beta, epsilon, mean, rstd), sum.device_data<T>(),
+           y.device_data<T>(), rows, D, all_aligned({&residual, &x, &sum}));
   });
 }
 
@@ -242,8 +242,8 @@ void add_dropout_layer_norm_backward(const Tensor& sum, const Dropout& drop, con
   const int64_t rows = sum.dim(0), D = sum.dim(1);
   visit_float(sum.dtype(), [&]<class T>() {
     using A = Accumulator<T>;
-    launch(sum_gradient_kernel<T>, {blocks_for(rows)}, kThreads, 0, sum.device_data<T>(), keep_of(drop),
-           gamma.device_data<A>(), mean.device_data<A>(), rstd.device_data<A>(),
+    launch(sum_gradient_kernel<T>, {blocks_for_rows<kThreads>(rows)}, kThreads, 0, sum.device_data<T>(),
+           keep_of(drop), gamma.device_data<A>(), mean.device_data<A>(), rstd.device_data<A>(),
            dsum.defined() ? dsum.device_data<T>() : nullptr, dy.device_data<T>(), dresidual.device_data<T>(),
            drop.active() ? dx.device_data<T>() : nullptr, rows, D,
            all_aligned({&sum, &dsum, &dy, &dresidual, &dx}));

@@ -2,27 +2,30 @@
 // over rows.
 #include "core/cuda/column_sums.h"
 #include "core/cuda/matmul.h"
+#include "core/cuda/rows.h"
 #include "core/kernels/convert.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
 namespace {
 
+using lf::cuda::blocks_for_rows;
 using lf::cuda::kWarp;
+using lf::cuda::lane_of_warp;
 using lf::cuda::launch;
 using lf::cuda::multiply;
 using lf::cuda::Product;
+using lf::cuda::row_of_warp;
 
 constexpr int kThreads = 256;
-constexpr int kWarps = kThreads / kWarp;
 
 // y[n] += bias, a warp to a row.
 template <class T>
 __global__ void add_bias_kernel(const Accumulator<T>* bias, T* y, int64_t rows, int64_t columns) {
-  const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
+  const int64_t row = row_of_warp<kThreads>();
   if (row >= rows) return;
-  lf::cuda::map_row(y + row * columns, columns, static_cast<int>(threadIdx.x % kWarp), kWarp,
-                    y + row * columns, [&](int64_t i, Accumulator<T> value) { return value + bias[i]; });
+  lf::cuda::map_row(y + row * columns, columns, lane_of_warp(), kWarp, y + row * columns,
+                    [&](int64_t i, Accumulator<T> value) { return value + bias[i]; });
 }
 
 }  // namespace
@@ -40,7 +43,7 @@ void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y
 void add_bias(const Tensor& bias, Tensor& y) {
   const int64_t rows = y.dim(0), columns = y.dim(1);
   visit_float(y.dtype(), [&]<class T>() {
-    launch(add_bias_kernel<T>, {(rows + kWarps - 1) / kWarps}, kThreads, 0,
+    launch(add_bias_kernel<T>, {blocks_for_rows<kThreads>(rows)}, kThreads, 0,
            bias.device_data<Accumulator<T>>(), y.device_data<T>(), rows, columns);
   });
 }

@@ -4,16 +4,19 @@
 #include <limits>
 
 #include "core/cuda/launch.h"
+#include "core/cuda/rows.h"
 #include "core/cuda/vectors.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
 namespace {
 
+using lf::cuda::blocks_for_rows;
 using lf::cuda::for_row;
 using lf::cuda::kWarp;
 using lf::cuda::launch;
 using lf::cuda::map_row;
+using lf::cuda::row_of_warp;
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
@@ -52,9 +55,7 @@ template <bool Block>
 struct Team {
   static constexpr int kMembers = Block ? kThreads : kWarp;
 
-  __device__ static int64_t row() {
-    return Block ? blockIdx.x : int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
-  }
+  __device__ static int64_t row() { return Block ? blockIdx.x : row_of_warp<kThreads>(); }
   __device__ static int member() { return static_cast<int>(Block ? threadIdx.x : threadIdx.x % kWarp); }
 
   // All members' numbers as one; the same bits in every member.
@@ -174,7 +175,7 @@ template <class F>
 void visit_teams(DType dtype, int64_t rows, int64_t C, F&& f) {
   visit_float(dtype, [&]<class T>() {
     if (C <= kLongestForWarp) {
-      f.template operator()<T, false>((rows + kWarps - 1) / kWarps);
+      f.template operator()<T, false>(blocks_for_rows<kThreads>(rows));
     } else {
       f.template operator()<T, true>(rows);
     }

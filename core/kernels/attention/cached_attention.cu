@@ -5,6 +5,7 @@
 
 #include "core/cuda/join.h"
 #include "core/cuda/launch.h"
+#include "core/cuda/rows.h"
 #include "core/kernels/kernels.h"
 
 namespace lf::kernels::cuda {
@@ -12,9 +13,11 @@ namespace {
 
 using lf::cuda::join_block;
 using lf::cuda::kWarp;
+using lf::cuda::lane_of_warp;
 using lf::cuda::Largest;
 using lf::cuda::launch;
 using lf::cuda::Sum;
+using lf::cuda::warp_of_block;
 
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / kWarp;
@@ -59,7 +62,7 @@ struct Head {
   }
   // weights = the scores, a warp to a key; returns the largest that this thread's warp has made.
   __device__ float score() const {
-    const int warp = static_cast<int>(threadIdx.x / kWarp), lane = static_cast<int>(threadIdx.x % kWarp);
+    const int warp = warp_of_block(), lane = lane_of_warp();
     const float scale = 1.0f / sqrtf(static_cast<float>(size.K));
     float largest = -std::numeric_limits<float>::infinity();
     for (int64_t s = warp; s < count; s += kWarps) {
@@ -89,7 +92,7 @@ struct Head {
   // context = the weighted values, 32 columns at a time: each warp adds up its keys, the first all warps.
   __device__ void weigh(float factor) const {
     auto* of_warps = reinterpret_cast<float*>(lf::cuda::shared_memory());
-    const int warp = static_cast<int>(threadIdx.x / kWarp), lane = static_cast<int>(threadIdx.x % kWarp);
+    const int warp = warp_of_block(), lane = lane_of_warp();
     for (int k = lane; k - lane < size.K; k += kWarp) {
       float sum = 0;
       for (int64_t s = warp; s < count && k < size.K; s += kWarps)

@@ -1,3 +1,4 @@
+#include "core/cuda/rows.h"
 #include "core/kernels/attention/cuda/bias.h"
 
 #include "core/cuda/device_code.h"
@@ -6,6 +7,7 @@
 namespace lf::kernels::cuda {
 namespace {
 
+using lf::cuda::item_of_thread;
 using lf::cuda::launch;
 
 constexpr int kThreads = 128;
@@ -13,7 +15,7 @@ constexpr int kLanes = 8;  // of a row, 16 bytes each at a time
 
 __global__ void bias_products_kernel(int64_t N, int H, int K, TokenView<const bf16> rows, const float* bias,
                                      float* products) {
-  const int64_t n = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / kLanes;
+  const int64_t n = item_of_thread() / kLanes;
   const int lane = static_cast<int>(threadIdx.x % kLanes);
   const int64_t token = n / H;
   const int h = static_cast<int>(n % H);

@@ -1,3 +1,4 @@
+#include "core/cuda/rows.h"
 #include "core/kernels/attention/cuda/plain.h"
 
 #include <cmath>
@@ -9,12 +10,18 @@
 namespace lf::kernels::cuda {
 namespace {
 
+using lf::cuda::blocks_for_rows;
 using lf::cuda::kWarp;
+using lf::cuda::lane_of_warp;
 using lf::cuda::launch;
+using lf::cuda::row_of_warp;
 using lf::cuda::warp_max;
+using lf::cuda::warp_of_block;
 using lf::cuda::warp_sum;
 
 constexpr int kThreads = 128, kWarps = kThreads / kWarp;
+
+__device__ int64_t warp_index() { return row_of_warp<kThreads>(); }
 
 // A query: token `token` of sequence b, row `row` of q, context and their gradients; `slot` is its place in
 // lse.
@@ -139,24 +146,20 @@ struct WarpMemory {
 
   static __device__ WarpMemory of_this_warp(int K) {
     auto* const base = reinterpret_cast<A*>(lf::cuda::shared_memory());
-    auto* const mine = base + static_cast<int>(threadIdx.x / kWarp) * (2 * K + 2 * kWarp);
+    auto* const mine = base + warp_of_block() * (2 * K + 2 * kWarp);
     auto* const partners = reinterpret_cast<int64_t*>(base + kWarps * (2 * K + 2 * kWarp));
-    return {mine, mine + K, mine + 2 * K, mine + 2 * K + kWarp,
-            partners + static_cast<int>(threadIdx.x / kWarp) * kWarp};
+    return {mine, mine + K, mine + 2 * K, mine + 2 * K + kWarp, partners + warp_of_block() * kWarp};
   }
   static int64_t bytes(int64_t K) {
     return kWarps * ((2 * K + 2 * kWarp) * int64_t{sizeof(A)} + kWarp * int64_t{sizeof(int64_t)});
   }
 };
 
-__device__ int lane_of() { return static_cast<int>(threadIdx.x % kWarp); }
-__device__ int64_t warp_index() { return int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp; }
-
 // sums[i] += weights[n] rows(partners[n])[i] for all n, lanes over i.
 template <class A, class Rows>
 __device__ void add_rows(const A* weights, const int64_t* partners, A* sums, int K, Rows&& value) {
   __syncwarp();
-  for (int i = lane_of(); i < K; i += kWarp) {
+  for (int i = lane_of_warp(); i < K; i += kWarp) {
     A sum = sums[i];
     for (int n = 0; n < kWarp; ++n) {
       if (weights[n] != 0) sum += weights[n] * value(partners[n], i);
@@ -170,7 +173,7 @@ template <class T>
 __global__ void forward_kernel(PlainAttention<T> c, TokenView<T> context, Accumulator<T>* lse) {
   using A = Accumulator<T>;
   if (warp_index() >= c.queries * c.shape.H) return;
-  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of(), K = c.shape.K;
+  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of_warp(), K = c.shape.K;
   const Query query = query_at(c, h, warp_index() / c.shape.H);
   const WarpMemory<A> memory = WarpMemory<A>::of_this_warp(K);
   const Keys keys = keys_of(c, query, h);
@@ -202,7 +205,7 @@ template <class T>
 __global__ void query_gradient_kernel(PlainAttention<T> c, TokenView<T> dq) {
   using A = Accumulator<T>;
   if (warp_index() >= c.queries * c.shape.H) return;
-  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of(), K = c.shape.K;
+  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of_warp(), K = c.shape.K;
   const Query query = query_at(c, h, warp_index() / c.shape.H);
   const WarpMemory<A> memory = WarpMemory<A>::of_this_warp(K);
   const bool live = query.live && c.lse[query.slot] != -std::numeric_limits<A>::infinity();
@@ -257,7 +260,7 @@ template <class T>
 __global__ void key_gradient_kernel(PlainAttention<T> c, TokenView<T> dk, TokenView<T> dv) {
   using A = Accumulator<T>;
   if (warp_index() >= int64_t{c.shape.N} * c.shape.H) return;
-  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of(), K = c.shape.K;
+  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of_warp(), K = c.shape.K;
   const int64_t row = warp_index() / c.shape.H;
   const int b = c.shape.sequence_of(row), j = static_cast<int>(row - c.shape.base(b));
   const WarpMemory<A> memory = WarpMemory<A>::of_this_warp(K);
@@ -300,7 +303,7 @@ template <class T>
 __global__ void distance_gradient_kernel(PlainAttention<T> c, T* dr) {
   using A = Accumulator<T>;
   if (warp_index() >= c.rows * c.shape.H) return;
-  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of(), K = c.shape.K;
+  const int h = static_cast<int>(warp_index() % c.shape.H), lane = lane_of_warp(), K = c.shape.K;
   const int64_t row = warp_index() / c.shape.H, distance = row - c.zero_row;
   const WarpMemory<A> memory = WarpMemory<A>::of_this_warp(K);
   for (int i = lane; i < K; i += kWarp) memory.sums[i] = 0;
@@ -335,7 +338,7 @@ __global__ void distance_gradient_kernel(PlainAttention<T> c, T* dr) {
 template <class... Parameters, class... Arguments>
 void launch_warps(void (*kernel)(Parameters...), int64_t warps, int64_t bytes,
                   const Arguments&... arguments) {
-  launch(kernel, {(warps + kWarps - 1) / kWarps}, kThreads, bytes, arguments...);
+  launch(kernel, {blocks_for_rows<kThreads>(warps)}, kThreads, bytes, arguments...);
 }
 
 }  // namespace
