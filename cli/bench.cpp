@@ -10,9 +10,11 @@
 
 #include "cli/options.h"
 #include "cli/verbs.h"
+#include "core/choices.h"
 #include "core/format.h"
 #include "core/operations.h"
 #include "core/profile.h"
+#include "core/seconds.h"
 #include "core/threads.h"
 #include "trainers/config/load.h"
 #include "trainers/generation/sampling.h"
@@ -40,6 +42,7 @@ int64_t peak_resident_bytes() {
 
 struct AttentionOptions {
   AttentionBenchmark settings;
+  std::vector<std::string> implementations{"fused"};
   std::string dtype = "f32", device = "cpu", figure;
   double most_gib = 8;
   bool json = false;
@@ -52,7 +55,9 @@ void bench_attention(AttentionOptions options) {
   if (!(options.most_gib > 0 && options.most_gib <= kMostGib))
     throw UsageError(text("--most-gib is ", options.most_gib, "; needed above 0 and at most ", kMostGib));
   options.settings.most_bytes = static_cast<int64_t>(options.most_gib * 1024 * 1024 * 1024);
-  for (const std::string& name : options.settings.implementations) parse_implementation(name);
+  options.settings.implementations.clear();
+  for (const std::string& name : options.implementations)
+    options.settings.implementations.push_back(choice_of<AttentionImplementation>("--implementations", name));
   std::FILE* out = options.json ? stderr : stdout;
   std::fprintf(out, "%-8s %8s %7s %6s %12s %12s %10s %10s %10s\n", "", "length", "window", "dtype",
                "forward ms", "backward ms", "fw TFLOP/s", "bw TFLOP/s", "peak MiB");
@@ -72,7 +77,7 @@ void add_attention(const Verb& bench) {
   auto options = std::make_shared<AttentionOptions>();
   const Verb verb = bench.verb("attention", "Time window attention, forward and backward.");
   AttentionBenchmark& s = options->settings;
-  verb.option("--implementations", &s.implementations, "fused, chunks, loop, full (fused)")
+  verb.option("--implementations", &options->implementations, "fused, chunks, loop, full (fused)")
       .separated_by_commas();
   verb.option("--length", &s.lengths, "Sequence lengths (1024,2048,4096)").separated_by_commas().at_least(1);
   verb.option("--window", &s.windows, "Keys on each side, or before self with --causal (256)")
@@ -238,7 +243,7 @@ struct GenerateOptions {
 };
 
 void bench_generate(const GenerateOptions& options) {
-  const OpenedModel opened = open_model(options.run, {.overrides = options.overrides, .device = {}});
+  const OpenedModel opened = open_model(options.run, {.overrides = options.overrides});
   print_warnings(opened.warnings);
   const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
   SamplingSettings settings;

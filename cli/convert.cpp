@@ -52,8 +52,8 @@ ordered_json to_longformer(const Options& options) {
 
 // A run's checkpoint, in the form of its task's model.
 ordered_json run_to_huggingface(const Options& options) {
-  const OpenedModel opened = open_model(
-      options.source, {.checkpoint = options.checkpoint, .overrides = {}, .needs_data = false, .device = {}});
+  const OpenedModel opened =
+      open_model(options.source, {.checkpoint = options.checkpoint, .needs_data = false});
   print_warnings(opened.warnings);
   opened.task->export_model(options.destination);
   return {{"to", "huggingface"},

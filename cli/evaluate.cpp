@@ -8,6 +8,7 @@
 #include "core/messages.h"
 #include "trainers/report/console.h"
 #include "trainers/run/opened_model.h"
+#include "trainers/tasks/evaluation.h"
 
 namespace lf::cli {
 namespace {
@@ -52,8 +53,8 @@ void print(const OpenedModel& opened, Split split, const Evaluation& score) {
 void evaluate(const Options& options) {
   const Split split = parse_split(options.split);
   Console console;
-  const OpenedModel opened = open_model(
-      options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides, .device = {}});
+  const OpenedModel opened =
+      open_model(options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides});
   for (const std::string& warning : opened.warnings) messages::warning(warning);
   messages::detail("opened " + opened.origin);
   CHECK(!opened.stage.name.empty(), options.run,

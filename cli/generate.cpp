@@ -11,6 +11,7 @@
 #include "core/files.h"
 #include "core/messages.h"
 #include "data/json_lines.h"
+#include "data/json_record.h"
 #include "trainers/generation/sampling.h"
 #include "trainers/report/console.h"
 #include "trainers/run/opened_model.h"
@@ -65,8 +66,8 @@ std::vector<Record> read_records(const Options& options) {
 void generate_all(const Options& options) {
   const SamplingSettings sampling = sampling_of(options);
   Console console;
-  const OpenedModel opened = open_model(
-      options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides, .device = {}});
+  const OpenedModel opened =
+      open_model(options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides});
   for (const std::string& warning : opened.warnings) messages::warning(warning);
   messages::detail("opened " + opened.origin);
   const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);

@@ -3,13 +3,13 @@
 #include <cstdio>
 
 #include "core/check.h"
+#include "core/choices.h"
 #include "core/messages.h"
 
 namespace lf::cli {
 
 Device parse_device(const std::string& text) {
-  if (text != "cpu" && text != "cuda") throw UsageError("--device is " + text + "; needed cpu or cuda");
-  const Device device = text == "cpu" ? Device::cpu : Device::cuda;
+  const Device device = choice_of<Device>("--device", text);
   require(device);
   return device;
 }

@@ -59,7 +59,7 @@ class FileSink : public PredictionSink {
 
 void predict(const Options& options) {
   std::vector<Record> records = read_records(options.file);
-  OpenOptions open{.checkpoint = options.checkpoint, .overrides = {}, .needs_data = false, .device = {}};
+  OpenOptions open{.checkpoint = options.checkpoint, .needs_data = false};
   if (!options.device.empty()) open.device = parse_device(options.device);
   const OpenedModel opened = open_model(options.model, open);
   print_warnings(opened.warnings);

@@ -6,6 +6,7 @@
 #include "cli/prepare_documents.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/choices.h"
 #include "core/messages.h"
 #include "data/characters/corpus.h"
 #include "data/characters/download.h"
@@ -24,7 +25,7 @@ struct Options {
 void report(const PreparedCorpus& corpus) {
   std::printf("%s: %lld bytes%s, %zu symbols, newlines %s\n", corpus.source.c_str(),
               static_cast<long long>(corpus.source_bytes), corpus.official ? ", the official file" : "",
-              corpus.symbols.size(), newlines_name(corpus.newlines).c_str());
+              corpus.symbols.size(), choice_name(corpus.newlines).c_str());
   const auto line = [](const char* name, const PreparedSplit& split) {
     std::printf("  %-10s %12lld characters  %s\n", name, static_cast<long long>(split.tokens),
                 split.path.c_str());
@@ -47,7 +48,7 @@ void prepare(Options options) {
     line.total_steps = total;
     console.progress(line);
   };
-  const CorpusKind kind = parse_corpus_kind(options.kind);
+  const CorpusKind kind = choice_of<CorpusKind>("the kind of corpus", options.kind);
   if (options.source.empty() && !options.download) {
     throw UsageError("prepare " + options.kind +
                      ": name the file, packed or not, or fetch the official one with --download");
@@ -57,7 +58,7 @@ void prepare(Options options) {
   CorpusRequest request;
   request.source = options.source;
   request.kind = kind;
-  request.newlines = parse_newlines(options.newlines);
+  request.newlines = choice_of<Newlines>("--newlines", options.newlines);
   request.split = options.split;
   request.folder = options.out;
   request.require_official = options.official;

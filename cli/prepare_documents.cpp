@@ -3,13 +3,13 @@
 //                            [--part-bytes N] [--json]
 #include "cli/prepare_documents.h"
 
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
 #include "core/messages.h"
+#include "core/seconds.h"
 #include "data/documents/document_corpus.h"
 #include "data/documents/document_tokenizer.h"
 #include "trainers/report/console.h"
@@ -29,13 +29,13 @@ class PhaseProgress {
   explicit PhaseProgress(Console& console) : console_(&console) {}
 
   void operator()(const std::string& phase, int64_t done, int64_t total) {
-    const auto now = std::chrono::steady_clock::now();
+    const double now = seconds_now();
     if (phase != phase_) {
       phase_ = phase;
       start_ = now;
       done_at_start_ = done;
     }
-    const double seconds = std::chrono::duration<double>(now - start_).count();
+    const double seconds = now - start_;
     const auto worked = static_cast<double>(done - done_at_start_);
     Progress line;
     // Files count for the last phase, bytes, shown in kB, for the others.
@@ -50,7 +50,7 @@ class PhaseProgress {
  private:
   Console* console_;
   std::string phase_;
-  std::chrono::steady_clock::time_point start_;
+  double start_ = 0;
   int64_t done_at_start_ = 0;
 };
 

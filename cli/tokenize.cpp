@@ -14,6 +14,7 @@
 #include "core/files.h"
 #include "core/messages.h"
 #include "data/json_lines.h"
+#include "data/json_record.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
 #include "data/tokenizer/utf8.h"
 
@@ -183,7 +184,7 @@ class TokenizeJob {
       record += ',';
     }
     if (!ids.empty()) record.pop_back();
-    return {.record = record + "]}", .error = "", .tokens = static_cast<int64_t>(ids.size()), .bad_byte = {}};
+    return {.record = record + "]}", .tokens = static_cast<int64_t>(ids.size())};
   }
 
   Result decode(const json& id, const JsonRecord& record) const {
@@ -198,7 +199,7 @@ class TokenizeJob {
     }
     const std::string decoded = tokenizer_.decode(ids, options_.no_special_tokens);
     const nlohmann::ordered_json result = {{"id", id}, {"text", RepairedText(decoded).text()}};
-    return {.record = result.dump(), .error = "", .tokens = static_cast<int64_t>(ids.size()), .bad_byte = {}};
+    return {.record = result.dump(), .tokens = static_cast<int64_t>(ids.size())};
   }
 
   void warn() const {

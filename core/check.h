@@ -1,9 +1,11 @@
 // Errors: one exception type and one macro. A message says who, what was given and what was needed.
 #pragma once
 
-#include <sstream>
+#include <initializer_list>
+#include <ostream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace lf {
 
@@ -19,12 +21,49 @@ class UsageError : public Error {
   using Error::Error;
 };
 
-// Joins the parts into one string with operator<<.
+// Writes a value as operator<< does; the usual types are compiled once, in check.cpp.
+template <class T>
+void print_value(std::ostream& out, const void* value) {
+  out << *static_cast<const T*>(value);
+}
+template <>
+void print_value<std::string>(std::ostream& out, const void* value);
+template <>
+void print_value<std::string_view>(std::ostream& out, const void* value);
+template <>
+void print_value<char>(std::ostream& out, const void* value);
+template <>
+void print_value<bool>(std::ostream& out, const void* value);
+template <>
+void print_value<int>(std::ostream& out, const void* value);
+template <>
+void print_value<unsigned>(std::ostream& out, const void* value);
+template <>
+void print_value<long>(std::ostream& out, const void* value);
+template <>
+void print_value<unsigned long>(std::ostream& out, const void* value);
+template <>
+void print_value<float>(std::ostream& out, const void* value);
+template <>
+void print_value<double>(std::ostream& out, const void* value);
+
+// A part of a text, which must outlive it.
+struct MessagePart {
+  const void* value;
+  void (*print)(std::ostream& out, const void* value);
+
+  template <class T>
+  MessagePart(const T& part) : value(&part), print(&print_value<T>) {}
+  MessagePart(const char* part);
+};
+
+std::string joined_parts(std::initializer_list<MessagePart> parts);
+
+// Joins the parts into one string with operator<<. All that is compiled for a list of parts is one call:
+// messages stand everywhere.
 template <class... Parts>
 std::string text(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
+  return joined_parts({MessagePart(parts)...});
 }
 
 }  // namespace lf

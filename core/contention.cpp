@@ -17,6 +17,8 @@
 #include <system_error>
 #include <vector>
 
+#include "core/seconds.h"
+
 namespace lf {
 namespace {
 
@@ -68,13 +70,13 @@ void watch(const std::stop_token& stop) {
   Contention contention;
   std::optional<Crowd> crowd;
   double before = seconds_without_cpu();
-  auto then = std::chrono::steady_clock::now();
+  double then = seconds_now();
   while (!sleep.wait_for(lock, stop, kInterval, [&] { return stop.stop_requested(); })) {
     const double now_without = seconds_without_cpu();
-    const auto now = std::chrono::steady_clock::now();
+    const double now = seconds_now();
     // A thread that ended took its time along.
     const double without = std::max(0.0, now_without - before);
-    const bool contended = contention.observe(without, std::chrono::duration<double>(now - then).count());
+    const bool contended = contention.observe(without, now - then);
     if (contended && !crowd) crowd.emplace();
     if (!contended) crowd.reset();
     before = now_without;

@@ -1,12 +1,18 @@
 // Where a tensor lives. One process drives one device of each kind, and plans on one that only counts.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "core/check.h"
 
 namespace lf {
 
 // plan: nothing is allocated or computed; what another device would need is counted (core/plan.h).
 enum class Device { cpu, cuda, plan };
+
+// Those that a user can choose.
+inline std::vector<std::string> names_of(Device) { return {"cpu", "cuda"}; }
 
 #ifdef LF_CUDA
 inline constexpr bool kHasCuda = true;

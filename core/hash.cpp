@@ -1,6 +1,11 @@
 #include "core/hash.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -54,7 +59,24 @@ std::string content_hash(std::span<const uint8_t> bytes) {
   return to_hex(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
-std::string content_hash_of_file(const std::string& path) { return content_hash(MappedFile(path).bytes()); }
+HashedFile content_hash_of_file(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) throw_file_error("open", path, errno);
+  HashedFile result;
+  ContentHash hash;
+  std::vector<uint8_t> piece(1 << 20);
+  ssize_t got = 0;
+  while ((got = ::read(file, piece.data(), piece.size())) > 0 || (got < 0 && errno == EINTR)) {
+    if (got < 0) continue;
+    hash.update({piece.data(), static_cast<size_t>(got)});
+    result.bytes += got;
+  }
+  const int error = errno;
+  ::close(file);
+  if (got < 0) throw_file_error("read", path, error);
+  result.hash = hash.hex();
+  return result;
+}
 
 std::string digest(Digest kind, std::span<const uint8_t> bytes) {
   uint8_t result[EVP_MAX_MD_SIZE];

@@ -28,8 +28,13 @@ class ContentHash {
 
 // XXH3-128 of the bytes, 32 hex digits.
 std::string content_hash(std::span<const uint8_t> bytes);
-// XXH3-128 of a file's bytes; throws Error when it cannot be read.
-std::string content_hash_of_file(const std::string& path);
+struct HashedFile {
+  std::string hash;  // XXH3-128, 32 hex digits
+  int64_t bytes = 0;
+};
+// Hash and size of what a file holds; read rather than mapped, so that an unreadable sector is an Error and
+// not a signal. Throws Error when it cannot be read.
+HashedFile content_hash_of_file(const std::string& path);
 
 enum class Digest { kMd5, kSha1, kSha256 };
 

@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <type_traits>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "core/check.h"
+#include "core/escaped.h"
 
 namespace lf {
 namespace {
@@ -171,22 +173,6 @@ json parse_json(std::string content, const std::string& path, int64_t line) {
 
 ordered_json parse_ordered_json(std::string content, const std::string& path) {
   return parse<ordered_json>(std::move(content), path, 0);
-}
-
-std::string escaped(std::string_view shown) {
-  constexpr size_t kLongest = 120;
-  std::string kept(shown.substr(0, kLongest));
-  if (shown.size() > kLongest) kept += "...";
-  return json(kept).dump(-1, ' ', true, json::error_handler_t::replace);
-}
-
-bool is_utf8(std::string_view shown) {
-  try {
-    static_cast<void>(json(std::string(shown)).dump());
-    return true;
-  } catch (const json::exception&) {
-    return false;
-  }
 }
 
 }  // namespace lf

@@ -4,9 +4,8 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <string_view>
 
 namespace lf {
 
@@ -20,11 +19,5 @@ inline constexpr int kDeepestJson = 32;
 nlohmann::json parse_json(std::string content, const std::string& path, int64_t line = 0);
 // The same with the keys in the file's order, for what is written again.
 nlohmann::ordered_json parse_ordered_json(std::string content, const std::string& path);
-
-// Text from a file as it may be shown to a user: in quotation marks, cut after 120 bytes, only ASCII:
-// control characters, broken UTF-8 and everything else escaped.
-std::string escaped(std::string_view shown);
-
-bool is_utf8(std::string_view shown);
 
 }  // namespace lf

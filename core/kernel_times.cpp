@@ -1,11 +1,11 @@
 #include "core/kernel_times.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <vector>
 
 #include "core/out_of_memory.h"
+#include "core/seconds.h"
 
 namespace lf {
 namespace {
@@ -73,15 +73,14 @@ double KernelTimes::measure(const KernelCall& call, const MakeRun& make_run) {
 
 // The middle one of several runs, after one that finds its code and memory for the first time.
 double KernelTimes::timed(const std::function<void()>& run) {
-  using Clock = std::chrono::steady_clock;
   std::vector<double> runs;
   double first = -1, all = 0;
   while (std::ssize(runs) < kRuns && all < kSecondsOfRuns && !(first > kLongSeconds && !runs.empty())) {
     synchronize(device_);
-    const Clock::time_point started = Clock::now();
-    run();
-    synchronize(device_);
-    const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
+    const double seconds = seconds_of([&] {
+      run();
+      synchronize(device_);
+    });
     left_ -= seconds;
     if (first < 0) {
       first = seconds;

@@ -1,10 +1,10 @@
 #include "core/plan.h"
 
-#include <chrono>
 #include <utility>
 
 #include "core/check.h"
 #include "core/operations.h"
+#include "core/seconds.h"
 
 namespace lf {
 
@@ -27,8 +27,7 @@ void Plan::count(KernelCall&& call, const MakeRun& again) {
   call.operations = operations().all() - operations_before_;
   operations_before_ = operations().all();
   if (!times_) return;
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point started = Clock::now();
+  const double started = seconds_now();
   const Uncounted uncounted;
   Plan* const here = std::exchange(current_, nullptr);
   try {
@@ -38,7 +37,7 @@ void Plan::count(KernelCall&& call, const MakeRun& again) {
     throw;
   }
   current_ = here;
-  timing_seconds_ += std::chrono::duration<double>(Clock::now() - started).count();
+  timing_seconds_ += seconds_now() - started;
 }
 
 void Plan::count_scratch(int64_t bytes) {

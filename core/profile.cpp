@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "core/seconds.h"
 #include "core/storage.h"
 
 namespace lf {
@@ -32,7 +33,7 @@ Profile::Profile(Device device)
     : device_(device), before_(current_), root_(std::make_unique<Node>(Node{"all", 1, 0, {}})) {
   Storage(0, device,
           [] { return std::string("a first block"); });  // which refuses a device that is not there
-  started_ = Clock::now();
+  started_ = seconds_now();
   current_ = this;
 }
 
@@ -51,7 +52,7 @@ void Profile::enter(const char* name) {
   if (device_ == Device::cuda)
     open.mark = mark();
   else
-    open.started = Clock::now();
+    open.started = seconds_now();
   open_.push_back(open);
 }
 
@@ -60,7 +61,7 @@ void Profile::leave() noexcept {
   open_.pop_back();
   open.node->calls += 1;
   if (device_ == Device::cpu) {
-    open.node->seconds += std::chrono::duration<double>(Clock::now() - open.started).count();
+    open.node->seconds += seconds_now() - open.started;
     return;
   }
   pending_.push_back({open.node, open.mark, mark()});
@@ -105,7 +106,7 @@ PhaseTime Profile::time_of(const Node& node) {
 
 PhaseTime Profile::times() {
   settle(0);
-  root_->seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+  root_->seconds = seconds_now() - started_;
   return time_of(*root_);
 }
 

@@ -3,7 +3,6 @@
 // waited for. In a build with CUDA every phase is also an NVTX range, for Nsight Systems.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -43,12 +42,11 @@ class Profile {
   static Profile* current() { return current_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct Node;
   // A phase that was entered; one of `started` and `mark` is used.
   struct Open {
     Node* node;
-    Clock::time_point started;
+    double started;
     cuda::Mark mark;
   };
   // A phase whose time the device has yet to say.
@@ -66,7 +64,7 @@ class Profile {
   Device device_;
   Profile* before_;
   std::unique_ptr<Node> root_;
-  Clock::time_point started_;
+  double started_ = 0;
   std::vector<Open> open_;
   std::deque<Pending> pending_;  // oldest first
   std::vector<cuda::Mark> spare_;

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/files.h"
-#include "core/json.h"
 #include "data/gzip.h"
 
 namespace lf {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/json.h"
 
 namespace lf {
 namespace {
@@ -61,22 +60,6 @@ bool JsonLines::next_record(JsonLine& line) {
     if (!line.blank()) return true;
   }
   return false;
-}
-
-JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::string& needed) {
-  JsonRecord record;
-  record.where = text(path, ':', line.number);
-  record.object = parse_json(std::move(line.text), path, line.number);
-  CHECK(record.object.is_object(), record.where, ": a JSON ", record.object.type_name(), ", needed ", needed);
-  return record;
-}
-
-nlohmann::json record_id(const JsonRecord& record) {
-  const auto id = record.object.find("id");
-  CHECK(id != record.object.end(), record.where, ": no id, needed a text or a whole number");
-  CHECK(id->is_string() || id->is_number_integer(), record.where,
-        ": id must be a text or a whole number, not ", id->type_name());
-  return *id;
 }
 
 }  // namespace lf

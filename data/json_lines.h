@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -49,16 +48,5 @@ class JsonLines {
   size_t begin_ = 0, end_ = 0;  // of it, what no line has yet
   int64_t number_ = 0;
 };
-
-// One line as an object, by the rules of parse_json; "PATH:LINE" is `where` of its messages.
-struct JsonRecord {
-  nlohmann::json object;
-  std::string where;
-};
-// The line is used up. `needed` says what kind of object: "a record {\"id\", \"text\"}".
-JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::string& needed);
-
-// What a record is called: its "id", a text or a whole number.
-nlohmann::json record_id(const JsonRecord& record);
 
 }  // namespace lf

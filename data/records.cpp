@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "data/json_lines.h"
+#include "data/json_record.h"
 
 namespace lf {
 namespace {

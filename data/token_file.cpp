@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/check.h"

@@ -61,12 +61,8 @@ Var RelativeAttention::operator()(const Var& x, const Var& table, const Var& u, 
                                   const Dropout& drop) const {
   const int64_t B = x.dim(0), T = x.dim(1), H = shape.heads, K = shape.head_width;
   const Var projected = reshape(qkv(x), {B, T, 3, H, K});
-  const AttentionPattern attention{.left = pattern.window,
-                                   .right = 0,
-                                   .dilation = pattern.dilation,
-                                   .key_mask = {},
-                                   .global_tokens = nullptr,
-                                   .dropout = drop};
+  const AttentionPattern attention{
+      .left = pattern.window, .right = 0, .dilation = pattern.dilation, .dropout = drop};
   RelativeTerm relative;
   if (shape.relative_positions) {
     const int64_t distances = std::min(pattern.reach(), T - 1) + 1;
@@ -84,6 +80,12 @@ CharLMBlock::CharLMBlock(const CharLMShape& shape)
       attention(shape),
       feed_forward_norm(shape.width),
       feed_forward(shape.width, shape.feed_forward) {}
+
+CharLMShape CharLMShape::complete() const {
+  CharLMShape result = *this;
+  if (result.head_width == 0) result.head_width = width / heads;
+  return result;
+}
 
 CharLM::CharLM(const CharLMShape& shape_)
     : shape(shape_),

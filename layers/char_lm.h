@@ -8,17 +8,11 @@
 #include <vector>
 
 #include "layers/basic.h"
+#include "layers/char_lm_shape.h"
 #include "layers/composed_attention.h"
 #include "layers/transformer_block.h"
 
 namespace lf {
-
-struct CharLMShape {
-  int64_t vocabulary = 205, layers = 12, width = 512, heads = 8, head_width = 64, feed_forward = 2048;
-  double dropout = 0.0, attention_dropout = 0.0;
-  bool relative_positions = true;
-  bool final_layer_norm = false;  // Transformer-XL's pre-LN code has none
-};
 
 // What each layer sees in a stage: `window` earlier tokens in steps of the head's dilation. One entry per
 // layer.

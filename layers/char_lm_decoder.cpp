@@ -25,8 +25,7 @@ CharLMDecoder::CharLMDecoder(const CharLM& model, const CharLMPattern& pattern)
     dilation.resize(static_cast<size_t>(s.heads), 1);
     Cache cache{.keys = Tensor::zeros(shape, DType::f32, device),
                 .values = Tensor::zeros(shape, DType::f32, device),
-                .dilation = Tensor::from({s.heads}, dilation).to(device),
-                .distances = {}};
+                .dilation = Tensor::from({s.heads}, dilation).to(device)};
     if (table.defined()) {
       const Linear& position = model.layers[static_cast<size_t>(i)].attention.position;
       cache.distances = position(table.slice(0, slots)).value().view(shape);

@@ -3,12 +3,9 @@
 #pragma once
 
 #include "autograd/ops.h"
+#include "layers/attention_implementation.h"
 
 namespace lf {
-
-// fused: one kernel, O(T window) time and O(T) extra memory. chunks: overlapping blocks, no dilation, about
-// twice the ideal memory. loop: one diagonal at a time, dilates, slow. full: all T x T scores.
-enum class AttentionImplementation { fused, chunks, loop, full };
 
 // qkv (B, T, 3, H, K) -> context (B, T, H, K); what window_attention computes, by plain operations.
 Var composed_attention(AttentionImplementation implementation, const Var& qkv,

@@ -82,7 +82,6 @@ Var Encoder::attend(const EncoderAttention& attention, int64_t window, const Var
   };
   const AttentionPattern pattern{.left = window / 2,
                                  .right = window / 2,
-                                 .dilation = {},
                                  .key_mask = input.mask,
                                  .global_tokens = input.global_tokens,
                                  .dropout = drop,
@@ -113,7 +112,6 @@ Var Encoder::layer(int64_t index, const Var& x, const EncoderInput& input, const
   return transformer_block(NormPlace::behind, {layer.attention_norm, layer.feed_forward, layer.output_norm},
                            x, attended,
                            {.attention_output = drop(shape.dropout, kAttentionOutput),
-                            .inner = {},
                             .output = drop(shape.dropout, kFeedForwardOutput)});
 }
 

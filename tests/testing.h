@@ -19,18 +19,25 @@
 
 namespace lf {
 
-// The one table of tolerances: what an op may lose in each dtype, relative to the largest element.
-inline double tolerance_of(DType dtype) {
-  switch (dtype) {
-    case DType::f64:
-      return 1e-10;
-    case DType::f32:
-      return 1e-5;
-    case DType::bf16:
-      return 2e-2;
-    default:
-      return 0.0;
-  }
+// What is compared.
+enum class Compared {
+  op,         // an op with itself, in another dtype or on another device
+  attention,  // an attention kernel with an oracle in f64; its gradients may lose twice as much
+  model,      // a model's outputs, loss and gradients with transformers' or PyTorch's
+  updates,    // losses after some updates with PyTorch's
+  decoding,   // logits and scores of one token after the other with those of another device
+  neighbours  // a sequence in a batch with the same one alone
+};
+
+// The one table of tolerances, in each dtype and relative to the largest element.
+inline double tolerance_of(DType dtype, Compared what = Compared::op) {
+  struct Row {
+    double f64, f32, bf16;
+  };
+  static constexpr Row kRows[] = {{1e-10, 1e-5, 2e-2}, {1e-12, 5e-6, 1e-2}, {1e-10, 1e-5, 2e-2},
+                                  {1e-10, 2e-5, 2e-2}, {1e-10, 1e-4, 2e-2}, {1e-12, 1e-6, 2e-2}};
+  const Row& row = kRows[static_cast<size_t>(what)];
+  return dtype == DType::f64 ? row.f64 : dtype == DType::f32 ? row.f32 : dtype == DType::bf16 ? row.bf16 : 0;
 }
 
 // The text with the first `from` replaced; an Error if there is none.

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "core/files.h"
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/opened_model.h"
+#include "trainers/tasks/evaluation.h"
 
 namespace lf {
 namespace {

@@ -6,16 +6,19 @@
 #include <numeric>
 #include <utility>
 
+#include "core/choices.h"
 #include "core/failpoint.h"
 #include "core/kernels/convert.h"
 #include "core/messages.h"
 #include "core/operations.h"
+#include "core/seconds.h"
 #include "core/threads.h"
 #include "trainers/measure/device_peaks.h"
 #include "trainers/optimizer/schedule.h"
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/run_folder.h"
 #include "trainers/tasks/device_notices.h"
+#include "trainers/tasks/evaluation.h"
 #include "trainers/tasks/make_task.h"
 
 namespace lf {

@@ -1,4 +1,5 @@
 // The stack machine of the pickle format, cut down to plain data; see pickle.h and Python's pickletools.
+#include "core/escaped.h"
 #include "core/weights/pickle.h"
 
 #include <algorithm>
@@ -7,7 +8,6 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/json.h"
 
 namespace lf {
 namespace {

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/failpoint.h"
 #include "core/hash.h"
-#include "core/json.h"
 #include "core/weights/safetensors_header.h"
 
 namespace lf {

@@ -5,11 +5,13 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <ostream>
 #include <set>
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/json.h"
 
 namespace lf {

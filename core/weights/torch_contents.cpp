@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/json.h"
+#include "core/escaped.h"
 #include "core/weights/torch_types.h"
 
 namespace lf {

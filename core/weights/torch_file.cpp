@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/json.h"
+#include "core/escaped.h"
 #include "core/weights/half.h"
 #include "core/weights/torch_legacy.h"
 #include "core/weights/torch_types.h"

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "core/check.h"
-#include "core/json.h"
+#include "core/escaped.h"
 #include "core/weights/torch_types.h"
 
 namespace lf {

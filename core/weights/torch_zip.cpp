@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/json.h"
+#include "core/escaped.h"
 
 namespace lf {
 namespace {

@@ -3,12 +3,14 @@
 
 #include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
 #include <tuple>
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/json.h"
 #include "core/weights/half.h"
 #include "core/weights/weights_index.h"

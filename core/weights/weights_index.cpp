@@ -2,10 +2,12 @@
 #include "core/weights/weights_index.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/json.h"
 
 namespace lf {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "core/choices.h"
 #include "core/hash.h"
 #include "data/output_folder.h"
 #include "data/token_file.h"
@@ -93,8 +94,8 @@ std::vector<uint8_t> choose_symbols(const std::array<Split, 3>& splits, CorpusKi
     const auto byte = static_cast<uint8_t>(value);
     const bool occurs =
         std::any_of(splits.begin(), splits.end(), [byte](const Split& s) { return s.counts[byte] > 0; });
-    const bool stripped = newlines == Newlines::kStrip && byte == kNewline;
-    if (kind == CorpusKind::kText8 ? in_text8(byte) : occurs && !stripped) symbols.push_back(byte);
+    const bool stripped = newlines == Newlines::strip && byte == kNewline;
+    if (kind == CorpusKind::text8 ? in_text8(byte) : occurs && !stripped) symbols.push_back(byte);
   }
   return symbols;
 }
@@ -116,9 +117,9 @@ void write_tokens(Split& split, const PreparedCorpus& corpus, const std::string&
     token_of[corpus.symbols[token]] = static_cast<uint16_t>(token);
   }
   const auto size = static_cast<int64_t>(split.bytes.size());
-  const Provenance provenance = {.corpus = corpus_kind_name(corpus.kind),
+  const Provenance provenance = {.corpus = choice_name(corpus.kind),
                                  .split = split.name,
-                                 .newlines = newlines_name(corpus.newlines),
+                                 .newlines = choice_name(corpus.newlines),
                                  .source = corpus.source,
                                  .source_sha256 = corpus.source_sha256,
                                  .original_bytes = size};
@@ -130,7 +131,7 @@ void write_tokens(Split& split, const PreparedCorpus& corpus, const std::string&
     const auto block =
         split.bytes.subspan(static_cast<size_t>(begin), static_cast<size_t>(std::min(kBlock, size - begin)));
     for (const uint8_t byte : block) {
-      if (byte != kNewline || corpus.newlines == Newlines::kKeep) tokens.push_back(token_of[byte]);
+      if (byte != kNewline || corpus.newlines == Newlines::keep) tokens.push_back(token_of[byte]);
     }
     split.writer->append(tokens);
     if (progress)
@@ -201,14 +202,14 @@ PreparedCorpus prepare_corpus(const CorpusRequest& request) {
   const std::string scratch = request.folder + "/source";
   remove_abandoned_partials(scratch);
   source.unpack(scratch, request.progress);
-  if (request.kind == CorpusKind::kText8) check_text8(request.source, source.bytes());
+  if (request.kind == CorpusKind::text8) check_text8(request.source, source.bytes());
   const SplitSizes sizes = split_sizes(static_cast<int64_t>(source.bytes().size()), request.split);
   PreparedCorpus corpus = describe(source, request);
   check_output_folder(request.folder, {corpus.source_sha256});
 
   std::array<Split, 3> splits = cut(source.bytes(), sizes);
   for (Split& split : splits) split.counts = count_bytes(split.bytes);
-  if (request.newlines == Newlines::kStrip) {
+  if (request.newlines == Newlines::strip) {
     check_not_only_newlines(splits, request.source);
     for (const Split& split : splits) corpus.newlines_removed += split.counts[kNewline];
   }

@@ -13,8 +13,8 @@ namespace lf {
 
 struct CorpusRequest {
   std::string source;  // a raw file, gzip data, or a zip or tar.gz archive with one file in it
-  CorpusKind kind = CorpusKind::kEnwik8;
-  Newlines newlines = Newlines::kKeep;
+  CorpusKind kind = CorpusKind::enwik8;
+  Newlines newlines = Newlines::keep;
   SplitFractions split = {};
   std::string folder;             // made if missing; an earlier preparation of the source is replaced
   bool require_official = false;  // refuse anything but the published file

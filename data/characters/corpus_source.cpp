@@ -36,30 +36,11 @@ MappedFile open_source(const std::string& path, CorpusKind kind) {
 
 }  // namespace
 
-std::string corpus_kind_name(CorpusKind kind) {
-  switch (kind) {
-    case CorpusKind::kEnwik8:
-      return "enwik8";
-    case CorpusKind::kText8:
-      return "text8";
-    case CorpusKind::kBytes:
-      return "bytes";
-  }
-  throw Error("corpus: unknown kind");
-}
-
-CorpusKind parse_corpus_kind(const std::string& name) {
-  for (const CorpusKind kind : {CorpusKind::kEnwik8, CorpusKind::kText8, CorpusKind::kBytes}) {
-    if (name == corpus_kind_name(kind)) return kind;
-  }
-  throw UsageError(text("corpus kind \"", name, "\": expected enwik8, text8 or bytes"));
-}
-
 std::optional<OfficialCorpus> official_corpus(CorpusKind kind) {
   // The author publishes MD5 and SHA-1 (enwik8 a1fa5ffddb56f4953e226637dabbb36a, text8
   // 3bea1919949baf155f99411df5fada7e); these are the SHA-256 of the same files.
   switch (kind) {
-    case CorpusKind::kEnwik8:
+    case CorpusKind::enwik8:
       return OfficialCorpus{
           .name = "enwik8",
           .bytes = 100'000'000,
@@ -67,7 +48,7 @@ std::optional<OfficialCorpus> official_corpus(CorpusKind kind) {
           .url = "https://mattmahoney.net/dc/enwik8.zip",
           .archive_bytes = 36'445'475,
           .archive_sha256 = "547994d9980ebed1288380d652999f38a14fe291a6247c157c3d33d4932534bc"};
-    case CorpusKind::kText8:
+    case CorpusKind::text8:
       return OfficialCorpus{
           .name = "text8",
           .bytes = 100'000'000,
@@ -75,7 +56,7 @@ std::optional<OfficialCorpus> official_corpus(CorpusKind kind) {
           .url = "https://mattmahoney.net/dc/text8.zip",
           .archive_bytes = 31'344'016,
           .archive_sha256 = "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232"};
-    case CorpusKind::kBytes:
+    case CorpusKind::bytes:
       return std::nullopt;
   }
   throw Error("corpus: unknown kind");
@@ -100,7 +81,7 @@ ByteSource::Packing CorpusSource::packing() const {
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
   const ByteSource::Packing promised = ByteSource::packing_of(name);
-  if (promised != kNone || kind_ == CorpusKind::kBytes) return promised;
+  if (promised != kNone || kind_ == CorpusKind::bytes) return promised;
   // A renamed archive is no text; for kind bytes any content is as good as another.
   const std::span<const uint8_t> bytes = file_.bytes();
   const auto begins = [&](std::initializer_list<uint8_t> magic) {

@@ -11,17 +11,10 @@
 
 #include "core/files.h"
 #include "data/byte_source.h"
+#include "data/characters/corpus_kind.h"
 #include "data/progress.h"
 
 namespace lf {
-
-// enwik8: bytes of Wikipedia XML; text8: a-z and space; bytes: any file.
-enum class CorpusKind { kEnwik8, kText8, kBytes };
-
-// "enwik8", "text8" or "bytes".
-std::string corpus_kind_name(CorpusKind kind);
-// The kind of that name; throws UsageError listing the kinds.
-CorpusKind parse_corpus_kind(const std::string& name);
 
 // A published corpus: the file, and the zip archive it is distributed in.
 struct OfficialCorpus {

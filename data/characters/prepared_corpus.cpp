@@ -1,8 +1,10 @@
 #include "data/characters/prepared_corpus.h"
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "core/choices.h"
 #include "core/json.h"
 #include "data/token_file.h"
 
@@ -34,8 +36,8 @@ PreparedCorpus corpus_from_json(const std::string& folder, const Json& json) {
   CHECK(version == kVersion, folder, "/corpus.json: version ", version, ", this program reads ", kVersion);
   PreparedCorpus corpus;
   corpus.folder = folder;
-  corpus.kind = parse_corpus_kind(json.at("kind").get<std::string>());
-  corpus.newlines = parse_newlines(json.at("newlines").get<std::string>());
+  corpus.kind = choice_of<CorpusKind>("kind", json.at("kind").get<std::string>());
+  corpus.newlines = choice_of<Newlines>("newlines", json.at("newlines").get<std::string>());
   json.at("source").get_to(corpus.source);
   json.at("source_bytes").get_to(corpus.source_bytes);
   json.at("source_sha256").get_to(corpus.source_sha256);
@@ -61,18 +63,10 @@ void check_split(const PreparedCorpus& corpus, const PreparedSplit& split) {
 
 }  // namespace
 
-std::string newlines_name(Newlines newlines) { return newlines == Newlines::kKeep ? "keep" : "strip"; }
-
-Newlines parse_newlines(const std::string& name) {
-  if (name == "keep") return Newlines::kKeep;
-  if (name == "strip") return Newlines::kStrip;
-  throw UsageError(text("newline policy \"", name, "\": expected keep or strip"));
-}
-
 std::string corpus_json(const PreparedCorpus& corpus) {
   const Json json = {{"version", kVersion},
-                     {"kind", corpus_kind_name(corpus.kind)},
-                     {"newlines", newlines_name(corpus.newlines)},
+                     {"kind", choice_name(corpus.kind)},
+                     {"newlines", choice_name(corpus.newlines)},
                      {"source", corpus.source},
                      {"source_bytes", corpus.source_bytes},
                      {"source_sha256", corpus.source_sha256},

@@ -10,15 +10,6 @@
 
 namespace lf {
 
-// What happens to newline bytes (0x0A): kept, or dropped from every split as the Transformer-XL pipeline
-// does.
-enum class Newlines { kKeep, kStrip };
-
-// "keep" or "strip".
-std::string newlines_name(Newlines newlines);
-// The policy of that name; throws UsageError listing the policies.
-Newlines parse_newlines(const std::string& name);
-
 struct PreparedSplit {
   std::string path;            // of its token file
   int64_t original_bytes = 0;  // before newlines were stripped
@@ -30,8 +21,8 @@ struct PreparedSplit {
 
 struct PreparedCorpus {
   std::string folder;
-  CorpusKind kind = CorpusKind::kBytes;
-  Newlines newlines = Newlines::kKeep;
+  CorpusKind kind = CorpusKind::bytes;
+  Newlines newlines = Newlines::keep;
   std::string source;  // file name, without folder
   int64_t source_bytes = 0;
   std::string source_sha256;

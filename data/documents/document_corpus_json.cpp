@@ -1,5 +1,6 @@
 // documents.json, which says how the token files beside it were made, written and read.
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "core/check.h"

@@ -11,6 +11,7 @@
 #include "data/archive.h"
 #include "data/byte_source.h"
 #include "data/json_lines.h"
+#include "data/json_record.h"
 #include "data/tokenizer/utf8.h"
 
 namespace lf {

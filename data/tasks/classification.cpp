@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/json.h"
+#include "core/escaped.h"
 #include "data/archive.h"
 #include "data/tasks/classification_imdb.h"
 #include "data/tasks/classification_splits.h"
@@ -19,7 +19,7 @@ namespace {
 using Documents = std::vector<LabelledDocument>;
 
 void check_source(const ClassificationSource& source) {
-  const bool records = source.corpus == ClassificationCorpus::kRecords;
+  const bool records = source.corpus == ClassificationCorpus::records;
   const auto refuse = [](bool wrong, const char* why) {
     if (wrong) throw UsageError(std::string("classification data: ") + why);
   };
@@ -28,10 +28,10 @@ void check_source(const ClassificationSource& source) {
   refuse(!records && source.path.empty(), "no path of the published files");
   refuse(!records && !(source.train.empty() && source.validation.empty() && source.test.empty()),
          "files of splits belong to records");
-  refuse(source.corpus != ClassificationCorpus::kHyperpartisan && !source.ground_truth.empty(),
+  refuse(source.corpus != ClassificationCorpus::hyperpartisan && !source.ground_truth.empty(),
          "a ground truth belongs to Hyperpartisan");
   const bool has_splits = !source.validation.empty() || !source.test.empty();
-  refuse(!source.split_file.empty() && (source.corpus == ClassificationCorpus::kImdb || has_splits),
+  refuse(!source.split_file.empty() && (source.corpus == ClassificationCorpus::imdb || has_splits),
          "a split file divides what has no splits yet");
   refuse(!(source.validation_share >= 0 && source.test_share >= 0 &&
            source.validation_share + source.test_share < 1),
@@ -52,14 +52,14 @@ Documents read_files(const std::vector<std::string>& files, const RecordColumns&
 
 DocumentSplits read_splits(const ClassificationSource& source) {
   switch (source.corpus) {
-    case ClassificationCorpus::kImdb:
+    case ClassificationCorpus::imdb:
       return read_imdb(source.path);
-    case ClassificationCorpus::kHyperpartisan: {
+    case ClassificationCorpus::hyperpartisan: {
       HyperpartisanFiles files = {.articles = source.path, .ground_truth = source.ground_truth};
       if (files.ground_truth.empty()) files = find_hyperpartisan(source.path);
-      return {.train = read_hyperpartisan(files, source.article), .validation = {}, .test = {}};
+      return {.train = read_hyperpartisan(files, source.article)};
     }
-    case ClassificationCorpus::kRecords:
+    case ClassificationCorpus::records:
       return {.train = read_files(source.train, source.columns),
               .validation = read_files(source.validation, source.columns),
               .test = read_files(source.test, source.columns)};
@@ -131,7 +131,7 @@ ClassificationData read_classification(const ClassificationSource& source) {
   DocumentSplits splits = read_splits(source);
   divide(source, splits, data.notices);
   for (std::string& notice : find_leaks(splits)) data.notices.push_back(std::move(notice));
-  if (source.leaks == Leaks::kDrop) {
+  if (source.leaks == Leaks::drop) {
     for (std::string& notice : drop_leaks(splits)) data.notices.push_back(std::move(notice));
   }
   data.train = std::move(splits.train);

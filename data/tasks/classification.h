@@ -6,29 +6,25 @@
 #include <string>
 #include <vector>
 
+#include "data/tasks/classification_choices.h"
 #include "data/tasks/classification_hyperpartisan.h"
 #include "data/tasks/classification_records.h"
 #include "data/tasks/labelled_document.h"
 
 namespace lf {
 
-enum class ClassificationCorpus { kRecords, kImdb, kHyperpartisan };
-// What becomes of documents that are in two splits: all stay, or those of the split that is less for testing
-// go (see drop_leaks).
-enum class Leaks { kReport, kDrop };
-
 struct ClassificationSource {
-  ClassificationCorpus corpus = ClassificationCorpus::kRecords;
+  ClassificationCorpus corpus = ClassificationCorpus::records;
 
-  // kRecords: the files of each split; validation and test may be empty.
+  // records: the files of each split; validation and test may be empty.
   std::vector<std::string> train = {}, validation = {}, test = {};
   RecordColumns columns = {};
 
-  // kImdb: aclImdb or its tar.gz. kHyperpartisan: the folder of the published files, or the file of articles.
+  // imdb: aclImdb or its tar.gz. hyperpartisan: the folder of the published files, or the file of articles.
   std::string path = {};
-  std::string ground_truth = {};  // of kHyperpartisan; empty: found beside the articles
+  std::string ground_truth = {};  // of hyperpartisan; empty: found beside the articles
   ArticleText article = {};
-  // kHyperpartisan, or kRecords with `train` only: a file that divides the documents (see divide_by_file).
+  // hyperpartisan, or records with `train` only: a file that divides the documents (see divide_by_file).
   std::string split_file = {};
 
   // Cut from training where there is no such split, test first; 0: none. The same documents with the same
@@ -37,7 +33,7 @@ struct ClassificationSource {
   uint64_t seed = 0;
 
   std::vector<std::string> labels = {};  // empty: those of the training split, sorted
-  Leaks leaks = Leaks::kReport;
+  Leaks leaks = Leaks::report;
 };
 
 struct ClassificationData {

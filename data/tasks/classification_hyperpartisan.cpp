@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/json.h"
+#include "core/escaped.h"
 #include "data/byte_source.h"
 #include "data/tasks/article_cleaning.h"
 #include "data/tasks/classification_records.h"

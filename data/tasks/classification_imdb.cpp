@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/files.h"
-#include "core/json.h"
 #include "data/archive.h"
 #include "data/tokenizer/utf8.h"
 

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/json.h"
 #include "data/byte_source.h"
 #include "data/json_lines.h"
+#include "data/json_record.h"
 #include "data/tasks/delimited_rows.h"
 #include "data/tokenizer/utf8.h"
 

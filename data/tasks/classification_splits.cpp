@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/check.h"
-#include "core/json.h"
+#include "core/escaped.h"
 
 namespace lf {
 

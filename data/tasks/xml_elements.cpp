@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/json.h"
+#include "core/escaped.h"
 #include "data/tokenizer/utf8.h"
 
 namespace lf {

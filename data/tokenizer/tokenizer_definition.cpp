@@ -5,7 +5,7 @@
 #include <unordered_set>
 
 #include "core/check.h"
-#include "core/json.h"
+#include "core/escaped.h"
 #include "data/tokenizer/byte_alphabet.h"
 
 namespace lf {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "data/tokenizer/tokenizer_json.h"

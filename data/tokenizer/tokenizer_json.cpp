@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <initializer_list>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/json.h"
 
 namespace lf {

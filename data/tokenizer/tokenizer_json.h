@@ -1,7 +1,7 @@
 // Reading tokenizer.json, the file of the Hugging Face tokenizers library.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "data/tokenizer/tokenizer_definition.h"

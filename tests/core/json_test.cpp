@@ -10,9 +10,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "data/json_lines.h"
+#include "data/json_record.h"
 #include "tests/data/documents/document_input.h"
 #include "tests/temporary_folder.h"
 

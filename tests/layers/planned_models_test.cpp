@@ -72,7 +72,7 @@ Tensor ids() {
 }
 
 CharLMPattern pattern_of(AttentionImplementation implementation, bool recompute) {
-  return {.layers = {{.window = 8, .dilation = {}}, {.window = 20, .dilation = {1, 2}}},
+  return {.layers = {{.window = 8}, {.window = 20, .dilation = {1, 2}}},
           .implementation = implementation,
           .recompute = recompute};
 }
@@ -164,7 +164,7 @@ TEST(PlannedModels, MaskedLM) {
     for (const bool global : {false, true}) {
       SCOPED_TRACE(text(recompute ? "recomputed" : "kept", global ? ", global tokens" : ""));
       expect_planned(MaskedLM(shape), [&](const MaskedLM& model, bool training, uint64_t step) {
-        const EncoderInput input{.ids = ids(), .mask = {}, .global_tokens = global ? globals : nullptr};
+        const EncoderInput input{.ids = ids(), .global_tokens = global ? globals : nullptr};
         std::vector<int32_t> targets(kRows * kLength, -1);
         for (size_t i = 0; i < targets.size(); i += 7) targets[i] = 5;
         return model.losses(input, Tensor::from({kRows, kLength}, targets),

@@ -43,13 +43,14 @@ class ClassifierParity : public ::testing::TestWithParam<const char*> {};
 TEST_P(ClassifierParity, LogitsEqualTransformers) {
   const Golden c(GetParam(), DType::f32);
   const Tensor expected = c.file.read("logits");
-  EXPECT_TRUE(compare(c.model.logits(c.input, {}).value(), expected, 1e-5));
+  EXPECT_TRUE(
+      compare(c.model.logits(c.input, {}).value(), expected, tolerance_of(DType::f32, Compared::model)));
   const EncoderInput ragged = c.ragged();
   const Tensor batch = c.model.logits(ragged, {}).value();
-  EXPECT_TRUE(compare(batch, expected, 1e-5));
+  EXPECT_TRUE(compare(batch, expected, tolerance_of(DType::f32, Compared::model)));
   for (int64_t b = 0; b < batch.dim(0); ++b) {
     const Tensor alone = c.model.logits(sequence_of(ragged, b), {}).value();
-    EXPECT_TRUE(compare(alone, batch.slice(b, b + 1), 1e-6)) << b;
+    EXPECT_TRUE(compare(alone, batch.slice(b, b + 1), tolerance_of(DType::f32, Compared::neighbours))) << b;
   }
 }
 
@@ -71,7 +72,8 @@ TEST_P(ClassifierParity, DocumentsOneByOneGiveTheBatchsGradient) {
   backward(batch.loss(ragged, batch.labels));
   for (int64_t b = 0; b < alone.labels.elements(); ++b)
     backward(alone.loss(sequence_of(ragged, b), alone.labels.slice(b, b + 1)));
-  EXPECT_TRUE(compare(alone.block.gradients, batch.block.gradients, 1e-6));
+  EXPECT_TRUE(
+      compare(alone.block.gradients, batch.block.gradients, tolerance_of(DType::f32, Compared::neighbours)));
 }
 
 TEST_P(ClassifierParity, NoParameterIsLeftOver) {

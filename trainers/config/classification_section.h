@@ -6,19 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "data/tasks/classification_choices.h"
 #include "trainers/config/fields.h"
 
 namespace lf {
 
-enum class ClassificationCorpusChoice { records, imdb, hyperpartisan };
-enum class LeakChoice { report, drop };
 enum class ClassWeightChoice { none, balanced };
 enum class ClassificationMetricChoice { accuracy, macro_f1, micro_f1, loss };
 
-inline std::vector<std::string> names_of(ClassificationCorpusChoice) {
-  return {"records", "imdb", "hyperpartisan"};
-}
-inline std::vector<std::string> names_of(LeakChoice) { return {"report", "drop"}; }
 inline std::vector<std::string> names_of(ClassWeightChoice) { return {"none", "balanced"}; }
 inline std::vector<std::string> names_of(ClassificationMetricChoice) {
   return {"accuracy", "macro_f1", "micro_f1", "loss"};
@@ -26,7 +21,7 @@ inline std::vector<std::string> names_of(ClassificationMetricChoice) {
 
 struct ClassificationSection {
   std::optional<std::string> model;
-  ClassificationCorpusChoice corpus = ClassificationCorpusChoice::records;
+  ClassificationCorpus corpus = ClassificationCorpus::records;
   Inherited<std::string> validation;
   Inherited<std::string> test;
   Inherited<std::string> ground_truth;
@@ -34,7 +29,7 @@ struct ClassificationSection {
   double validation_share = 0;
   double test_share = 0;
   int64_t split_seed = 1;
-  LeakChoice leaks = LeakChoice::report;
+  Leaks leaks = Leaks::report;
   std::string id_key = "id";
   std::string text_key = "text";
   std::string label_key = "label";

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/choices.h"
 #include "trainers/config/keys_of_task.h"
 #include "trainers/config/scalars.h"
 #include "trainers/config/stages.h"
@@ -17,21 +18,21 @@ namespace {
 // Judges keys that could be read, and notes contradictions where the key was written.
 class Judge {
  public:
-  Judge(const Node& root, Problems& problems) : root_(root), unread_(problems), problems_(problems) {}
+  Judge(const Node& root, Problems& problems) : root_(root), known_before_(problems), problems_(problems) {}
 
   // Notes the problem at path unless ok, or unless one of the keys that matter could not be read.
   template <class... Parts>
   void require(bool ok, const std::string& path, const std::vector<std::string>& matter,
                const Parts&... parts) {
-    if (ok || unread_.concern(path)) return;
-    const auto unread = [&](const std::string& key) { return unread_.concern(key); };
+    if (ok || known_before_.wrong_around(path)) return;
+    const auto unread = [&](const std::string& key) { return known_before_.wrong_around(key); };
     if (std::any_of(matter.begin(), matter.end(), unread)) return;
     problems_.add(place_of(root_, path), path, parts...);
   }
 
  private:
   const Node& root_;
-  const Problems unread_;  // the problems known before the first rule
+  const Problems known_before_;  // the problems known before the first rule
   Problems& problems_;
 };
 
@@ -180,7 +181,7 @@ class StageJudge {
   }
 
   void chunks() const {
-    if (config_.attention.implementation != AttentionChoice::chunks || !entry_.dilation.given) return;
+    if (config_.attention.implementation != AttentionImplementation::chunks || !entry_.dilation.given) return;
     const auto dilated =
         std::find_if(stage_.dilation.begin(), stage_.dilation.end(), [](int64_t d) { return d > 1; });
     require(dilated == stage_.dilation.end() || stage_.dilated_heads == 0, "dilation",

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/choices.h"
 #include "trainers/config/task_choice.h"
 
 namespace lf {
@@ -77,18 +78,6 @@ template <class T>
 concept Section = requires(T& section) {
   T::visit(section, IgnoreFields{});
 };
-
-// An enumeration whose values count from 0 and whose names are listed in that order by names_of(E).
-template <class E>
-concept Choice = std::is_enum_v<E> && requires(E value) {
-  names_of(value);
-};
-
-// The name a choice has in the configuration file.
-template <Choice E>
-std::string choice_name(E value) {
-  return names_of(value)[static_cast<size_t>(value)];
-}
 
 // "model" and "layers" give "model.layers"; either may be empty.
 inline std::string join_path(const std::string& parent, const std::string& key) {

@@ -1,5 +1,6 @@
 #include "trainers/config/outline.h"
 
+#include "core/choices.h"
 #include "trainers/config/scalars.h"
 
 namespace lf {

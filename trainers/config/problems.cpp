@@ -17,13 +17,13 @@ bool lies_below(const std::string& path, const std::string& prefix) {
 
 std::string Place::words() const { return line > 0 ? text(source, ":", line, ":", column) : source; }
 
-bool Problems::cover(const std::string& path) const {
+bool Problems::wrong_at_or_above(const std::string& path) const {
   return std::any_of(problems_.begin(), problems_.end(), [&](const Problem& problem) {
     return !problem.path.empty() && lies_below(path, problem.path);
   });
 }
 
-bool Problems::concern(const std::string& path) const {
+bool Problems::wrong_around(const std::string& path) const {
   return std::any_of(problems_.begin(), problems_.end(), [&](const Problem& problem) {
     return !problem.path.empty() && (lies_below(problem.path, path) || lies_below(path, problem.path));
   });

@@ -27,10 +27,10 @@ class Problems {
   }
 
   // Whether the key itself or something above it is already known to be wrong.
-  bool cover(const std::string& path) const;
+  bool wrong_at_or_above(const std::string& path) const;
 
   // Whether the key, something below it or something above it is already known to be wrong.
-  bool concern(const std::string& path) const;
+  bool wrong_around(const std::string& path) const;
 
   // Throws a UsageError of one line per problem, in the order of the text; nothing when there is none.
   void throw_if_any() const;

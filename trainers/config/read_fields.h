@@ -37,7 +37,7 @@ class FieldReader {
     S::visit(section, [&](const char* name, auto& member, const char*, const FieldRules& rules = {}) {
       const Node* value = node.find(name);
       const std::string key = join_path(path, name);
-      if (value && !problems_.cover(key)) read_value(*value, rules.range, member, key);
+      if (value && !problems_.wrong_at_or_above(key)) read_value(*value, rules.range, member, key);
     });
     refuse_unknown(node, names, path);
   }
@@ -66,7 +66,7 @@ class FieldReader {
   void read_value(const Node& node, const Range& range, std::optional<T>& member, const std::string& path) {
     T value{};
     read_value(node, range, value, path);
-    if (!problems_.concern(path)) member = value;  // otherwise the rules that follow meet the default
+    if (!problems_.wrong_around(path)) member = value;  // otherwise the rules that follow meet the default
   }
 
   template <class T>

@@ -30,12 +30,12 @@ void flatten(const Node& node, const std::string& path, std::map<std::string, st
 
 Device device_of(const RunConfig& config) {
   if (Plan::current()) return Device::plan;
-  return config.device == DeviceChoice::cuda ? Device::cuda : Device::cpu;
+  return config.device;
 }
 
 DType compute_dtype(const RunConfig& config) {
   if (config.precision == PrecisionChoice::automatic)
-    return config.device == DeviceChoice::cuda ? DType::bf16 : DType::f32;
+    return config.device == Device::cuda ? DType::bf16 : DType::f32;
   return config.precision == PrecisionChoice::bf16 ? DType::bf16 : DType::f32;
 }
 

@@ -17,7 +17,7 @@ namespace lf {
 // A whole configuration file. Keys are left as they were written; resolved_stages() expands the stages.
 struct RunConfig {
   int64_t seed = 1;
-  DeviceChoice device = DeviceChoice::cpu;
+  Device device = Device::cpu;
   int64_t threads = 0;
   PrecisionChoice precision = PrecisionChoice::automatic;
   TaskChoice task = TaskChoice::char_lm;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <system_error>
 
+#include "core/escaped.h"
 #include "trainers/config/suggestion.h"
 
 namespace lf {

@@ -8,24 +8,20 @@
 #include <string>
 #include <vector>
 
+#include "core/device.h"
+#include "data/characters/corpus_kind.h"
+#include "layers/attention_implementation.h"
+#include "layers/char_lm_shape.h"
 #include "trainers/config/fields.h"
 
 namespace lf {
 
-enum class DeviceChoice { cpu, cuda };
 enum class PrecisionChoice { automatic, f32, bf16 };
-enum class CorpusChoice { enwik8, text8, bytes };
-enum class NewlineChoice { keep, strip };
-enum class AttentionChoice { fused, chunks, loop, full };
 enum class TrainedChoice { all, new_positions };
 enum class NonFiniteChoice { stop, skip, rollback };
 enum class ScheduleChoice { constant, linear, cosine, polynomial };
 
-inline std::vector<std::string> names_of(DeviceChoice) { return {"cpu", "cuda"}; }
 inline std::vector<std::string> names_of(PrecisionChoice) { return {"auto", "f32", "bf16"}; }
-inline std::vector<std::string> names_of(CorpusChoice) { return {"enwik8", "text8", "bytes"}; }
-inline std::vector<std::string> names_of(NewlineChoice) { return {"keep", "strip"}; }
-inline std::vector<std::string> names_of(AttentionChoice) { return {"fused", "chunks", "loop", "full"}; }
 inline std::vector<std::string> names_of(TrainedChoice) { return {"all", "new_positions"}; }
 inline std::vector<std::string> names_of(NonFiniteChoice) { return {"stop", "skip", "rollback"}; }
 inline std::vector<std::string> names_of(ScheduleChoice) {
@@ -41,8 +37,8 @@ inline constexpr double kLargestLength = 1 << 30;  // tokens in a sequence or a 
 struct DataSection {
   std::string path = "sample";
   // What a prepared folder decides itself, so that it matters whether they were given.
-  Inherited<CorpusChoice> kind{{}, CorpusChoice::bytes};
-  Inherited<NewlineChoice> newlines{{}, NewlineChoice::keep};
+  Inherited<CorpusKind> kind{{}, CorpusKind::bytes};
+  Inherited<Newlines> newlines{{}, Newlines::keep};
   Inherited<std::array<double, 3>> split{{}, {0.90, 0.05, 0.05}};
 
   static void visit(auto& self, auto&& field) {
@@ -63,18 +59,8 @@ struct DataSection {
   bool operator==(const DataSection&) const = default;
 };
 
-struct ModelSection {
-  int64_t layers = 12;
-  int64_t width = 512;
-  int64_t heads = 8;
-  int64_t head_width = 0;
-  int64_t feed_forward = 2048;
-  double dropout = 0.2;
-  double attention_dropout = 0.0;
-  bool relative_positions = true;
-  bool final_layer_norm = false;
+struct ModelSection : CharLMShape {
   double initializer_range = 0.02;
-  int64_t vocabulary = 0;
 
   static void visit(auto& self, auto&& field) {
     field("layers", self.layers, "Number of transformer blocks.", within(1, 1000));
@@ -128,7 +114,7 @@ struct MaskedLMSection {
 };
 
 struct AttentionSection {
-  AttentionChoice implementation = AttentionChoice::fused;
+  AttentionImplementation implementation = AttentionImplementation::fused;
 
   static void visit(auto& self, auto&& field) {
     field(

@@ -3,7 +3,9 @@
 #include <yaml-cpp/emitter.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "core/check.h"
 
 namespace lf {
 
@@ -36,38 +38,24 @@ void emit(YAML::Emitter& out, const Node& node) {
   }
 }
 
-std::string json_string(const std::string& words) {
-  std::string quoted = "\"";
-  for (const char letter : words) {
-    if (letter == '"' || letter == '\\') quoted += '\\';
-    if (static_cast<unsigned char>(letter) >= 0x20) {
-      quoted += letter;
-      continue;
-    }
-    char code[8];
-    std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(letter));
-    quoted += code;
-  }
-  return quoted + "\"";
-}
-
-std::string json(const Node& node, const std::string& indent) {
-  const std::string inner = indent + "  ";
-  std::string body;
-  const auto line = [&](const std::string& value) { body += (body.empty() ? "" : ",") + inner + value; };
+nlohmann::ordered_json json(const Node& node) {
   switch (node.kind) {
     case NodeKind::nothing:
-      return "null";
+      return nullptr;
     case NodeKind::scalar:
-      return node.quoted ? json_string(node.scalar) : node.scalar;
-    case NodeKind::list:
-      for (const Node& item : node.items) line(json(item, inner));
-      return body.empty() ? "[]" : "[" + body + indent + "]";
-    case NodeKind::map:
-      for (const Entry& entry : node.entries) line(json_string(entry.key) + ": " + json(entry.value, inner));
-      return body.empty() ? "{}" : "{" + body + indent + "}";
+      return node.quoted ? nlohmann::ordered_json(node.scalar) : nlohmann::ordered_json::parse(node.scalar);
+    case NodeKind::list: {
+      nlohmann::ordered_json list = nlohmann::ordered_json::array();
+      for (const Node& item : node.items) list.push_back(json(item));
+      return list;
+    }
+    case NodeKind::map: {
+      nlohmann::ordered_json map = nlohmann::ordered_json::object();
+      for (const Entry& entry : node.entries) map[entry.key] = json(entry.value);
+      return map;
+    }
   }
-  return "";
+  throw Error("unknown kind of node");
 }
 
 }  // namespace
@@ -78,6 +66,6 @@ std::string yaml_text(const Node& root) {
   return std::string(out.c_str(), out.size()) + "\n";
 }
 
-std::string json_text(const Node& root) { return json(root, "\n") + "\n"; }
+std::string json_text(const Node& root) { return json(root).dump(2) + "\n"; }
 
 }  // namespace lf

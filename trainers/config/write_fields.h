@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/choices.h"
 #include "trainers/config/fields.h"
 #include "trainers/config/node.h"
 #include "trainers/config/scalars.h"
@@ -80,7 +81,7 @@ Node to_node(const S& section) {
 // Block style, with lists of scalars on one line; what the YAML reader reads back as the same tree.
 std::string yaml_text(const Node& root);
 
-// Indented by two; quoted scalars are strings, others are written as they are.
+// Indented by two; quoted scalars are strings, others numbers, true or false.
 std::string json_text(const Node& root);
 
 }  // namespace lf

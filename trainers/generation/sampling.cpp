@@ -1,6 +1,7 @@
 #include "trainers/generation/sampling.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "core/json.h"
 #include "core/random.h"

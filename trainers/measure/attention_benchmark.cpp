@@ -1,9 +1,10 @@
 #include "trainers/measure/attention_benchmark.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
+#include "core/choices.h"
 #include "core/storage.h"
 #include "trainers/measure/device_benchmark.h"
 #include "trainers/measure/random_tensor.h"
@@ -34,14 +35,12 @@ double full_bytes(const AttentionBenchmark& s, int64_t length) {
   return 4.0 * scores * static_cast<double>(size_of(s.dtype));
 }
 
-nlohmann::ordered_json measure(const AttentionBenchmark& s, const std::string& name, int64_t length,
-                               int64_t window) {
-  const AttentionImplementation implementation = parse_implementation(name);
+nlohmann::ordered_json measure(const AttentionBenchmark& s, AttentionImplementation implementation,
+                               int64_t length, int64_t window) {
   const AttentionPattern pattern{
       .left = window,
       .right = s.causal ? 0 : window,
       .dilation = std::vector<int32_t>(static_cast<size_t>(s.heads), static_cast<int32_t>(s.dilation)),
-      .key_mask = {},
       .global_tokens = global_tokens(s, length),
       .dropout = {s.dropout, {.seed = 1, .use = 1, .step = 1}}};
   const int64_t reach = std::min(window * s.dilation, length - 1), ahead = s.causal ? 0 : reach;
@@ -81,7 +80,7 @@ nlohmann::ordered_json measure(const AttentionBenchmark& s, const std::string& n
     backward = std::min(backward, milliseconds_of_run(s.device, [&] { differentiate(attend()); }) - forward);
   }
   const double operations = forward_operations(s, length, window) / 1e9;  // TFLOP/s of a millisecond
-  return {{"implementation", name},
+  return {{"implementation", choice_name(implementation)},
           {"length", length},
           {"window", window},
           {"dtype", lf::name(s.dtype)},
@@ -94,23 +93,17 @@ nlohmann::ordered_json measure(const AttentionBenchmark& s, const std::string& n
 
 }  // namespace
 
-AttentionImplementation parse_implementation(const std::string& name) {
-  if (name == "fused") return AttentionImplementation::fused;
-  if (name == "chunks") return AttentionImplementation::chunks;
-  if (name == "loop") return AttentionImplementation::loop;
-  if (name == "full") return AttentionImplementation::full;
-  throw UsageError("implementation is " + name + "; needed fused, chunks, loop or full");
-}
-
 nlohmann::ordered_json run_attention_benchmark(
     const AttentionBenchmark& settings, const std::function<void(const nlohmann::ordered_json&)>& done) {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  for (const std::string& name : settings.implementations) {
+  for (const AttentionImplementation implementation : settings.implementations) {
     for (const int64_t window : settings.windows) {
       for (const int64_t length : settings.lengths) {
-        if (name == "full" && full_bytes(settings, length) > static_cast<double>(settings.most_bytes)) break;
+        if (implementation == AttentionImplementation::full &&
+            full_bytes(settings, length) > static_cast<double>(settings.most_bytes))
+          break;
         release_cached_memory(settings.device);
-        rows.push_back(measure(settings, name, length, window));
+        rows.push_back(measure(settings, implementation, length, window));
         done(rows.back());
         const double seconds =
             (rows.back()["forward_ms"].get<double>() + rows.back()["backward_ms"].get<double>()) / 1000;

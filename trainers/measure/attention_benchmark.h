@@ -4,8 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
-#include <nlohmann/json.hpp>
-#include <string>
+#include <nlohmann/json_fwd.hpp>
 #include <vector>
 
 #include "layers/composed_attention.h"
@@ -13,7 +12,7 @@
 namespace lf {
 
 struct AttentionBenchmark {
-  std::vector<std::string> implementations{"fused"};
+  std::vector<AttentionImplementation> implementations{AttentionImplementation::fused};
   std::vector<int64_t> lengths{1024, 2048, 4096};
   std::vector<int64_t> windows{256};  // keys on each side (before self only, where causal)
   bool causal = false;
@@ -35,7 +34,5 @@ struct AttentionBenchmark {
 // each row.
 nlohmann::ordered_json run_attention_benchmark(
     const AttentionBenchmark& settings, const std::function<void(const nlohmann::ordered_json&)>& done);
-
-AttentionImplementation parse_implementation(const std::string& name);
 
 }  // namespace lf

@@ -1,11 +1,12 @@
 #include "trainers/measure/device_benchmark.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "core/device_memory.h"
 #include "core/kernels/kernels.h"
+#include "core/seconds.h"
 #include "trainers/measure/random_tensor.h"
 
 namespace lf {
@@ -32,9 +33,7 @@ double milliseconds_of_run(Device device, const std::function<void()>& work) {
              kRuns;
     }
   }
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return 1000 * seconds_of(work);
 }
 
 nlohmann::ordered_json run_device_benchmark(const DeviceBenchmark& settings) {

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -15,18 +14,13 @@
 #include <string>
 #include <system_error>
 
+#include "core/seconds.h"
 #include "core/storage.h"
 #include "core/tensor.h"
 #include "core/weights/safetensors.h"
 
 namespace lf {
 namespace {
-
-double seconds_of(const std::function<void()>& work) {
-  const auto started = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-}
 
 double first_touch_seconds() {
   constexpr size_t kBytes = 64 << 20;

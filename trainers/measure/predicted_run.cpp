@@ -1,13 +1,14 @@
 #include "trainers/measure/predicted_run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <limits>
 
 #include "core/kernels/convert.h"
 #include "core/operations.h"
+#include "core/seconds.h"
+#include "trainers/tasks/evaluation.h"
 #include "trainers/tasks/make_task.h"
 #include "trainers/tasks/micro_batches.h"
 
@@ -21,10 +22,6 @@ constexpr size_t kMicroBatches = 4;
 // So many updates are searched for the largest micro-batch, and so many show how micro-batches differ: where
 // they do, so do the blocks of memory that are kept for them.
 constexpr int64_t kUpdatesSearched = 2000, kUpdatesTried = 8;
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 int64_t tokens_of(const Task& task, const Stage& stage, const ExampleRange& range) {
   int64_t tokens = 0;

@@ -2,7 +2,7 @@
 // implementations of window attention by sequence length, drawn from benchmark results.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace lf {

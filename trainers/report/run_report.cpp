@@ -8,9 +8,11 @@
 
 #include "core/files.h"
 #include "core/messages.h"
+#include "core/seconds.h"
 #include "core/storage.h"
 #include "trainers/report/profile_table.h"
 #include "trainers/run/run_folder.h"
+#include "trainers/tasks/evaluation.h"
 
 namespace lf {
 namespace {
@@ -32,10 +34,6 @@ double seconds_left(const RunState& state, const Stage& stage, int64_t total_ste
 }
 
 }  // namespace
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 RunReport::RunReport(const std::string& folder, LossUnit unit, Device device, std::optional<double> peak)
     : folder_(folder),

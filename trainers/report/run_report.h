@@ -85,7 +85,4 @@ class RunReport {
   std::optional<double> peak_flops_;
 };
 
-// Seconds of a clock that only runs forward.
-double seconds_now();
-
 }  // namespace lf

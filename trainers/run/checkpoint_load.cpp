@@ -26,25 +26,6 @@ struct Examined {
   std::vector<std::string> problems;
 };
 
-// XXH3-128 and size of a file, read rather than mapped: an unreadable sector is then an Error, not a signal.
-std::string hash_of_file(const std::string& path, int64_t& size) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) throw_file_error("open", path, errno);
-  ContentHash hash;
-  std::vector<uint8_t> piece(1 << 20);
-  ssize_t got = 0;
-  size = 0;
-  while ((got = ::read(file, piece.data(), piece.size())) > 0 || (got < 0 && errno == EINTR)) {
-    if (got < 0) continue;
-    hash.update({piece.data(), static_cast<size_t>(got)});
-    size += got;
-  }
-  const int error = errno;
-  ::close(file);
-  if (got < 0) throw_file_error("read", path, error);
-  return hash.hex();
-}
-
 // Which part of a file of the right size is not what was saved.
 std::string damaged_part(const std::string& path, const Manifest::File& entry) {
   const SafetensorsFile file(path);
@@ -58,11 +39,10 @@ std::string damaged_part(const std::string& path, const Manifest::File& entry) {
 
 // Throws Error unless the file is bit for bit the one that was saved.
 SafetensorsFile verified_file(const std::string& path, const Manifest::File& entry) {
-  int64_t size = 0;
-  const std::string hash = hash_of_file(path, size);
-  CHECK(size == entry.bytes, path, " has ", size, " bytes, saved were ", entry.bytes,
-        size < entry.bytes ? " (truncated)" : "");
-  if (hash == entry.hash) return SafetensorsFile(path);
+  const HashedFile found = content_hash_of_file(path);
+  CHECK(found.bytes == entry.bytes, path, " has ", found.bytes, " bytes, saved were ", entry.bytes,
+        found.bytes < entry.bytes ? " (truncated)" : "");
+  if (found.hash == entry.hash) return SafetensorsFile(path);
   std::string part;
   try {
     part = damaged_part(path, entry);

@@ -34,8 +34,7 @@ OpenedModel open_model_folder(const std::string& folder, const OpenOptions& opti
     throw UsageError(folder + " is a model folder: it has no configuration that --set could change");
   OpenedModel opened;
   opened.config = config_for_model_folder(folder);
-  if (options.device)
-    opened.config.device = *options.device == Device::cuda ? DeviceChoice::cuda : DeviceChoice::cpu;
+  if (options.device) opened.config.device = *options.device;
   opened.origin = folder;
   opened.task = make_task(opened.config, {.data = false});
   return opened;

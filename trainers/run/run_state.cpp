@@ -1,5 +1,6 @@
 #include "trainers/run/run_state.h"
 
+#include <nlohmann/json.hpp>
 #include <type_traits>
 
 #include "core/check.h"

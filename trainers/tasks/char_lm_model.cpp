@@ -6,44 +6,18 @@
 #include "core/check.h"
 
 namespace lf {
-namespace {
-
-AttentionImplementation implementation_of(AttentionChoice choice) {
-  switch (choice) {
-    case AttentionChoice::fused:
-      return AttentionImplementation::fused;
-    case AttentionChoice::chunks:
-      return AttentionImplementation::chunks;
-    case AttentionChoice::loop:
-      return AttentionImplementation::loop;
-    case AttentionChoice::full:
-      return AttentionImplementation::full;
-  }
-  throw Error("unknown attention implementation");
-}
-
-}  // namespace
-
 CharLMShape char_lm_shape(const RunConfig& config, int64_t vocabulary) {
   const ModelSection& m = config.model;
   CHECK(m.vocabulary == 0 || m.vocabulary >= vocabulary, "model.vocabulary is ", m.vocabulary,
         ", but data.path ", config.data.path, " has ", vocabulary, " symbols");
-  return {.vocabulary = m.vocabulary ? m.vocabulary : vocabulary,
-          .layers = m.layers,
-          .width = m.width,
-          .heads = m.heads,
-          .head_width = m.head_width ? m.head_width : m.width / m.heads,
-          .feed_forward = m.feed_forward,
-          .dropout = m.dropout,
-          .attention_dropout = m.attention_dropout,
-          .relative_positions = m.relative_positions,
-          .final_layer_norm = m.final_layer_norm};
+  CharLMShape shape = m.complete();
+  shape.vocabulary = m.vocabulary ? m.vocabulary : vocabulary;
+  return shape;
 }
 
 CharLMPattern char_lm_pattern(const RunConfig& config, const Stage& stage) {
-  CharLMPattern pattern{.layers = {},
-                        .implementation = implementation_of(config.attention.implementation),
-                        .recompute = stage.recompute};
+  CharLMPattern pattern{
+      .layers = {}, .implementation = config.attention.implementation, .recompute = stage.recompute};
   for (size_t i = 0; i < stage.windows.size(); ++i) {
     LayerPattern layer{.window = stage.windows[i], .dilation = {}};
     if (stage.dilation[i] > 1) {

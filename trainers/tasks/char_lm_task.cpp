@@ -1,12 +1,15 @@
 #include "trainers/tasks/char_lm_task.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
+#include "core/choices.h"
 #include "core/hash.h"
 #include "core/kernels/kernels.h"
 #include "data/characters/evaluation_windows.h"
 #include "trainers/tasks/char_lm_text.h"
 #include "trainers/tasks/device_notices.h"
+#include "trainers/tasks/evaluation.h"
 
 namespace lf {
 namespace {
@@ -135,7 +138,7 @@ Evaluation CharLMTask::evaluate(Split split, Effort effort, const Stage& stage,
                                 const ScoreProgress& progress) {
   const Protocol how = char_lm_protocol(config_, effort, stage);
   Evaluation result = evaluation_of(score(split, how, stage, progress), unit(), how);
-  result.details["newlines"] = newlines_name(corpus_.corpus.newlines);
+  result.details["newlines"] = choice_name(corpus_.corpus.newlines);
   result.details["scored"] =
       "the last step targets of each sequence, the first sequence whole; every character once";
   return result;

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/check.h"
+#include "core/choices.h"
 #include "data/example_order.h"
 #include "trainers/huggingface/model_config.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/tasks/classification_prediction.h"
 #include "trainers/tasks/device_notices.h"
+#include "trainers/tasks/evaluation.h"
 
 namespace lf {
 namespace {
@@ -22,20 +25,17 @@ struct LabelledBatch : TaskBatch {
 
 ClassificationSource source_of(const RunConfig& config) {
   const ClassificationSection& c = config.classification;
-  ClassificationSource source;
+  ClassificationSource source{.corpus = c.corpus};
   switch (c.corpus) {
-    case ClassificationCorpusChoice::records:
-      source.corpus = ClassificationCorpus::kRecords;
+    case ClassificationCorpus::records:
       source.train = {config.data.path};
       if (c.validation.given) source.validation = {*c.validation.given};
       if (c.test.given) source.test = {*c.test.given};
       break;
-    case ClassificationCorpusChoice::imdb:
-      source.corpus = ClassificationCorpus::kImdb;
+    case ClassificationCorpus::imdb:
       source.path = config.data.path;
       break;
-    case ClassificationCorpusChoice::hyperpartisan:
-      source.corpus = ClassificationCorpus::kHyperpartisan;
+    case ClassificationCorpus::hyperpartisan:
       source.path = config.data.path;
       source.ground_truth = c.ground_truth.value();
       break;
@@ -47,7 +47,7 @@ ClassificationSource source_of(const RunConfig& config) {
   source.test_share = c.test_share;
   source.seed = static_cast<uint64_t>(c.split_seed);
   source.labels = c.labels;
-  source.leaks = c.leaks == LeakChoice::drop ? Leaks::kDrop : Leaks::kReport;
+  source.leaks = c.leaks;
   return source;
 }
 

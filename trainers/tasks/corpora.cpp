@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "core/check.h"
+#include "core/choices.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "data/characters/corpus.h"
@@ -66,17 +67,16 @@ CorpusFiles open_folder(const std::string& folder) {
 }
 
 std::string prepare_once(const std::string& source, const DataSection& data) {
-  const std::string kind = choice_name(data.kind.value()), newlines = choice_name(data.newlines.value());
   const std::array<double, 3> split = data.split.value();
   CorpusRequest request;
   request.source = source;
-  request.kind = parse_corpus_kind(kind);
-  request.newlines = parse_newlines(newlines);
+  request.kind = data.kind.value();
+  request.newlines = data.newlines.value();
   request.split = {split[1], split[2]};
   // A source that is no corpus fails in CorpusSource, which says where the corpus can be had.
   CorpusSource(source, request.kind);
-  const std::string key =
-      text(content_hash_of_file(source), '-', kind, '-', newlines, '-', split[1], '-', split[2]);
+  const std::string key = text(content_hash_of_file(source).hash, '-', choice_name(request.kind), '-',
+                               choice_name(request.newlines), '-', split[1], '-', split[2]);
   const fs::path folder = corpora_cache() / key;
   if (!fs::exists(folder / "corpus.json")) {
     request.folder = folder.string();
@@ -108,15 +108,6 @@ std::string words(const std::array<double, 3>& split) {
   return text('[', split[0], ", ", split[1], ", ", split[2], ']');
 }
 
-// The choice of that name.
-template <Choice E>
-E choice_of(const std::string& name) {
-  const std::vector<std::string> names = names_of(E{});
-  const auto found = std::find(names.begin(), names.end(), name);
-  CHECK(found != names.end(), name, " is no choice of the configuration");
-  return static_cast<E>(found - names.begin());
-}
-
 // What was given for a key must be the corpus's own; what was not becomes it.
 template <class T>
 void settle(const DataSection& data, const char* key, const char* option, bool agrees, const T& own,
@@ -132,7 +123,7 @@ void settle(const DataSection& data, const char* key, const char* option, bool a
 void check_there(const DataSection& data) {
   if (data.path == "sample" || fs::exists(data.path)) return;
   try {
-    CorpusSource(data.path, parse_corpus_kind(choice_name(data.kind.value())));
+    CorpusSource(data.path, data.kind.value());
   } catch (const Error& error) {
     throw Error(text(missing_corpus(data.path), ": ", error.what()));
   }
@@ -159,11 +150,11 @@ DataSection settled_data(const DataSection& data) {
   const PreparedCorpus corpus = open_corpus(data.path);
   DataSection result = data;
   const std::string kind = choice_name(data.kind.value()), newlines = choice_name(data.newlines.value());
-  const std::string own_kind = corpus_kind_name(corpus.kind), own_newlines = newlines_name(corpus.newlines);
-  settle(data, "kind", ("longform prepare " + kind).c_str(), kind == own_kind,
-         choice_of<CorpusChoice>(own_kind), kind, own_kind, result.kind);
-  settle(data, "newlines", ("--newlines " + newlines).c_str(), newlines == own_newlines,
-         choice_of<NewlineChoice>(own_newlines), newlines, own_newlines, result.newlines);
+  const std::string own_kind = choice_name(corpus.kind), own_newlines = choice_name(corpus.newlines);
+  settle(data, "kind", ("longform prepare " + kind).c_str(), data.kind.value() == corpus.kind, corpus.kind,
+         kind, own_kind, result.kind);
+  settle(data, "newlines", ("--newlines " + newlines).c_str(), data.newlines.value() == corpus.newlines,
+         corpus.newlines, newlines, own_newlines, result.newlines);
   const std::array<double, 3> split = data.split.value(), own_split = split_of(corpus);
   settle(data, "split", text("--validation ", split[1], " --test ", split[2]).c_str(), makes(split, corpus),
          own_split, words(split), words(own_split), result.split);

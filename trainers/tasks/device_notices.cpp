@@ -8,7 +8,7 @@ namespace lf {
 
 std::vector<std::string> device_notices(const RunConfig& config, int64_t head_width, bool relative) {
   std::vector<std::string> result;
-  if (config.device != DeviceChoice::cuda) return result;
+  if (config.device != Device::cuda) return result;
   int64_t shared_bytes = 0;
   if constexpr (kHasCuda) {
     try {
@@ -19,7 +19,7 @@ std::vector<std::string> device_notices(const RunConfig& config, int64_t head_wi
     }
   }
   const std::string why = why_plain_attention(compute_dtype(config), head_width, relative, shared_bytes);
-  if (config.attention.implementation == AttentionChoice::fused && !why.empty())
+  if (config.attention.implementation == AttentionImplementation::fused && !why.empty())
     result.push_back("attention runs on the slow plain kernels, which are for checks: " + why);
   return result;
 }

@@ -2,6 +2,8 @@
 
 #include <numbers>
 
+#include "trainers/tasks/evaluation.h"
+
 namespace lf {
 
 double Score::bits() const { return mean() / std::numbers::ln2; }

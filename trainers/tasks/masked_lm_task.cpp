@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "data/documents/document_tokenizer.h"
@@ -10,6 +11,7 @@
 #include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/tasks/corpora.h"
 #include "trainers/tasks/device_notices.h"
+#include "trainers/tasks/evaluation.h"
 #include "trainers/tasks/masked_lm_prediction.h"
 
 namespace lf {

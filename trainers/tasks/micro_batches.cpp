@@ -1,10 +1,10 @@
 #include "trainers/tasks/micro_batches.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "core/check.h"
+#include "core/seconds.h"
 
 namespace lf {
 
@@ -37,9 +37,7 @@ MicroBatches::~MicroBatches() = default;
 template <class Item>
 Item MicroBatches::take(std::deque<Item>& items) {
   std::unique_lock lock(mutex_);
-  const auto start = std::chrono::steady_clock::now();
-  changed_.wait(lock, [&] { return !items.empty() || error_; });
-  wait_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  wait_seconds_ += seconds_of([&] { changed_.wait(lock, [&] { return !items.empty() || error_; }); });
   if (items.empty()) std::rethrow_exception(error_);
   Item item = std::move(items.front());
   items.pop_front();

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "core/check.h"
 #include "core/profile.h"
+#include "data/records.h"
+#include "trainers/tasks/evaluation.h"
 
 namespace lf {
 
@@ -31,6 +34,8 @@ std::unique_ptr<TextModel> Task::text_model(const Stage&) const {
 void Task::export_model(const std::string&) const {
   throw Error("a model of this task has no form that transformers knows");
 }
+
+nlohmann::ordered_json Task::facts() const { return nlohmann::ordered_json::object(); }
 
 std::vector<Stage> planned_stages(const RunConfig& config, const Task& task) {
   std::vector<Stage> stages = resolved_stages(config);

@@ -4,21 +4,22 @@
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-#include "data/records.h"
 #include "layers/basic.h"
 #include "layers/module.h"
 #include "trainers/config/run_config.h"
 #include "trainers/config/stages.h"
 #include "trainers/generation/text_model.h"
 #include "trainers/optimizer/parameter_groups.h"
-#include "trainers/tasks/evaluation.h"
 #include "trainers/tasks/prediction_sink.h"
 
 namespace lf {
+
+struct Evaluation;
+struct Record;
 
 enum class Split { train, validation, test };
 const char* name(Split split);
@@ -116,7 +117,7 @@ class Task {
 
   // What there is to know of the data and the model before a run: their sizes, and "warnings" where they are
   // odd.
-  virtual nlohmann::ordered_json facts() const { return nlohmann::ordered_json::object(); }
+  virtual nlohmann::ordered_json facts() const;
   // Keys that a query sees in the stage by layer, bottom to top, for reports.
   virtual std::vector<int64_t> windows(const Stage& stage) const { return stage.windows; }
   // What makes a run as configured slower or worse than it could be, each said once when it starts.

@@ -14,7 +14,7 @@ struct TokenCounts {
 
 TokenCounts tokens_of(const AttentionCall& call, int64_t b) {
   const int64_t T = call.length(b);
-  TokenCounts counts{.is_local = {}, .globals = 0};
+  TokenCounts counts{.globals = 0};
   const bool has_globals = call.globals && call.globals->offsets[static_cast<size_t>(b)] <
                                                call.globals->offsets[static_cast<size_t>(b + 1)];
   if (!call.mask.defined() && !has_globals) return counts;

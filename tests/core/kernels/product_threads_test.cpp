@@ -140,7 +140,7 @@ std::string trained(const Program& program, const std::string& name, int threads
   const std::string checkpoints = program / (name + "/checkpoints/");
   std::string bytes;
   for (const char* file : {"model.safetensors", "optimizer.safetensors"})
-    bytes += content_hash_of_file(checkpoints + entries(checkpoints).back() + "/" + file);
+    bytes += content_hash_of_file(checkpoints + entries(checkpoints).back() + "/" + file).hash;
   return bytes + read_file(program / (name + "/log.jsonl"));
 }
 

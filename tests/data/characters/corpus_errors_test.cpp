@@ -20,7 +20,7 @@ TEST(CorpusErrors, BadArchivesAreExplained) {
   write_archive(folder / "good.zip", {{"text8", letters(50'000)}});
   const std::string archive = read_file(folder / "good.zip");
   const auto fails = [&](const std::string& name, const std::string& part) {
-    EXPECT_ERROR(prepare_corpus(request(folder / name, CorpusKind::kText8, folder / "out")), part);
+    EXPECT_ERROR(prepare_corpus(request(folder / name, CorpusKind::text8, folder / "out")), part);
     EXPECT_FALSE(std::filesystem::exists(folder / "out")) << name;
   };
   write_file_atomically(folder / "cut.zip", archive.substr(0, archive.size() / 2));
@@ -44,7 +44,7 @@ TEST(CorpusErrors, BadPackedDataAreExplained) {
   const std::string packed = gzipped(letters(50'000));
   const auto fails = [&](const std::string& name, const std::string& content, const std::string& part) {
     write_file_atomically(folder / name, content);
-    EXPECT_ERROR(prepare_corpus(request(folder / name, CorpusKind::kText8, folder / "out")), part);
+    EXPECT_ERROR(prepare_corpus(request(folder / name, CorpusKind::text8, folder / "out")), part);
     EXPECT_FALSE(std::filesystem::exists(folder / "out")) << name;
   };
   for (const char* name : {"cut.gz", "cut.tar.gz", "renamed"}) {
@@ -65,25 +65,25 @@ TEST(CorpusErrors, BadSourcesAreExplained) {
     EXPECT_ERROR(prepare_corpus(request(folder / name, kind, folder / "out")), part);
     EXPECT_FALSE(std::filesystem::exists(folder / "out")) << name;
   };
-  fails(CorpusKind::kEnwik8, "absent",
+  fails(CorpusKind::enwik8, "absent",
         "curl --location --fail --output enwik8.zip https://mattmahoney.net/dc/enwik8.zip");
-  fails(CorpusKind::kText8, "absent", "no file " + (folder / "absent") + "; text8 is 100000000 bytes");
-  fails(CorpusKind::kBytes, "absent", "No such file or directory (ENOENT)");
-  fails(CorpusKind::kEnwik8, "", "is a folder, needed a file");
+  fails(CorpusKind::text8, "absent", "no file " + (folder / "absent") + "; text8 is 100000000 bytes");
+  fails(CorpusKind::bytes, "absent", "No such file or directory (ENOENT)");
+  fails(CorpusKind::enwik8, "", "is a folder, needed a file");
   write_file_atomically(folder / "empty", "");
-  fails(CorpusKind::kEnwik8, "empty", "empty file");
+  fails(CorpusKind::enwik8, "empty", "empty file");
   write_file_atomically(folder / "tiny", "abc");
-  fails(CorpusKind::kText8, "tiny", "split: 3 bytes give");
+  fails(CorpusKind::text8, "tiny", "split: 3 bytes give");
   write_file_atomically(folder / "secret", "some text");
   ::chmod((folder / "secret").c_str(), 0);
   const WithoutPrivileges ordinary_user;
-  fails(CorpusKind::kEnwik8, "secret", "Permission denied (EACCES)");
+  fails(CorpusKind::enwik8, "secret", "Permission denied (EACCES)");
 }
 
 TEST(CorpusErrors, OutputThatCannotBeWrittenIsExplainedAndTheOldOneStays) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "source", letters(100'000));
-  const CorpusRequest wish = request(folder / "source", CorpusKind::kText8, folder / "out");
+  const CorpusRequest wish = request(folder / "source", CorpusKind::text8, folder / "out");
   CorpusRequest earlier = wish;
   earlier.split = {.validation = 0.3, .test = 0.3};
   const PreparedCorpus old = prepare_corpus(earlier);
@@ -120,7 +120,7 @@ TEST(CorpusErrors, OutputThatCannotBeWrittenIsExplainedAndTheOldOneStays) {
     ::_exit(77);
   }
   const std::string message =
-      error_of([&] { prepare_corpus(request(source, CorpusKind::kText8, mount_point + "/out")); });
+      error_of([&] { prepare_corpus(request(source, CorpusKind::text8, mount_point + "/out")); });
   const bool right = message.find("No space left on device (ENOSPC); the disk is full") != std::string::npos;
   ::_exit(right && entries(mount_point).empty() ? 0 : 1);
 }

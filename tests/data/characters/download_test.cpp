@@ -162,7 +162,7 @@ TEST_F(DownloadTest, EndsWithItsProgram) {
 }
 
 TEST(Download, BytesArePublishedNowhere) {
-  EXPECT_THROW(download_corpus(CorpusKind::kBytes, "."), UsageError);
+  EXPECT_THROW(download_corpus(CorpusKind::bytes, "."), UsageError);
 }
 
 }  // namespace

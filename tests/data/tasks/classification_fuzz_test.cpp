@@ -1,6 +1,6 @@
 // Whatever a file holds, its reader gives sound documents or an Error that names the file.
+#include "core/escaped.h"
 #include "core/files.h"
-#include "core/json.h"
 #include "tests/data/archive_input.h"
 #include "tests/data/tasks/classification_input.h"
 #include "tests/fuzz.h"

@@ -151,7 +151,7 @@ TEST_F(Hyperpartisan, FilesAreFoundAsPublished) {
   write_archive(folder_ / "zip/articles-set.zip", {{"articles-set.xml", kArticles}});
   write_archive(folder_ / "zip/ground-truth-set.zip", {{"ground-truth-set.xml", kTruth}});
   EXPECT_EQ(
-      ids_of(read_classification({.corpus = ClassificationCorpus::kHyperpartisan, .path = folder_ / "zip"})
+      ids_of(read_classification({.corpus = ClassificationCorpus::hyperpartisan, .path = folder_ / "zip"})
                  .train),
       (std::vector<std::string>{"0000007", "0000012"}));
   fs::remove(folder_ / "zip/ground-truth-set.zip");
@@ -196,7 +196,7 @@ TEST(ArticleCleaning, AsPublished) {
 
 TEST(HyperpartisanReal, WholeSetWithThePublishedSplit) {
   REQUIRE_SHARED(folder, "data/hyperpartisan");
-  const ClassificationSource source = {.corpus = ClassificationCorpus::kHyperpartisan,
+  const ClassificationSource source = {.corpus = ClassificationCorpus::hyperpartisan,
                                        .path = folder,
                                        .article = {.title = false, .clean = true},
                                        .split_file = folder + "/hp-splits.json"};

@@ -37,7 +37,7 @@ TEST_F(ClassificationRecords, OfJson) {
                               {"3", "three", "true", path + ":3"}};
   EXPECT_EQ(found, expected);
   const Documents named = read("b.jsonl", R"({"key": "k", "review": "r", "stars": 5, "id": 1})",
-                               {.id = "key", .text = "review", .label = "stars", .names = {}});
+                               {.id = "key", .text = "review", .label = "stars"});
   EXPECT_EQ(named, (Documents{{"k", "r", "5", folder_ / "b.jsonl:1"}}));
   EXPECT_EQ(read("c.jsonl", R"({"text": "r", "label": [1]})", {}, Labels::kIgnored).at(0).label,
             std::nullopt);

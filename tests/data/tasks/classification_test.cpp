@@ -176,7 +176,7 @@ TEST_F(ClassificationTest, LeaksAreDroppedWhenAsked) {
       .test = {csv("t.csv", {document("1", "a", "x")})}};
   EXPECT_EQ(read_classification(source).train.size(), 3u);
   EXPECT_EQ(read_classification(source).notices.size(), 1u);
-  source.leaks = Leaks::kDrop;
+  source.leaks = Leaks::drop;
   EXPECT_EQ(ids_of(read_classification(source).train), (Names{"2", "3"}));
   EXPECT_EQ(read_classification(source).notices.size(), 2u);
 }
@@ -188,10 +188,10 @@ TEST_F(ClassificationTest, SourcesThatContradictThemselvesAreRefused) {
   using enum ClassificationCorpus;
   fails({}, "no file to train on");
   fails({.train = {"a.csv"}, .path = "b"}, "a path belongs to IMDB");
-  fails({.corpus = kImdb}, "no path of the published files");
-  fails({.corpus = kImdb, .train = {"a.csv"}, .path = "b"}, "files of splits belong to records");
-  fails({.corpus = kImdb, .path = "b", .ground_truth = "c"}, "a ground truth belongs to Hyperpartisan");
-  fails({.corpus = kImdb, .path = "b", .split_file = "c"}, "a split file divides");
+  fails({.corpus = imdb}, "no path of the published files");
+  fails({.corpus = imdb, .train = {"a.csv"}, .path = "b"}, "files of splits belong to records");
+  fails({.corpus = imdb, .path = "b", .ground_truth = "c"}, "a ground truth belongs to Hyperpartisan");
+  fails({.corpus = imdb, .path = "b", .split_file = "c"}, "a split file divides");
   fails({.train = {"a.csv"}, .test = {"b.csv"}, .split_file = "c"}, "a split file divides");
   fails({.train = {"a.csv"}, .validation_share = 0.5, .test_share = 0.5}, "shares must be");
   fails({.train = {"a.csv"}, .labels = {"a", "b", "a"}}, "a label is named twice");

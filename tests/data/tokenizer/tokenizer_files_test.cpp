@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "core/json.h"
 #include "data/tokenizer/byte_level_tokenizer.h"

@@ -88,9 +88,10 @@ Written write(Device device, bool relative, const std::vector<LayerPattern>& lay
 void expect_same_text(bool relative, const std::vector<LayerPattern>& layers, int64_t head_width) {
   const Written there = write(Device::cuda, relative, layers, head_width),
                 here = write(Device::cpu, relative, layers, head_width);
-  for (size_t i = 0; i < here.logits.size(); ++i) EXPECT_CLOSE(there.logits[i], here.logits[i], 1e-4) << i;
+  for (size_t i = 0; i < here.logits.size(); ++i)
+    EXPECT_CLOSE(there.logits[i], here.logits[i], tolerance_of(DType::f32, Compared::decoding)) << i;
   EXPECT_EQ(there.text.ids, here.text.ids);
-  EXPECT_NEAR(there.text.score, here.text.score, 1e-4);
+  EXPECT_NEAR(there.text.score, here.text.score, tolerance_of(DType::f32, Compared::decoding));
 }
 
 TEST(DeviceDecoding, WritesWhatTheCpuWrites) {

@@ -43,7 +43,8 @@ TEST_F(DeviceMaskedLM, LossesAreTheCpus) {
   const std::vector<double> expected = losses("cpu"), received = losses("cuda");
   ASSERT_EQ(expected.size(), 3u);
   ASSERT_EQ(received.size(), 3u);
-  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(received[i], expected[i], 1e-5 * expected[i]) << i;
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_NEAR(received[i], expected[i], tolerance_of(DType::f32, Compared::model) * expected[i]) << i;
 }
 
 // A micro-batch may have no target; its loss is nothing, where the others' are.
@@ -84,14 +85,14 @@ TEST_F(DeviceMaskedLM, PredictsWhatTheCpuPredicts) {
   record.labels.assign(40, -1);
   record.labels[3] = 17, record.labels[24] = 200;
   const std::string model = folder_ / "model";
-  const OpenedModel opened_here = open_model(model, {.overrides = {}, .needs_data = false, .device = {}}),
-                    opened_there =
-                        open_model(model, {.overrides = {}, .needs_data = false, .device = Device::cuda});
+  const OpenedModel opened_here = open_model(model, {.needs_data = false}),
+                    opened_there = open_model(model, {.needs_data = false, .device = Device::cuda});
   ASSERT_EQ(opened_there.task->parameters().values.device(), Device::cuda);
   const MaskedLM &here = dynamic_cast<const MaskedLMTask&>(*opened_here.task).model(),
                  &there = dynamic_cast<const MaskedLMTask&>(*opened_there.task).model();
   for (const Prediction what : {Prediction::hidden, Prediction::logits, Prediction::loss})
-    EXPECT_CLOSE(predict(there, record, what), predict(here, record, what), 1e-5);
+    EXPECT_CLOSE(predict(there, record, what), predict(here, record, what),
+                 tolerance_of(DType::f32, Compared::model));
   const auto expected = fill_masks(here, record, 4, 3), received = fill_masks(there, record, 4, 3);
   ASSERT_EQ(received.size(), expected.size());
   ASSERT_FALSE(received.empty());

@@ -72,13 +72,13 @@ class DeviceTraining : public ::testing::Test {
 TEST_F(DeviceTraining, LossesAreTheCpus) {
   train(config("device: cpu\n"), "cpu");
   train(config("device: cuda\nprecision: f32\n"), "cuda");
-  expect_same_losses("cuda", "cpu", 1e-5);
+  expect_same_losses("cuda", "cpu", tolerance_of(DType::f32, Compared::model));
 }
 
 TEST_F(DeviceTraining, Bf16WithRecomputationStaysClose) {
   train(config("device: cpu\n"), "cpu");
   train(config("device: cuda\nprecision: bf16\n", "steps: 4, recompute: true"), "cuda");
-  expect_same_losses("cuda", "cpu", 2e-2);
+  expect_same_losses("cuda", "cpu", tolerance_of(DType::bf16, Compared::model));
 }
 
 TEST_F(DeviceTraining, ResumesToTheSameBits) {
@@ -105,7 +105,7 @@ TEST_F(DeviceTraining, RunsChangeDevices) {
   read_failpoint_environment();
   train(config("device: cuda\n" + every), "run", true);
   EXPECT_EQ(device_of(run_folder_config(folder_ / "run")), Device::cuda);  // where it is opened from now on
-  expect_same_losses("run", "cpu", 1e-5);
+  expect_same_losses("run", "cpu", tolerance_of(DType::f32, Compared::model));
 }
 
 // Where the configuration does not say it, a GPU computes in bf16 and the CPU in f32; a run keeps what it
@@ -169,7 +169,7 @@ TEST_F(DeviceTraining, MemoryThatDoesNotSufficeIsExplained) {
 TEST_F(DeviceTraining, ItsRunWritesTheSameTextOnEitherDevice) {
   train(config("device: cuda\n"), "run");
   const auto written = [&](const std::string& device) {
-    const OpenedModel run = open_model(folder_ / "run", {.overrides = {"device=" + device}, .device = {}});
+    const OpenedModel run = open_model(folder_ / "run", {.overrides = {"device=" + device}});
     EXPECT_EQ(device_of(run.config), device == "cuda" ? Device::cuda : Device::cpu);
     return generate(*run.task->text_model(run.stage)->decoder(), {1, 2, 3}, {.max_new_tokens = 12}).ids;
   };

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/choices.h"
 #include "tests/places.h"
 #include "trainers/config/load.h"
 #include "trainers/config/outline.h"
@@ -128,7 +129,7 @@ TEST(ConfigFiles, AblationsAreOnePhaseOfText8WithTheAverageWindow) {
     ASSERT_EQ(stages.size(), 1u);
     EXPECT_EQ(stages[0].steps, 150000);
     EXPECT_EQ(stages[0].sequence_length, 2048);
-    EXPECT_EQ(config.data.kind.value(), CorpusChoice::text8);
+    EXPECT_EQ(config.data.kind.value(), CorpusKind::text8);
     const auto& windows = stages[0].windows;
     EXPECT_NEAR(std::accumulate(windows.begin(), windows.end(), 0.0) / 12, 230, 1);
     EXPECT_EQ(windows.front() < windows.back(), name != "decreasing_windows" && name != "fixed_window");

@@ -35,7 +35,7 @@ TEST(Config, EveryKindOfValueIsRead) {
   EXPECT_EQ(config.seed, 7);
   EXPECT_EQ(config.precision, PrecisionChoice::bf16);
   EXPECT_EQ(config.data.path, "a b");
-  EXPECT_EQ(config.data.kind.value(), CorpusChoice::text8);
+  EXPECT_EQ(config.data.kind.value(), CorpusKind::text8);
   EXPECT_EQ(config.data.split.value(), (std::array<double, 3>{0.8, 0.1, 0.1}));
   EXPECT_TRUE(config.model.final_layer_norm);
   EXPECT_EQ(config.model.dropout, 0.5);

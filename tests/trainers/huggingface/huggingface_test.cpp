@@ -16,7 +16,7 @@ namespace {
 EncoderInput some_input(int64_t T) {
   std::vector<int32_t> ids;
   for (int64_t t = 0; t < 2 * T; ++t) ids.push_back(static_cast<int32_t>(t % T == 0 ? 0 : 5 + t * 37 % 330));
-  return {.ids = Tensor::from({2, T}, ids), .mask = {}, .global_tokens = nullptr};
+  return {.ids = Tensor::from({2, T}, ids)};
 }
 
 class HuggingFace : public ::testing::Test {

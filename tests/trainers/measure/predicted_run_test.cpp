@@ -40,7 +40,7 @@ class Predicted : public ::testing::Test {
     std::ofstream(folder_ / "raw") << read_file(source_path("data/samples/enwik8-1MB")).substr(0, 60000);
     CorpusRequest request;
     request.source = folder_ / "raw";
-    request.kind = CorpusKind::kBytes;
+    request.kind = CorpusKind::bytes;
     request.folder = folder_ / "corpus";
     prepare_corpus(request);
   }

@@ -259,7 +259,7 @@ TEST(Checkpoint, InspectionListsEverything) {
   ASSERT_EQ(report.files.size(), 2);
   EXPECT_EQ(report.files[0].name, "model.safetensors");
   EXPECT_EQ(report.files[0].bytes, static_cast<int64_t>(fs::file_size(run.file("model.safetensors"))));
-  EXPECT_EQ(report.files[0].hash, content_hash_of_file(run.file("model.safetensors")));
+  EXPECT_EQ(report.files[0].hash, content_hash_of_file(run.file("model.safetensors")).hash);
   EXPECT_EQ(report.files[0].metadata, (SafetensorsMetadata{{"format", "pt"}}));
   ASSERT_EQ(report.files[0].tensors.size(), 2);
   EXPECT_EQ(report.files[0].tensors[1].name, "bias");

@@ -16,6 +16,7 @@
 #include "trainers/run/opened_model.h"
 #include "trainers/run/run_log.h"
 #include "trainers/tasks/classification_task.h"
+#include "trainers/tasks/evaluation.h"
 #include "trainers/tasks/make_task.h"
 #include "trainers/tasks/micro_batches.h"
 #include "trainers/trainer.h"

@@ -1,6 +1,7 @@
 // Reading ahead: the same examples for any ranks and interruption, a few batches held, errors where they
 // belong.
 #include "trainers/tasks/micro_batches.h"
+#include "trainers/tasks/evaluation.h"
 
 #include <gtest/gtest.h>
 

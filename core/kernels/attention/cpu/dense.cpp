@@ -52,8 +52,8 @@ HWY_INLINE void pack_dense_keys(const DenseShape& shape, TokenView<const Element
 // out (kTileRows, stride) = rows (kTileRows, width) times the first keys of the panels, whole vectors of
 // them.
 template <class F>
-HWY_INLINE void times_panels(const F* rows, const F* panels, const DenseSizes& sizes, int64_t K, int64_t keys,
-                             F* out) {
+HWY_NOINLINE void times_panels(const F* rows, const F* panels, const DenseSizes& sizes, int64_t K,
+                               int64_t keys, F* out) {
   const int64_t lanes = lanes_of<F>();
   gemm_row_of_tiles<false>(GemmA<F>{rows, sizes.width, 1}, GemmB<F>{panels, lanes, lanes * K},
                            GemmC<F>{out, sizes.stride}, K, keys / lanes);
@@ -261,18 +261,22 @@ HWY_INLINE void dense_backward(const DenseBackwardViews<Element>& call, int64_t 
 void dense_forward_f32(const DenseForwardViews<float>& call, int64_t b, int64_t h, float* memory) {
   dense_forward(call, b, h, memory);
 }
+#if HWY_TARGET == HWY_STATIC_TARGET  // f64 is for checks
 void dense_forward_f64(const DenseForwardViews<double>& call, int64_t b, int64_t h, double* memory) {
   dense_forward(call, b, h, memory);
 }
+#endif
 void dense_forward_bf16(const DenseForwardViews<bf16>& call, int64_t b, int64_t h, float* memory) {
   dense_forward(call, b, h, memory);
 }
 void dense_backward_f32(const DenseBackwardViews<float>& call, int64_t b, int64_t h, float* memory) {
   dense_backward(call, b, h, memory);
 }
+#if HWY_TARGET == HWY_STATIC_TARGET  // f64 is for checks
 void dense_backward_f64(const DenseBackwardViews<double>& call, int64_t b, int64_t h, double* memory) {
   dense_backward(call, b, h, memory);
 }
+#endif
 void dense_backward_bf16(const DenseBackwardViews<bf16>& call, int64_t b, int64_t h, float* memory) {
   dense_backward(call, b, h, memory);
 }
@@ -286,17 +290,15 @@ namespace lf {
 namespace {
 
 HWY_EXPORT(dense_forward_f32);
-HWY_EXPORT(dense_forward_f64);
 HWY_EXPORT(dense_forward_bf16);
 HWY_EXPORT(dense_backward_f32);
-HWY_EXPORT(dense_backward_f64);
 HWY_EXPORT(dense_backward_bf16);
 
 void run(const DenseForwardViews<float>& call, int64_t b, int64_t h, float* memory) {
   HWY_DYNAMIC_DISPATCH(dense_forward_f32)(call, b, h, memory);
 }
 void run(const DenseForwardViews<double>& call, int64_t b, int64_t h, double* memory) {
-  HWY_DYNAMIC_DISPATCH(dense_forward_f64)(call, b, h, memory);
+  HWY_STATIC_DISPATCH(dense_forward_f64)(call, b, h, memory);
 }
 void run(const DenseForwardViews<bf16>& call, int64_t b, int64_t h, float* memory) {
   HWY_DYNAMIC_DISPATCH(dense_forward_bf16)(call, b, h, memory);
@@ -305,7 +307,7 @@ void run(const DenseBackwardViews<float>& call, int64_t b, int64_t h, float* mem
   HWY_DYNAMIC_DISPATCH(dense_backward_f32)(call, b, h, memory);
 }
 void run(const DenseBackwardViews<double>& call, int64_t b, int64_t h, double* memory) {
-  HWY_DYNAMIC_DISPATCH(dense_backward_f64)(call, b, h, memory);
+  HWY_STATIC_DISPATCH(dense_backward_f64)(call, b, h, memory);
 }
 void run(const DenseBackwardViews<bf16>& call, int64_t b, int64_t h, float* memory) {
   HWY_DYNAMIC_DISPATCH(dense_backward_bf16)(call, b, h, memory);

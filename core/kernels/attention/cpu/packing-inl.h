@@ -91,7 +91,7 @@ HWY_INLINE void transpose_panel(const F* HWY_RESTRICT rows, F* HWY_RESTRICT pane
 
 // The panels of a block of `count` rows, a multiple of the vector length.
 template <class F>
-HWY_INLINE void transpose_rows(const F* rows, F* panels, int64_t count, int64_t K, int64_t width) {
+HWY_NOINLINE void transpose_rows(const F* rows, F* panels, int64_t count, int64_t K, int64_t width) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<F>()));
   for (int64_t row = 0; row < count; row += lanes)
     transpose_panel(rows + row * width, panels + row * K, K, width);

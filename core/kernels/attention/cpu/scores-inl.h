@@ -38,8 +38,8 @@ HWY_INLINE void prefetch_tokens(TokenView<Element> view, const AttentionTask& ta
 
 // Local keys [begin, end), those beyond the task's as zeros.
 template <class Element, class F>
-HWY_INLINE void pack_rows(TokenView<const Element> view, const AttentionTask& task, const SegmentSizes& sizes,
-                          int64_t K, int64_t begin, int64_t end, F* rows) {
+HWY_NOINLINE void pack_rows(TokenView<const Element> view, const AttentionTask& task,
+                            const SegmentSizes& sizes, int64_t K, int64_t begin, int64_t end, F* rows) {
   const int64_t real = std::min(end, sizes.key_count);
   for (int64_t n = begin; n < real; ++n) {
     const int64_t key = task.key_begin() + n;
@@ -50,8 +50,8 @@ HWY_INLINE void pack_rows(TokenView<const Element> view, const AttentionTask& ta
 }
 
 template <class Element, class F>
-HWY_INLINE void pack_globals(TokenView<const Element> view, const AttentionPlan& plan,
-                             const AttentionTask& task, const SegmentSizes& sizes, F* rows) {
+HWY_NOINLINE void pack_globals(TokenView<const Element> view, const AttentionPlan& plan,
+                               const AttentionTask& task, const SegmentSizes& sizes, F* rows) {
   const int64_t K = plan.shape().K;
   for (int64_t n = 0; n < sizes.global_count; ++n) {
     load_row(view.row(task.base + plan.valid_globals(task.b)[n], task.h * K), rows + n * sizes.width, K,
@@ -188,8 +188,8 @@ HWY_INLINE void pack_queries(const AttentionPlan& plan, const AttentionTask& tas
 
 // Scores of one tile into its strip rows, hidden (-infinity) where a row does not see a key.
 template <class F>
-HWY_INLINE void tile_scores(const SegmentSizes& sizes, const PackedKeys<F>& keys, const Tile& tile, int64_t K,
-                            const PackedQueries<F>& queries, F* strip) {
+HWY_NOINLINE void tile_scores(const SegmentSizes& sizes, const PackedKeys<F>& keys, const Tile& tile,
+                              int64_t K, const PackedQueries<F>& queries, F* strip) {
   const int64_t lanes = lanes_of<F>(), width = sizes.width;
   F* const rows = strip + tile.row * sizes.stride;
   const GemmA<F> content{queries.content + tile.row * width, width, 1};
@@ -220,8 +220,8 @@ HWY_INLINE void tile_scores(const SegmentSizes& sizes, const PackedKeys<F>& keys
 
 // The dropout factors of row r of the tile, in the strip's columns.
 template <class F>
-HWY_INLINE void row_keep_factors(const AttentionPlan& plan, const AttentionTask& task,
-                                 const SegmentSizes& sizes, const Tile& tile, int64_t r, F* keep) {
+HWY_NOINLINE void row_keep_factors(const AttentionPlan& plan, const AttentionTask& task,
+                                   const SegmentSizes& sizes, const Tile& tile, int64_t r, F* keep) {
   const Dropout& dropout = plan.call().dropout;
   const uint64_t row = plan.dropout_row(task.b, task.h, task.token(tile.query + r));
   const int64_t key = tile.key_begin + tile.begin - tile.origin;

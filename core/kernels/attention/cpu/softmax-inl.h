@@ -54,7 +54,7 @@ HWY_INLINE hn::Vec<D> exp2(D d, hn::Vec<D> x) {
 // Overwrites row[begin .. visible_begin) and row[visible_end .. end) with -infinity; begin and end are
 // aligned.
 template <class F>
-HWY_INLINE void hide_edges(F* row, int64_t begin, int64_t end, int64_t visible_begin, int64_t visible_end) {
+HWY_NOINLINE void hide_edges(F* row, int64_t begin, int64_t end, int64_t visible_begin, int64_t visible_end) {
   const hn::ScalableTag<F> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto hidden = hn::Set(d, -std::numeric_limits<F>::infinity());
@@ -80,7 +80,7 @@ HWY_INLINE void add_bias(F* row, const F* bias, int64_t count) {
 
 // The largest of floor and the row.
 template <class F>
-HWY_INLINE F row_maximum(const F* row, int64_t count, F floor) {
+HWY_NOINLINE F row_maximum(const F* row, int64_t count, F floor) {
   const hn::ScalableTag<F> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   auto even = hn::Set(d, floor), odd = even;
@@ -95,7 +95,7 @@ HWY_INLINE F row_maximum(const F* row, int64_t count, F floor) {
 
 // row = 2^(row - maximum); returns the sum of the result.
 template <class F>
-HWY_INLINE F exponentiate(F* row, int64_t count, F maximum) {
+HWY_NOINLINE F exponentiate(F* row, int64_t count, F maximum) {
   const hn::ScalableTag<F> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto subtrahend = hn::Set(d, maximum);
@@ -129,8 +129,8 @@ HWY_INLINE void multiply(F* row, const F* factor, int64_t count) {
 // Backward of one row: scores becomes P = 2^(scores - lse), times keep where given; gradient, which holds
 // dcontext . v, becomes dS = P * (gradient * keep - delta).
 template <bool kKeep, class F>
-HWY_INLINE void softmax_backward(F* HWY_RESTRICT scores, F* HWY_RESTRICT gradient, const F* HWY_RESTRICT keep,
-                                 int64_t count, F lse, F delta) {
+HWY_NOINLINE void softmax_backward(F* HWY_RESTRICT scores, F* HWY_RESTRICT gradient,
+                                   const F* HWY_RESTRICT keep, int64_t count, F lse, F delta) {
   const hn::ScalableTag<F> d;
   const auto subtrahend = hn::Set(d, lse), mean = hn::Set(d, delta);
   for (int64_t c = 0; c < count; c += static_cast<int64_t>(hn::Lanes(d))) {

@@ -107,7 +107,7 @@ HWY_INLINE void tile_gradients(const BackwardCall<Element>& call, const Attentio
 
 // dQ of one tile, content and position parts apart, before the factor scale.
 template <class F>
-HWY_INLINE void tile_dq(const SegmentSizes& sizes, const BackwardBuffers<F>& buffers, const Tile& tile) {
+HWY_NOINLINE void tile_dq(const SegmentSizes& sizes, const BackwardBuffers<F>& buffers, const Tile& tile) {
   const int64_t lanes = lanes_of<F>(), width = sizes.width, vectors = width / lanes;
   const F* const rows = buffers.gradient + tile.row * sizes.stride;
   const GemmC<F> content{buffers.dq_content + tile.row * width, width};
@@ -130,8 +130,8 @@ HWY_INLINE void tile_dq(const SegmentSizes& sizes, const BackwardBuffers<F>& buf
 
 // dV += P^T dO and dK += dS^T Q over the rows of one block, for its band and for the global keys.
 template <class F>
-HWY_INLINE void block_key_gradients(const SegmentSizes& sizes, const BackwardBuffers<F>& buffers,
-                                    const BackwardPartials<F>& partials, const Tile& block, int64_t rows) {
+HWY_NOINLINE void block_key_gradients(const SegmentSizes& sizes, const BackwardBuffers<F>& buffers,
+                                      const BackwardPartials<F>& partials, const Tile& block, int64_t rows) {
   const int64_t lanes = lanes_of<F>(), width = sizes.width, vectors = width / lanes;
   const int64_t last_key = std::min(block.length, block.query + rows + block.right) - block.key_begin;
   for (int64_t n = block.first_key / kTileRows * kTileRows; n < last_key; n += kTileRows) {
@@ -159,9 +159,9 @@ HWY_INLINE void block_key_gradients(const SegmentSizes& sizes, const BackwardBuf
 
 // dR += sheared dS^T (Q + v), and the column sums of dQ for du and dv.
 template <class F>
-HWY_INLINE void block_relative_gradients(const SegmentSizes& sizes, const BackwardBuffers<F>& buffers,
-                                         const BackwardPartials<F>& partials, const Tile& block,
-                                         int64_t rows) {
+HWY_NOINLINE void block_relative_gradients(const SegmentSizes& sizes, const BackwardBuffers<F>& buffers,
+                                           const BackwardPartials<F>& partials, const Tile& block,
+                                           int64_t rows) {
   const int64_t lanes = lanes_of<F>(), width = sizes.width;
   for (int64_t s = 0; s < sizes.slots; s += kTileRows) {
     // Queries for which one of these slots is a key of the sequence.
@@ -264,10 +264,12 @@ void backward_task_f32(const BackwardCall<float>& call, const AttentionTask& tas
                        float* partials) {
   backward_task(call, task, odd, memory, partials);
 }
+#if HWY_TARGET == HWY_STATIC_TARGET  // f64 is for checks
 void backward_task_f64(const BackwardCall<double>& call, const AttentionTask& task, bool odd, double* memory,
                        double* partials) {
   backward_task(call, task, odd, memory, partials);
 }
+#endif
 void backward_task_bf16(const BackwardCall<bf16>& call, const AttentionTask& task, bool odd, float* memory,
                         float* partials) {
   backward_task(call, task, odd, memory, partials);
@@ -282,7 +284,6 @@ namespace lf {
 namespace {
 
 HWY_EXPORT(backward_task_f32);
-HWY_EXPORT(backward_task_f64);
 HWY_EXPORT(backward_task_bf16);
 
 void run_task(const BackwardCall<float>& call, const AttentionTask& task, bool odd, float* memory,
@@ -291,7 +292,7 @@ void run_task(const BackwardCall<float>& call, const AttentionTask& task, bool o
 }
 void run_task(const BackwardCall<double>& call, const AttentionTask& task, bool odd, double* memory,
               double* partials) {
-  HWY_DYNAMIC_DISPATCH(backward_task_f64)(call, task, odd, memory, partials);
+  HWY_STATIC_DISPATCH(backward_task_f64)(call, task, odd, memory, partials);
 }
 void run_task(const BackwardCall<bf16>& call, const AttentionTask& task, bool odd, float* memory,
               float* partials) {

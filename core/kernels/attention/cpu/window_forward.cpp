@@ -32,7 +32,7 @@ struct RowSum {
 
 // Softmax of one strip row in place, up to the division by the returned sum.
 template <class F>
-HWY_INLINE RowSum<F> softmax_row(const SegmentSizes& sizes, const Tile& tile, F* row) {
+HWY_NOINLINE RowSum<F> softmax_row(const SegmentSizes& sizes, const Tile& tile, F* row) {
   const int64_t count = tile.end - tile.begin;
   F maximum = row_maximum(row, sizes.globals, -std::numeric_limits<F>::infinity());
   maximum = row_maximum(row + tile.begin, count, maximum);
@@ -43,8 +43,8 @@ HWY_INLINE RowSum<F> softmax_row(const SegmentSizes& sizes, const Tile& tile, F*
 
 // sums (kTileRows, width) = P V of one tile.
 template <class F>
-HWY_INLINE void tile_context(const SegmentSizes& sizes, const PackedKeys<F>& keys, const Tile& tile,
-                             const F* strip, F* sums) {
+HWY_NOINLINE void tile_context(const SegmentSizes& sizes, const PackedKeys<F>& keys, const Tile& tile,
+                               const F* strip, F* sums) {
   const int64_t lanes = lanes_of<F>(), width = sizes.width;
   const F* const rows = strip + tile.row * sizes.stride;
   const GemmC<F> out{sums + tile.row * width, width};
@@ -121,9 +121,11 @@ HWY_INLINE void forward_task(const ForwardCall<Element>& call, const AttentionTa
 void forward_task_f32(const ForwardCall<float>& call, const AttentionTask& task, float* memory) {
   forward_task(call, task, memory);
 }
+#if HWY_TARGET == HWY_STATIC_TARGET  // f64 is for checks
 void forward_task_f64(const ForwardCall<double>& call, const AttentionTask& task, double* memory) {
   forward_task(call, task, memory);
 }
+#endif
 void forward_task_bf16(const ForwardCall<bf16>& call, const AttentionTask& task, float* memory) {
   forward_task(call, task, memory);
 }
@@ -137,14 +139,13 @@ namespace lf {
 namespace {
 
 HWY_EXPORT(forward_task_f32);
-HWY_EXPORT(forward_task_f64);
 HWY_EXPORT(forward_task_bf16);
 
 void run_task(const ForwardCall<float>& call, const AttentionTask& task, float* memory) {
   HWY_DYNAMIC_DISPATCH(forward_task_f32)(call, task, memory);
 }
 void run_task(const ForwardCall<double>& call, const AttentionTask& task, double* memory) {
-  HWY_DYNAMIC_DISPATCH(forward_task_f64)(call, task, memory);
+  HWY_STATIC_DISPATCH(forward_task_f64)(call, task, memory);
 }
 void run_task(const ForwardCall<bf16>& call, const AttentionTask& task, float* memory) {
   HWY_DYNAMIC_DISPATCH(forward_task_bf16)(call, task, memory);

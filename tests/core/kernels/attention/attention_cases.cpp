@@ -111,14 +111,12 @@ OpCase dense(const char* name, int64_t H, int64_t K, const DensePattern& pattern
 // Dense attention between sequences of different length, over those of one, and with holes.
 std::vector<OpCase> dense_cases() {
   const DensePattern cross{.query_offsets = {0, 3, 4, 9}, .key_offsets = {0, 7, 9, 10}};
-  DensePattern causal{
-      .query_offsets = {0, 5, 6, 11}, .key_offsets = {0, 5, 6, 11}, .positions = {}, .causal = true};
+  DensePattern causal{.query_offsets = {0, 5, 6, 11}, .key_offsets = {0, 5, 6, 11}, .causal = true};
   DensePattern listed{.query_offsets = {0, 2, 4}, .key_offsets = {0, 9, 12}, .positions = {4, 8, 0, -1}};
   listed.key_mask = Tensor::from({12}, std::vector<uint8_t>{1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 0, 1});
   listed.dropout = {0.3, {.seed = 11, .use = 9, .step = 2}};
   const DensePattern large_cross{.query_offsets = {0, 70, 71, 200}, .key_offsets = {0, 1, 601, 740}};
-  const DensePattern many{
-      .query_offsets = {0, 150, 190}, .key_offsets = {0, 150, 190}, .positions = {}, .causal = true};
+  const DensePattern many{.query_offsets = {0, 150, 190}, .key_offsets = {0, 150, 190}, .causal = true};
   DensePattern dropping_many = many;
   dropping_many.dropout = {0.2, {.seed = 11, .use = 9, .step = 2}};
   DensePattern last{.query_offsets = {0, 2, 5},

@@ -29,12 +29,7 @@ Result attend(DType dtype, Device device, int64_t token, int64_t part, bool with
                k_global = random_tensor({B, T, H, K}, dtype, 3).to(device);
   auto globals = std::make_shared<GlobalTokens>();
   globals->offsets = {0, 1}, globals->positions = {40};
-  const AttentionPattern pattern{.left = 5,
-                                 .right = 5,
-                                 .dilation = {},
-                                 .key_mask = {},
-                                 .global_tokens = with_globals ? globals : nullptr,
-                                 .dropout = {}};
+  const AttentionPattern pattern{.left = 5, .right = 5, .global_tokens = with_globals ? globals : nullptr};
   const Var qkv = Var::leaf(cast(values, dtype).to(device));
   Var context = window_attention(qkv, pattern);
   if (with_globals) context = global_attention(context, q_global, k_global, k_global, pattern);
@@ -89,8 +84,7 @@ TEST(AttentionOfNaN, InAGlobalQueryShowsInItsRow) {
       SCOPED_TRACE(text(name(device), ' ', name(dtype)));
       auto globals = std::make_shared<GlobalTokens>();
       globals->offsets = {0, 1}, globals->positions = {40};
-      const AttentionPattern pattern{
-          .left = 5, .right = 5, .dilation = {}, .key_mask = {}, .global_tokens = globals, .dropout = {}};
+      const AttentionPattern pattern{.left = 5, .right = 5, .global_tokens = globals};
       const Var context(Tensor::zeros({B, T, H, K}, dtype, device));
       const Tensor q = cast(Tensor::full({1, H, K}, DType::f32, std::nan("")), dtype).to(device),
                    k = random_tensor({B, T, H, K}, dtype, 3).to(device);

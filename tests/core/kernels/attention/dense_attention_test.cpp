@@ -101,7 +101,8 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-void expect_equals_oracle(DType dtype, double tolerance) {
+void expect_equals_oracle(DType dtype) {
+  const double tolerance = tolerance_of(dtype, Compared::attention);
   for (const Case& c : cases()) {
     SCOPED_TRACE(c.name);
     const Problem p(c);
@@ -116,9 +117,9 @@ void expect_equals_oracle(DType dtype, double tolerance) {
   }
 }
 
-TEST(DenseAttention, float64EqualsOracle) { expect_equals_oracle(DType::f64, 1e-12); }
-TEST(DenseAttention, float32EqualsOracle) { expect_equals_oracle(DType::f32, 5e-6); }
-TEST(DenseAttention, bfloat16EqualsOracle) { expect_equals_oracle(DType::bf16, 1e-2); }
+TEST(DenseAttention, float64EqualsOracle) { expect_equals_oracle(DType::f64); }
+TEST(DenseAttention, float32EqualsOracle) { expect_equals_oracle(DType::f32); }
+TEST(DenseAttention, bfloat16EqualsOracle) { expect_equals_oracle(DType::bf16); }
 
 TEST(DenseAttention, everyInstructionSetEqualsOracle) {
   const int64_t targets = hwy::SupportedTargets();
@@ -128,7 +129,7 @@ TEST(DenseAttention, everyInstructionSetEqualsOracle) {
     const int64_t machine = targets & -target;
     hwy::SetSupportedTargetsForTest(machine);
     hwy::GetChosenTarget().Update(machine);
-    expect_equals_oracle(DType::f32, 5e-6);
+    expect_equals_oracle(DType::f32);
   }
   hwy::SetSupportedTargetsForTest(0);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());

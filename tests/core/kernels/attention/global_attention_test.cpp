@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "tests/core/kernels/attention/attention_oracle.h"
+#include "tests/testing.h"
 
 namespace lf {
 namespace {
@@ -150,7 +151,8 @@ const std::vector<Case>& cases() {
 }
 
 template <class Element>
-void expect_equals_oracle(double tolerance) {
+void expect_equals_oracle() {
+  const double tolerance = tolerance_of(DTypeOf<Element>::value, Compared::attention);
   for (const Case& c : cases()) {
     SCOPED_TRACE(::testing::Message() << "T " << c.T << ", K " << c.K);
     const Problem problem(c);
@@ -165,9 +167,9 @@ void expect_equals_oracle(double tolerance) {
   }
 }
 
-TEST(GlobalAttention, float64EqualsOracle) { expect_equals_oracle<double>(1e-12); }
-TEST(GlobalAttention, float32EqualsOracle) { expect_equals_oracle<float>(5e-6); }
-TEST(GlobalAttention, bfloat16EqualsOracle) { expect_equals_oracle<bf16>(1e-2); }
+TEST(GlobalAttention, float64EqualsOracle) { expect_equals_oracle<double>(); }
+TEST(GlobalAttention, float32EqualsOracle) { expect_equals_oracle<float>(); }
+TEST(GlobalAttention, bfloat16EqualsOracle) { expect_equals_oracle<bf16>(); }
 
 TEST(GlobalAttention, bitsDoNotDependOnThreadsOrRepetition) {
   const int threads = omp_get_max_threads();

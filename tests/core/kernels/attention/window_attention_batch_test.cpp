@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "tests/core/kernels/attention/window_attention_problem.h"
+#include "tests/testing.h"
 
 namespace lf::window_attention_tests {
 namespace {
@@ -76,7 +77,8 @@ TEST(WindowAttention, slicesOfTheSequenceGiveTheWhole) {
   slice.shape.first_token = first, slice.shape.total_tokens = c.T;
   const auto actual = run<double>(slice).context;
   const std::vector<double> part(actual.begin() + 10 * width, actual.begin() + 70 * width);
-  EXPECT_LT(relative_error(part, {expected.begin() + 56 * width, expected.begin() + 116 * width}), 1e-12);
+  EXPECT_LT(relative_error(part, {expected.begin() + 56 * width, expected.begin() + 116 * width}),
+            tolerance_of(DType::f64, Compared::attention));
 }
 
 TEST(WindowAttention, wrongShapesAreErrors) {

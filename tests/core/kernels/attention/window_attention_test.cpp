@@ -7,12 +7,14 @@
 #include <cmath>
 
 #include "tests/core/kernels/attention/window_attention_problem.h"
+#include "tests/testing.h"
 
 namespace lf::window_attention_tests {
 namespace {
 
 template <class Element>
-void expect_equals_oracle(const Case& c, double tolerance) {
+void expect_equals_oracle(const Case& c) {
+  const double tolerance = tolerance_of(DTypeOf<Element>::value, Compared::attention);
   SCOPED_TRACE(c.name);
   const Problem problem(c);
   const auto actual = run<Element>(problem);
@@ -147,13 +149,13 @@ const std::vector<Case>& cases() {
 }
 
 TEST(WindowAttention, float64EqualsOracle) {
-  for (const Case& c : cases()) expect_equals_oracle<double>(c, 1e-12);
+  for (const Case& c : cases()) expect_equals_oracle<double>(c);
 }
 TEST(WindowAttention, float32EqualsOracle) {
-  for (const Case& c : cases()) expect_equals_oracle<float>(c, 5e-6);
+  for (const Case& c : cases()) expect_equals_oracle<float>(c);
 }
 TEST(WindowAttention, bfloat16EqualsOracle) {
-  for (const Case& c : cases()) expect_equals_oracle<bf16>(c, 1e-2);
+  for (const Case& c : cases()) expect_equals_oracle<bf16>(c);
 }
 
 TEST(WindowAttention, everyInstructionSetEqualsOracle) {
@@ -165,7 +167,7 @@ TEST(WindowAttention, everyInstructionSetEqualsOracle) {
     const int64_t machine = targets & -target;
     hwy::SetSupportedTargetsForTest(machine);
     hwy::GetChosenTarget().Update(machine);
-    for (const Case& c : cases()) expect_equals_oracle<float>(c, 5e-6);
+    for (const Case& c : cases()) expect_equals_oracle<float>(c);
   }
   hwy::SetSupportedTargetsForTest(0);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());

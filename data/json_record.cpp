@@ -1,0 +1,26 @@
+#include "data/json_record.h"
+
+#include <utility>
+
+#include "core/check.h"
+#include "core/json.h"
+
+namespace lf {
+
+JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::string& needed) {
+  JsonRecord record;
+  record.where = text(path, ':', line.number);
+  record.object = parse_json(std::move(line.text), path, line.number);
+  CHECK(record.object.is_object(), record.where, ": a JSON ", record.object.type_name(), ", needed ", needed);
+  return record;
+}
+
+nlohmann::json record_id(const JsonRecord& record) {
+  const auto id = record.object.find("id");
+  CHECK(id != record.object.end(), record.where, ": no id, needed a text or a whole number");
+  CHECK(id->is_string() || id->is_number_integer(), record.where,
+        ": id must be a text or a whole number, not ", id->type_name());
+  return *id;
+}
+
+}  // namespace lf

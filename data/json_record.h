@@ -1,0 +1,22 @@
+// A line of JSON as a record.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "data/json_lines.h"
+
+namespace lf {
+
+// One line as an object, by the rules of parse_json; "PATH:LINE" is `where` of its messages.
+struct JsonRecord {
+  nlohmann::json object;
+  std::string where;
+};
+// The line is used up. `needed` says what kind of object: "a record {\"id\", \"text\"}".
+JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::string& needed);
+
+// What a record is called: its "id", a text or a whole number.
+nlohmann::json record_id(const JsonRecord& record);
+
+}  // namespace lf
