@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "core/choices.h"
 #include "core/format.h"
+#include "core/json.h"
 #include "core/operations.h"
 #include "core/profile.h"
 #include "core/seconds.h"
@@ -70,7 +71,7 @@ void bench_attention(AttentionOptions options) {
                  row["peak_bytes"].get<double>() / 1048576);
   });
   if (!options.figure.empty()) plot_attention_figure(rows, options.figure);
-  if (options.json) std::printf("%s\n", rows.dump().c_str());
+  if (options.json) std::printf("%s\n", json_line(rows).c_str());
 }
 
 void add_attention(const Verb& bench) {
@@ -218,7 +219,7 @@ void bench_train(const TrainOptions& options) {
       std::fprintf(options.json ? stderr : stdout, "%s\n", line.c_str());
   }
   if (options.json)
-    std::printf("%s\n", result.dump().c_str());
+    std::printf("%s\n", json_line(result).c_str());
   else
     print_train(result);
 }
@@ -243,7 +244,7 @@ struct GenerateOptions {
 };
 
 void bench_generate(const GenerateOptions& options) {
-  const OpenedModel opened = open_model(options.run, {.overrides = options.overrides});
+  const OpenedModel opened = open_model(options.run, {.overrides = options.overrides, .needs_data = false});
   print_warnings(opened.warnings);
   const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
   SamplingSettings settings;
@@ -258,7 +259,7 @@ void bench_generate(const GenerateOptions& options) {
                                {"seconds", seconds},
                                {"tokens_per_second", static_cast<double>(options.tokens) / seconds}};
   if (options.json)
-    std::printf("%s\n", result.dump().c_str());
+    std::printf("%s\n", json_line(result).c_str());
   else
     std::printf("%s tokens/s\n", format_count(result["tokens_per_second"].get<double>()).c_str());
 }
@@ -282,7 +283,7 @@ struct DeviceOptions {
 void bench_device(DeviceOptions options) {
   options.settings.device = parse_device(options.device);
   const ordered_json result = run_device_benchmark(options.settings);
-  if (options.json) return void(std::printf("%s\n", result.dump().c_str()));
+  if (options.json) return void(std::printf("%s\n", json_line(result).c_str()));
   std::printf("copies %.4g GB/s read and written, bf16 products %.4g TFLOP/s\n",
               result["copy_gb_per_second"].get<double>(), result["product_tflops"].get<double>());
 }

@@ -8,6 +8,7 @@
 #include "cli/verbs.h"
 #include "core/files.h"
 #include "core/format.h"
+#include "core/json.h"
 #include "core/messages.h"
 #include "core/threads.h"
 #include "trainers/config/load.h"
@@ -102,7 +103,7 @@ void add_check(const Verb& app, Outcome&) {
     const ordered_json result = check(load_run_config(options->config, options->overrides));
     for (const auto& warning : result["warnings"]) messages::warning(warning.get<std::string>());
     if (options->json)
-      std::printf("%s\n", result.dump().c_str());
+      std::printf("%s\n", json_line(result).c_str());
     else
       print(result);
   });

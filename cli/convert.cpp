@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/format.h"
+#include "core/json.h"
 #include "layers/finite.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
@@ -67,7 +68,7 @@ ordered_json run_to_huggingface(const Options& options) {
 ordered_json folder_to_huggingface(const Options& options) {
   const ModelConfig config = read_model_config(options.source);
   check_destination(options.destination);
-  const WeightsFile weights = WeightsFile::open(options.source);
+  const WeightsFile weights = open_weights(options.source);
   check_encoder_weights(weights, encoder_shape(config));
   std::vector<NamedTensor> tensors = read_all_tensors(weights);
   std::vector<std::string> warnings;
@@ -92,7 +93,7 @@ void convert(const Options& options) {
     throw UsageError("--to is " + options.to + "; needed longformer or huggingface");
   }
   if (options.json) {
-    std::printf("%s\n", report.dump().c_str());
+    std::printf("%s\n", json_line(report).c_str());
     return;
   }
   std::printf("%s: %lld tensors", options.destination.c_str(),

@@ -10,6 +10,7 @@
 #include "core/device.h"
 #include "core/device_memory.h"
 #include "core/format.h"
+#include "core/json.h"
 #include "core/storage.h"
 #include "core/threads.h"
 #include "hwy/targets.h"
@@ -77,13 +78,13 @@ void add_env(const Verb& app, Outcome&) {
   verb.action([json] {
     const nlohmann::ordered_json result = environment();
     if (*json) {
-      std::printf("%s\n", result.dump().c_str());
+      std::printf("%s\n", json_line(result).c_str());
       return;
     }
     for (const auto& [key, value] : result.items()) {
       if (key == "memory_bytes") continue;
       std::printf("%-15s %s\n", key.c_str(),
-                  value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+                  value.is_string() ? value.get<std::string>().c_str() : json_line(value).c_str());
     }
   });
 }

@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/json.h"
 #include "core/messages.h"
 #include "trainers/report/console.h"
 #include "trainers/run/opened_model.h"
@@ -16,7 +17,7 @@ namespace {
 struct Options {
   std::string run, split = "test", checkpoint = "latest";
   std::vector<std::string> overrides;
-  bool json = false;
+  bool json = false, allow_other_data = false;
 };
 
 Split parse_split(const std::string& text) {
@@ -46,15 +47,16 @@ void print(const OpenedModel& opened, Split split, const Evaluation& score) {
   for (const Metric& metric : score.metrics) std::printf("  %s\n", words(metric).c_str());
   for (const auto& [key, value] : score.details.items())
     std::printf("  %s: %s\n", key.c_str(),
-                value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+                value.is_string() ? value.get<std::string>().c_str() : json_line(value).c_str());
   std::printf("protocol: %s; %s\n", words(score.protocol).c_str(), opened.origin.c_str());
 }
 
 void evaluate(const Options& options) {
   const Split split = parse_split(options.split);
   Console console;
-  const OpenedModel opened =
-      open_model(options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides});
+  const OpenedModel opened = open_model(options.run, {.checkpoint = options.checkpoint,
+                                                      .overrides = options.overrides,
+                                                      .allow_other_data = options.allow_other_data});
   for (const std::string& warning : opened.warnings) messages::warning(warning);
   messages::detail("opened " + opened.origin);
   CHECK(!opened.stage.name.empty(), options.run,
@@ -71,7 +73,7 @@ void evaluate(const Options& options) {
       });
   console.finish_line();
   if (options.json) {
-    std::printf("%s\n", report(opened, split, score).dump().c_str());
+    std::printf("%s\n", json_line(report(opened, split, score)).c_str());
   } else {
     print(opened, split, score);
   }
@@ -87,6 +89,8 @@ void add_evaluate(const Verb& app, Outcome&) {
   verb.option("--split", &options->split, "train, validation or test (default)");
   verb.option("--checkpoint", &options->checkpoint, "latest (default), best, or a checkpoint's folder");
   verb.overrides(&options->overrides, "evaluation.step=256");
+  verb.flag("--allow-other-data", &options->allow_other_data,
+            "Score what data.path holds, though it is not what the run was trained on");
   verb.flag("--json", &options->json, "One JSON object on standard output");
   verb.action([options] { evaluate(*options); });
 }

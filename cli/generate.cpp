@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
+#include "core/json.h"
 #include "core/messages.h"
 #include "data/json_lines.h"
 #include "data/json_record.h"
@@ -66,8 +67,8 @@ std::vector<Record> read_records(const Options& options) {
 void generate_all(const Options& options) {
   const SamplingSettings sampling = sampling_of(options);
   Console console;
-  const OpenedModel opened =
-      open_model(options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides});
+  const OpenedModel opened = open_model(
+      options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides, .needs_data = false});
   for (const std::string& warning : opened.warnings) messages::warning(warning);
   messages::detail("opened " + opened.origin);
   const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
@@ -80,7 +81,7 @@ void generate_all(const Options& options) {
     if (options.json || !options.input.empty()) {
       const nlohmann::ordered_json json = {
           {"id", records[i].id}, {"output_ids", result.ids}, {"score", result.score}, {"text", written}};
-      std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+      std::printf("%s\n", json_line(json).c_str());
     } else {
       std::fwrite(written.data(), 1, written.size(), stdout);
       std::putchar('\n');

@@ -5,12 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.h"
+#include "core/json.h"
 #include "core/messages.h"
 #include "core/weights/safetensors.h"
 #include "core/weights/weights_file.h"
 #include "data/characters/prepared_corpus.h"
 #include "data/documents/document_corpus.h"
 #include "data/token_file.h"
+#include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/run/checkpoint.h"
 
 namespace lf::cli {
@@ -86,7 +88,7 @@ ordered_json inspect_safetensors(const std::string& path) {
 
 // PyTorch checkpoints and whatever is in shards.
 ordered_json inspect_weights(const std::string& path) {
-  const WeightsFile weights = WeightsFile::open(path);
+  const WeightsFile weights = open_weights(path);
   weights.verify();
   ordered_json result = {{"kind", weights.is_torch() ? "pytorch" : "safetensors"}, {"path", weights.path()}};
   if (const TorchFile* file = weights.torch()) {
@@ -151,11 +153,11 @@ void print(const ordered_json& value, int indent) {
         if (element.contains("tensors"))
           print(element, indent + 2);
         else
-          std::printf("%*s%s\n", indent + 2, "", element.dump().c_str());
+          std::printf("%*s%s\n", indent + 2, "", json_line(element).c_str());
       }
     } else {
       std::printf("%*s%s: %s\n", indent, "", key.c_str(),
-                  item.is_string() ? item.get<std::string>().c_str() : item.dump().c_str());
+                  item.is_string() ? item.get<std::string>().c_str() : json_line(item).c_str());
     }
   }
 }
@@ -175,7 +177,7 @@ void add_inspect(const Verb& app, Outcome& outcome) {
   verb.action([options, &outcome] {
     const ordered_json result = inspect(options->path);
     if (options->json)
-      std::printf("%s\n", result.dump().c_str());
+      std::printf("%s\n", json_line(result).c_str());
     else
       print(result, 0);
     for (const auto& problem : result.at("problems")) {

@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
+#include "core/json.h"
 #include "core/messages.h"
 #include "data/records.h"
 #include "trainers/run/opened_model.h"
@@ -34,7 +35,7 @@ class FileSink : public PredictionSink {
   }
   void tensor(const Tensor& values) override { writer_->write(values); }
   void line(const ordered_json& answer) override {
-    const std::string line = answer.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+    const std::string line = json_line(answer) + "\n";
     if (!path_.empty()) {
       lines_ += line;
       return;

@@ -11,8 +11,10 @@
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/file_kinds.h"
 #include "core/files.h"
 #include "core/messages.h"
+#include "data/byte_source.h"
 #include "data/json_lines.h"
 #include "data/json_record.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
@@ -91,14 +93,30 @@ class TokenizeJob {
   }
 
   void write_texts() {
-    const std::optional<MappedFile> file =
-        options_.file == "-" ? std::nullopt : std::optional<MappedFile>(options_.file);
+    const bool as_it_is =
+        options_.file != "-" && ByteSource::packing_of(options_.file) == ByteSource::Packing::kNone;
+    const std::optional<MappedFile> file = as_it_is ? std::optional<MappedFile>(options_.file) : std::nullopt;
     std::string input;
-    if (!file) input.assign(std::istreambuf_iterator<char>(std::cin), {});
+    if (!file) input = read_whole();
     rest_ = file ? std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size())
                  : std::string_view(input);
+    rest_.remove_prefix(text_begin(options_.file, rest_));
     bytes_ = rest_.size();
     for (bool first = true; first || !rest_.empty(); first = false) write(read_batch());
+  }
+
+  // Standard input, or what is packed in the file.
+  std::string read_whole() const {
+    ByteSource source(options_.file);
+    std::string content;
+    constexpr size_t kChunk = 1 << 20;
+    for (size_t size = kChunk; size == kChunk;) {
+      const size_t before = content.size();
+      content.resize(before + kChunk);
+      size = source.read({reinterpret_cast<uint8_t*>(content.data()) + before, kChunk});
+      content.resize(before + size);
+    }
+    return content;
   }
 
   std::vector<Source> read_batch() {

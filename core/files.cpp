@@ -8,10 +8,13 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
 #include "core/check.h"
+#include "core/file_kinds.h"
+#include "core/messages.h"
 
 namespace lf {
 namespace {
@@ -82,6 +85,12 @@ std::string reason(int error_number) {
 }
 
 void throw_file_error(const std::string& action, const std::string& path, int error_number) {
+  std::error_code error;
+  const std::filesystem::path target =
+      error_number == ENOENT ? std::filesystem::read_symlink(path, error) : std::filesystem::path();
+  if (!target.empty())
+    throw Error(
+        text("cannot ", action, " ", path, ": it is a link to ", target.string(), ", which does not exist"));
   throw Error(text("cannot ", action, " ", path, ": ", reason(error_number)));
 }
 
@@ -98,6 +107,12 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   void* const address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);
   if (address == MAP_FAILED) throw_file_error("map", path, errno);
   bytes_ = {static_cast<const uint8_t*>(address), size};
+  try {
+    refuse_git_lfs_pointer(path, bytes_);
+  } catch (...) {  // no destructor runs for what was not made
+    ::munmap(address, size);
+    throw;
+  }
 }
 
 MappedFile::~MappedFile() {
@@ -164,8 +179,14 @@ void sync_folder(const std::string& folder) {
   // system.
   if (descriptor < 0 && errno == EACCES) return;
   if (descriptor < 0) throw_file_error("open", folder, errno);
-  // Some network file systems refuse fsync of folders with EINVAL: there is nothing more to do there.
-  if (::fsync(descriptor) != 0 && errno != EINVAL) throw_file_error("write", folder, errno);
+  if (::fsync(descriptor) == 0) return;
+  // Some network file systems do not know fsync of folders: there is nothing more to do there.
+  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_file_error("write", folder, errno);
+  static std::once_flag said;
+  std::call_once(said, [&] {
+    messages::warning(text("the file system of ", folder, " cannot force out its entries (", reason(errno),
+                           "): what was just saved may be lost in a power cut"));
+  });
 }
 
 bool create_folders(const std::string& folder) {

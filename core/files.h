@@ -22,7 +22,7 @@ std::string reason(int error_number);
 // A regular file mapped read-only for as long as the object lives; an empty file gives an empty span.
 class MappedFile {
  public:
-  // Throws Error when the file is missing, is a folder or device, or may not be read.
+  // Throws Error when the file is missing, is a folder or device, may not be read, or is a Git LFS pointer.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

@@ -140,7 +140,7 @@ class Builder {
   Json* member_ = nullptr;  // whose value comes next
 };
 
-template <class Json>
+template <class Json, unsigned kMoreFlags = 0>
 Json parse(std::string content, const std::string& path, int64_t line) {
   const std::string where = line > 0 ? text(path, ':', line) : path;
   CHECK(!content.empty(), where, line > 0 ? ": the line is empty" : ": the file is empty");
@@ -156,8 +156,8 @@ Json parse(std::string content, const std::string& path, int64_t line) {
     while (stream.Tell() < zero) stream.Take();
     throw Error(place(stream, zero) + ": not valid JSON: a zero byte");
   }
-  constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseValidateEncodingFlag |
-                              rapidjson::kParseFullPrecisionFlag;
+  constexpr unsigned kFlags = kMoreFlags | rapidjson::kParseInsituFlag |
+                              rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag;
   Builder<Json> builder(where);
   const rapidjson::ParseResult result = rapidjson::Reader().Parse<kFlags>(stream, builder);
   CHECK(result.Code() != rapidjson::kParseErrorNumberTooBig, where, ": holds a number that is too large");
@@ -171,8 +171,16 @@ json parse_json(std::string content, const std::string& path, int64_t line) {
   return parse<json>(std::move(content), path, line);
 }
 
+json parse_json_of_python(std::string content, const std::string& path, int64_t line) {
+  return parse<json, rapidjson::kParseNanAndInfFlag>(std::move(content), path, line);
+}
+
 ordered_json parse_ordered_json(std::string content, const std::string& path) {
   return parse<ordered_json>(std::move(content), path, 0);
+}
+
+std::string json_line(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 }  // namespace lf

@@ -17,7 +17,12 @@ inline constexpr int kDeepestJson = 32;
 // file, `line` is its number and stands in every message. The content is used up: whoever moves it in saves a
 // copy.
 nlohmann::json parse_json(std::string content, const std::string& path, int64_t line = 0);
+// The same for records as Python's json module writes them: NaN, Infinity and -Infinity are numbers, too.
+nlohmann::json parse_json_of_python(std::string content, const std::string& path, int64_t line);
 // The same with the keys in the file's order, for what is written again.
 nlohmann::ordered_json parse_ordered_json(std::string content, const std::string& path);
+
+// One line of JSON; bytes that are no UTF-8, as names of files may have, are U+FFFD in it.
+std::string json_line(const nlohmann::ordered_json& value);
 
 }  // namespace lf

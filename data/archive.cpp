@@ -16,6 +16,7 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_kinds.h"
 #include "core/files.h"
 #include "data/gzip.h"
 
@@ -181,7 +182,7 @@ bool ArchiveReader::State::next() {
     check(result, any ? text(kind, ", after member ", name) : kind);
     read_name(entry);
     any = true;
-    if (!is_wanted(entry)) continue;
+    if (is_hidden_name(name) || !is_wanted(entry)) continue;
     size = archive_entry_size(entry);
     done = 0;
     return true;

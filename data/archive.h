@@ -24,8 +24,8 @@ class ArchiveReader {
   bool is_zip() const;
 
   // Goes on to the next file; false behind the last, when a tar.gz was read and compared with its checksum to
-  // its end. Folders are passed over. Throws Error for damaged archives and for links and other members that
-  // have no content.
+  // its end. Folders and hidden names are passed over (see is_hidden_name). Throws Error for damaged archives
+  // and for links and other members that have no content.
   bool next();
 
   // Of the file that next() came to.

@@ -1,17 +1,46 @@
 #include "data/byte_source.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <initializer_list>
 
 #include "core/check.h"
+#include "core/file_kinds.h"
 
 namespace lf {
 
-ByteSource::Packing ByteSource::packing_of(std::string_view name) {
+namespace {
+constexpr size_t kLooked = 1024;  // bytes that say what a file is
+}
+
+ByteSource::Packing ByteSource::promised_packing(std::string_view name) {
   if (is_archive_name(name)) return Packing::kArchive;
   return name.ends_with(".gz") ? Packing::kGzip : Packing::kNone;
+}
+
+ByteSource::Packing ByteSource::packing_of(const std::string& path) {
+  struct stat status = {};
+  if (path == "-" || (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))) return Packing::kNone;
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) throw_file_error("open", path, errno);
+  std::array<uint8_t, kLooked> begin = {};
+  const ssize_t size = ::pread(file, begin.data(), begin.size(), 0);
+  ::close(file);
+  if (size < 0) return Packing::kNone;  // reading says why
+  const std::span<const uint8_t> bytes(begin.data(), static_cast<size_t>(size));
+  refuse_git_lfs_pointer(path, bytes);
+  const auto begins = [&](std::initializer_list<uint8_t> magic) {
+    return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), bytes.begin());
+  };
+  // What a name promises must be there, or the file was cut short or is another.
+  if (const Packing promised = promised_packing(path); promised != Packing::kNone) return promised;
+  if (begins({'P', 'K', 3, 4})) return Packing::kArchive;
+  return begins({0x1F, 0x8B}) ? Packing::kGzip : Packing::kNone;
 }
 
 ByteSource::ByteSource(const std::string& path, Packing packing) : path_(path) {

@@ -21,11 +21,15 @@ class ByteSource {
   enum class Packing { kNone, kGzip, kArchive };
 
   // What the file's name promises: .gz, .zip, .tar.gz and .tgz.
-  static Packing packing_of(std::string_view name);
+  static Packing promised_packing(std::string_view name);
+  // The same, or where the name promises nothing what the first bytes are. Standard input and pipes, which
+  // cannot be read twice, count as not packed. Throws Error when the file cannot be opened.
+  static Packing packing_of(const std::string& path);
 
-  // "-" is standard input. Throws Error when the file cannot be opened or is a folder, and for an archive of
-  // several files.
-  explicit ByteSource(const std::string& path, Packing packing = Packing::kNone);
+  // "-" is standard input. Throws Error when the file cannot be opened, is a folder or a Git LFS pointer, and
+  // for an archive of several files.
+  explicit ByteSource(const std::string& path) : ByteSource(path, packing_of(path)) {}
+  ByteSource(const std::string& path, Packing packing);
   // The rest of the archive's current file; `archive` must outlive the source and not go on meanwhile.
   explicit ByteSource(ArchiveReader& archive) : archive_(&archive) {}
   ~ByteSource();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/file_kinds.h"
 
 namespace lf {
 namespace {
@@ -13,16 +14,17 @@ constexpr size_t kChunk = 1 << 18;
 
 }  // namespace
 
-JsonLines::JsonLines(const std::string& path, ByteSource::Packing packing)
-    : JsonLines(path, std::make_unique<ByteSource>(path, packing)) {}
+JsonLines::JsonLines(const std::string& path) : JsonLines(path, std::make_unique<ByteSource>(path)) {}
 
 JsonLines::JsonLines(const std::string& path, std::unique_ptr<ByteSource> source)
     : path_(path), source_(std::move(source)), chunk_(kChunk) {}
 
 bool JsonLines::fill() {
+  const bool first = end_ == 0;
   begin_ = 0;
   end_ = source_->read(chunk_);
-  return end_ > 0;
+  if (first) begin_ = text_begin(path_, {reinterpret_cast<const char*>(chunk_.data()), end_});
+  return end_ > begin_;
 }
 
 void JsonLines::check_length(size_t bytes, size_t more) const {

@@ -24,7 +24,7 @@ struct JsonLine {
 
 class JsonLines {
  public:
-  explicit JsonLines(const std::string& path, ByteSource::Packing packing = ByteSource::Packing::kNone);
+  explicit JsonLines(const std::string& path);
 
   // `path` is for messages.
   JsonLines(const std::string& path, std::unique_ptr<ByteSource> source);

@@ -10,7 +10,7 @@ namespace lf {
 JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::string& needed) {
   JsonRecord record;
   record.where = text(path, ':', line.number);
-  record.object = parse_json(std::move(line.text), path, line.number);
+  record.object = parse_json_of_python(std::move(line.text), path, line.number);
   CHECK(record.object.is_object(), record.where, ": a JSON ", record.object.type_name(), ", needed ", needed);
   return record;
 }

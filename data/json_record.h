@@ -8,7 +8,7 @@
 
 namespace lf {
 
-// One line as an object, by the rules of parse_json; "PATH:LINE" is `where` of its messages.
+// One line as an object, by the rules of parse_json_of_python; "PATH:LINE" is `where` of its messages.
 struct JsonRecord {
   nlohmann::json object;
   std::string where;

@@ -163,11 +163,41 @@ void TokenFile::copy(int64_t begin, std::span<int32_t> out) const {
         begin + size, " were asked for, there are ", count());
   if (header_.type == TokenType::kU8) {
     const uint8_t* const tokens = token_bytes().data() + begin;
-    std::copy(tokens, tokens + size, out.begin());
+    if (translation_.empty()) {
+      std::copy(tokens, tokens + size, out.begin());
+    } else {
+      std::transform(tokens, tokens + size, out.begin(), [&](uint8_t token) { return translation_[token]; });
+    }
   } else {
     const uint16_t* const tokens = reinterpret_cast<const uint16_t*>(token_bytes().data()) + begin;
     std::copy(tokens, tokens + size, out.begin());
   }
+}
+
+void TokenFile::read_as(const std::vector<uint8_t>& alphabet) {
+  CHECK(!header_.symbols.empty() && header_.type == TokenType::kU8, path(),
+        ": its tokens are not single bytes, so no alphabet can stand for them");
+  std::vector<int32_t> translation;
+  for (const uint8_t symbol : header_.symbols) {
+    const auto found = std::find(alphabet.begin(), alphabet.end(), symbol);
+    translation.push_back(found == alphabet.end() ? -1 : static_cast<int32_t>(found - alphabet.begin()));
+  }
+  std::vector<bool> occurs(header_.symbols.size());
+  for (const uint8_t token : token_bytes()) occurs[token] = true;
+  constexpr int kShown = 8;
+  int count = 0;
+  std::string unknown;
+  for (size_t token = 0; token < occurs.size(); ++token) {
+    if (!occurs[token] || translation[token] >= 0 || ++count > kShown) continue;
+    unknown += text(unknown.empty() ? "" : ", ", static_cast<int>(header_.symbols[token]));
+  }
+  if (count > kShown) unknown += text(" and ", count - kShown, " more");
+  if (!unknown.empty())
+    throw UsageError(text(path(), ": holds bytes that the model's alphabet of ", alphabet.size(),
+                          " symbols does not have: ", unknown));
+  translation_ = std::move(translation);
+  header_.symbols = alphabet;
+  header_.vocabulary_size = std::ssize(alphabet);
 }
 
 void TokenFile::verify() const {

@@ -51,6 +51,11 @@ class TokenFile {
   int64_t count() const { return header_.count; }
   int64_t vocabulary_size() const { return header_.vocabulary_size; }
 
+  // From here on tokens are places in this alphabet, one byte for each, whatever table the file was made
+  // with. Throws Error for a file without a symbol table, UsageError that names bytes of the file which the
+  // alphabet lacks.
+  void read_as(const std::vector<uint8_t>& alphabet);
+
   // Copies tokens [begin, begin + out.size()) into out; throws Error when they are not all in the file.
   void copy(int64_t begin, std::span<int32_t> out) const;
   // Reads every token: throws Error when the content hash differs or a token lies outside the vocabulary.
@@ -65,7 +70,8 @@ class TokenFile {
 
   MappedFile file_;
   TokenHeader header_;
-  int64_t tokens_begin_ = 0;  // offset of the first token in the file
+  int64_t tokens_begin_ = 0;          // offset of the first token in the file
+  std::vector<int32_t> translation_;  // by token of the file; empty: tokens are what the file says
 };
 
 // Writes a token file piece by piece; nothing exists under its name before commit().

@@ -72,33 +72,32 @@ void draw(const RandomKey& key, double mean, double range, Tensor& value) {
 
 }  // namespace
 
-void initialise(const ParameterBlock& block, const std::vector<Initial>& kinds, double range, uint64_t seed) {
-  for (size_t i = 0; i < kinds.size(); ++i) {
-    const PackedParameter& p = block.parameters[i];
-    Tensor value = Tensor::empty(p.shape, block.values.dtype()), place = block.value(p);
-    if (kinds[i] == Initial::zero || kinds[i] == Initial::one) {
-      place.copy_from(Tensor::full(value.shape(), value.dtype(), kinds[i] == Initial::one ? 1.0 : 0.0));
-      continue;
-    }
-    const double mean = kinds[i] == Initial::normal_around_one ? 1.0 : 0.0;
-    // The name's hash takes the step's place, so that no parameter depends on which others there are.
-    const RandomKey key{seed, kInitialUse, XXH3_64bits(p.name.data(), p.name.size())};
-    const auto draw_into = [&](Tensor& host, Tensor& to) {
-      draw(key, mean, range, host);
-      to.copy_from(host);
-    };
-    if (place.device() != Device::plan) {
-      draw_into(value, place);
-    } else {
-      plan_kernel(
-          "draw",
-          [&](Device, Tensor& to) {
-            Tensor host = Tensor::empty(to.shape(), to.dtype());
-            draw_into(host, to);
-          },
-          place);
-    }
+void initialise(const ParameterBlock& block, const PackedParameter& parameter, Initial kind, double range,
+                uint64_t seed) {
+  Tensor value = Tensor::empty(parameter.shape, block.values.dtype()), place = block.value(parameter);
+  if (kind == Initial::zero || kind == Initial::one) {
+    place.copy_from(Tensor::full(value.shape(), value.dtype(), kind == Initial::one ? 1.0 : 0.0));
+    return;
   }
+  const double mean = kind == Initial::normal_around_one ? 1.0 : 0.0;
+  // The name's hash takes the step's place, so that no parameter depends on which others there are.
+  const std::string& name = parameter.name;
+  const RandomKey key{seed, kInitialUse, XXH3_64bits(name.data(), name.size())};
+  const auto draw_into = [&](Tensor& host, Tensor& to) {
+    draw(key, mean, range, host);
+    to.copy_from(host);
+  };
+  if (place.device() != Device::plan) {
+    draw_into(value, place);
+    return;
+  }
+  plan_kernel(
+      "draw",
+      [&](Device, Tensor& to) {
+        Tensor host = Tensor::empty(to.shape(), to.dtype());
+        draw_into(host, to);
+      },
+      place);
 }
 
 }  // namespace lf

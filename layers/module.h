@@ -5,7 +5,9 @@
 // "layers.3.attention.qkv.weight" is the parameter's name everywhere. Member order is the order in files.
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -112,14 +114,20 @@ int64_t count_parameters(Module& module) {
   return count;
 }
 
-// Draws every parameter anew: a pure function of the seed and the parameter's name.
-void initialise(const ParameterBlock& block, const std::vector<Initial>& kinds, double range, uint64_t seed);
+// Draws the parameter anew: a pure function of the seed and the parameter's name.
+void initialise(const ParameterBlock& block, const PackedParameter& parameter, Initial kind, double range,
+                uint64_t seed);
 
+// Every parameter, or those of these names.
 template <class Module>
-void initialise(Module& module, const ParameterBlock& block, double range, uint64_t seed) {
-  std::vector<Initial> kinds;
-  for_each_parameter(module, [&](const std::string&, Parameter& p) { kinds.push_back(p.initial); });
-  initialise(block, kinds, range, seed);
+void initialise(Module& module, const ParameterBlock& block, double range, uint64_t seed,
+                const std::optional<std::vector<std::string>>& only = std::nullopt) {
+  size_t i = 0;
+  for_each_parameter(module, [&](const std::string& name, Parameter& p) {
+    const PackedParameter& packed = block.parameters[i++];
+    if (!only || std::find(only->begin(), only->end(), name) != only->end())
+      initialise(block, packed, p.initial, range, seed);
+  });
 }
 
 // Lays out parameters in visit order: those that decay first, each padded to 64 bytes. Returns the elements

@@ -46,6 +46,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       text("longform ", LF_VERSION, " on ", name(device_of(config_)), ", ", num_threads(), " threads"));
   for (const std::string& notice : task_->notices()) messages::info(notice);
   load_newest();
+  store_model(*task_, folder_);
   store_config(config_, folder_);
   if (config.log.tensorboard) report_.start_events(state_.step + 1);
 }

@@ -43,6 +43,7 @@ constexpr StoredType kStoredTypes[] = {
 };
 
 SafetensorsMetadata parse_metadata(const json& value, const std::string& path) {
+  if (value.is_null()) return {};  // as some writers say that there is none
   CHECK(value.is_object(), path, ": ", kMetadataKey, " must be an object of texts");
   SafetensorsMetadata metadata;
   for (const auto& [key, entry] : value.items()) {
@@ -87,7 +88,6 @@ int64_t stored_bytes(const Shape& shape, const StoredType& type, const Entry& wh
 TensorInfo parse_tensor(const Entry& who, const json& entry, int64_t data_begin, int64_t data_bytes) {
   CHECK(entry.is_object(), who, ": must be an object with dtype, shape and data_offsets");
   for (const char* key : {"dtype", "shape", "data_offsets"}) CHECK(entry.contains(key), who, ": no ", key);
-  CHECK(entry.size() == 3, who, ": has keys other than dtype, shape and data_offsets");
   CHECK(entry["dtype"].is_string(), who, ": dtype must be a text");
   const std::string dtype = entry["dtype"].get<std::string>();
   const auto type = std::find_if(std::begin(kStoredTypes), std::end(kStoredTypes),
@@ -161,7 +161,9 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> file, const 
   const auto data_begin = static_cast<int64_t>(length) + kLengthBytes;
   const auto file_bytes = static_cast<int64_t>(file.size());
   std::string header(reinterpret_cast<const char*>(file.data()) + kLengthBytes, length);
-  CHECK(header.starts_with('{'), path, ": not a safetensors file: its header does not begin with {");
+  const size_t begin = header.find_first_not_of(" \t\r\n");  // what JSON takes for blanks
+  CHECK(begin != header.npos, path, ": not a safetensors file: its header is empty");
+  CHECK(header[begin] == '{', path, ": not a safetensors file: its header does not begin with {");
   SafetensorsHeader result;
   const json document = parse_json(std::move(header), path + ": header");
   for (const auto& [name, entry] : document.items()) {

@@ -11,6 +11,7 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_kinds.h"
 #include "core/json.h"
 #include "core/weights/half.h"
 #include "core/weights/weights_index.h"
@@ -82,8 +83,7 @@ std::optional<std::string> find_weights(const std::string& path) {
   }
   for (const char* name : kFolderFiles) {
     const fs::path candidate = fs::path(path) / name;
-    std::error_code ignored;
-    if (fs::exists(candidate, ignored)) return candidate.string();
+    if (is_there(candidate.string())) return candidate.string();
   }
   return std::nullopt;
 }
@@ -130,15 +130,22 @@ void WeightsFile::open_index(const std::string& path) {
           escaped(index.files.front()), " and ", escaped(name), " must be all safetensors or all PyTorch's");
     add_shard((fs::path(path).parent_path() / name).string(), torch);
   }
+  std::vector<std::string> unlisted;
   for (const WeightInfo& tensor : tensors_) {
     const auto entry = index.file_of.find(tensor.name);
-    CHECK(entry != index.file_of.end(), path, ": tensor ", escaped(tensor.name), " of ", files_[tensor.file],
-          " is missing from weight_map");
+    if (entry == index.file_of.end()) {
+      unlisted.push_back(tensor.name);
+      continue;
+    }
     CHECK(entry->second == index.files[tensor.file], path, ": tensor ", escaped(tensor.name), " is in ",
           files_[tensor.file], ", weight_map says ", entry->second);
   }
   for (const auto& [name, file] : index.file_of)
     CHECK(contains(name), path, ": tensor ", escaped(name), " is not in ", file, ", as weight_map says");
+  if (!unlisted.empty())
+    warnings_.push_back(text(path, ": its weight_map does not list ", escaped(unlisted.front()),
+                             unlisted.size() > 1 ? text(" and ", unlisted.size() - 1, " more") : "",
+                             ", which the files hold: read all the same"));
   if (!index.total_size) return;
   int64_t all = 0, once = 0;
   for (const Shard& shard : shards_) {
@@ -146,8 +153,9 @@ void WeightsFile::open_index(const std::string& path) {
     once += std::visit([](const auto& file) { return total_bytes(file, true); }, shard);
   }
   // Writers differ in whether tied weights count once.
-  CHECK(*index.total_size == all || *index.total_size == once, path, ": metadata.total_size is ",
-        *index.total_size, " bytes, the tensors have ", all);
+  if (*index.total_size != all && *index.total_size != once)
+    warnings_.push_back(text(path, ": metadata.total_size is ", *index.total_size,
+                             " bytes, the tensors have ", all, "; the index was not renewed with its files"));
 }
 
 std::vector<std::string> WeightsFile::names() const {

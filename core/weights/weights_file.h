@@ -29,7 +29,8 @@ class WeightsFile {
  public:
   // `path` is a .safetensors, .bin, .pt, .pth or .ckpt file, an .index.json, or a folder, in which the first
   // of model.safetensors, its index, pytorch_model.bin, its index is taken. Of a sharded checkpoint every
-  // tensor must be in the shard that the index names, in no other, and none beside. Throws Error.
+  // tensor that the index lists must be in the shard that it names and in no other; tensors that it does not
+  // list are read too, and so is a total size that is not theirs; warnings() says so. Throws Error.
   static WeightsFile open(const std::string& path);
 
   const std::string& path() const { return path_; }  // the file or index that was taken
@@ -39,6 +40,9 @@ class WeightsFile {
   // In the order of the files and within each of its own.
   const std::vector<WeightInfo>& tensors() const { return tensors_; }
   std::vector<std::string> names() const;
+
+  // What was passed over while opening, for people.
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
   bool contains(const std::string& name) const { return index_.contains(name); }
   const WeightInfo& info(const std::string& name) const;
@@ -59,6 +63,7 @@ class WeightsFile {
 
   std::string path_;
   bool sharded_ = false;
+  std::vector<std::string> warnings_;
   std::vector<std::string> files_;
   std::vector<Shard> shards_;  // one for each file
   std::vector<WeightInfo> tensors_;

@@ -13,6 +13,7 @@
 
 #include "core/check.h"
 #include "core/choices.h"
+#include "core/file_kinds.h"
 #include "core/hash.h"
 #include "data/output_folder.h"
 #include "data/token_file.h"
@@ -205,6 +206,9 @@ PreparedCorpus prepare_corpus(const CorpusRequest& request) {
   if (request.kind == CorpusKind::text8) check_text8(request.source, source.bytes());
   const SplitSizes sizes = split_sizes(static_cast<int64_t>(source.bytes().size()), request.split);
   PreparedCorpus corpus = describe(source, request);
+  const auto bytes = source.bytes();
+  if (request.kind != CorpusKind::bytes)
+    text_begin(request.source, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   check_output_folder(request.folder, {corpus.source_sha256});
 
   std::array<Split, 3> splits = cut(source.bytes(), sizes);

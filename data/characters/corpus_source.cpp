@@ -80,15 +80,10 @@ ByteSource::Packing CorpusSource::packing() const {
   std::string name = name_;
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  const ByteSource::Packing promised = ByteSource::packing_of(name);
+  const ByteSource::Packing promised = ByteSource::promised_packing(name);
   if (promised != kNone || kind_ == CorpusKind::bytes) return promised;
   // A renamed archive is no text; for kind bytes any content is as good as another.
-  const std::span<const uint8_t> bytes = file_.bytes();
-  const auto begins = [&](std::initializer_list<uint8_t> magic) {
-    return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), bytes.begin());
-  };
-  if (begins({'P', 'K', 3, 4})) return kArchive;
-  return begins({0x1F, 0x8B}) ? kGzip : kNone;
+  return ByteSource::packing_of(path());
 }
 
 // Opens what is packed, gives it its name, and tells how many bytes it has where the archive says so; else 0.

@@ -1,12 +1,15 @@
 #include "data/documents/source.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include "core/check.h"
+#include "core/file_kinds.h"
 #include "core/files.h"
 #include "data/archive.h"
 #include "data/byte_source.h"
@@ -34,12 +37,10 @@ std::optional<DocumentFile> file_of_name(const std::string& path, const std::str
   file.path = path;
   file.name = name;
   std::string_view rest = name;
-  if (rest.ends_with(".gz") && !is_archive_name(name)) {
-    file.gzip = true;
-    rest.remove_suffix(3);
-  }
+  const bool gzip = rest.ends_with(".gz") && !is_archive_name(name);
+  if (gzip) rest.remove_suffix(3);
   const std::optional<DocumentFormat> format = format_of(rest);
-  if (!format || (file.gzip && *format == DocumentFormat::kArchive)) return std::nullopt;
+  if (!format || (gzip && *format == DocumentFormat::kArchive)) return std::nullopt;
   file.format = *format;
   return file;
 }
@@ -64,16 +65,56 @@ bool look_into(const DocumentFile& file, std::vector<std::string>& left_out) {
   return any;
 }
 
-void add_folder(const std::string& source, DocumentFiles& found) {
-  std::vector<fs::path> paths;
-  try {
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(source)) {
-      // A link to a folder is not followed, but named among what is left out.
-      if (!entry.is_directory() || entry.is_symlink()) paths.push_back(entry.path());
-    }
-  } catch (const fs::filesystem_error& error) {
-    throw_file_error("read the folder", source, error.code().value());
+// The files below a folder, links included; every folder once, however many links lead to it. Hidden names
+// and broken links go into `left_out`.
+class FolderSearch {
+ public:
+  FolderSearch(const std::string& source, std::vector<std::string>& left_out)
+      : source_(source), left_out_(left_out) {
+    search(source);
   }
+  std::vector<fs::path> paths;
+
+ private:
+  void search(const fs::path& folder) {
+    if (!searched_.insert(fs::canonical(folder).string()).second) {
+      left_out_.push_back(name_of(folder) + " (searched already)");
+      return;
+    }
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename().string();
+      if (is_hidden_name(name)) {
+        left_out_.push_back(name_of(entry.path()) + " (hidden)");
+      } else if (entry.is_symlink() && !entry.exists()) {
+        left_out_.push_back(text(name_of(entry.path()), " (a link to ",
+                                 fs::read_symlink(entry.path()).string(), ", which does not exist)"));
+      } else if (entry.is_directory()) {
+        search(entry.path());
+      } else {
+        paths.push_back(entry.path());
+      }
+    }
+  }
+  std::string name_of(const fs::path& path) const {
+    return path.lexically_relative(source_).generic_string();
+  }
+
+  fs::path source_;
+  std::vector<std::string>& left_out_;
+  std::set<std::string> searched_;
+};
+
+std::vector<fs::path> files_below(const std::string& source, std::vector<std::string>& left_out) {
+  try {
+    return FolderSearch(source, left_out).paths;
+  } catch (const fs::filesystem_error& error) {
+    throw_file_error("read the folder", error.path1().empty() ? source : error.path1().string(),
+                     error.code().value());
+  }
+}
+
+void add_folder(const std::string& source, DocumentFiles& found) {
+  std::vector<fs::path> paths = files_below(source, found.left_out);
   // By their characters, whatever the file system's or the locale's order is.
   std::sort(paths.begin(), paths.end(),
             [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
@@ -106,6 +147,7 @@ DocumentFiles find_documents(const std::vector<std::string>& sources) {
       continue;
     }
     const std::optional<DocumentFile> file = file_of_name(source, fs::path(source).filename().string());
+    if (!fs::exists(source) && is_there(source)) throw_file_error("open", source, ENOENT);
     CHECK(fs::exists(source), "no file or folder ", source);
     CHECK(file, source,
           ": not a name of documents, needed .txt, .jsonl, .txt.gz, .jsonl.gz, .zip, .tar.gz or a folder");
@@ -120,11 +162,10 @@ DocumentFiles find_documents(const std::vector<std::string>& sources) {
 
 struct DocumentReader::State {
   explicit State(const DocumentFile& given) : file(given) {
-    const auto packing = file.gzip ? ByteSource::Packing::kGzip : ByteSource::Packing::kNone;
     if (file.format == DocumentFormat::kArchive) {
       archive.emplace(file.path);
     } else {
-      open(file.format, std::make_unique<ByteSource>(file.path, packing), file.path);
+      open(file.format, std::make_unique<ByteSource>(file.path), file.path);
     }
   }
 
@@ -138,6 +179,7 @@ struct DocumentReader::State {
       lines.emplace(path, std::move(source));
     }
     buffer.clear();
+    at_begin = true;
     line = 1;
     ended = false;
   }
@@ -170,20 +212,35 @@ struct DocumentReader::State {
   std::optional<JsonLines> lines;  // one of the two; neither before an archive's first member
   std::unique_ptr<ByteSource> text;
   std::string buffer;  // of a text, what is not handed out yet
+  bool at_begin = true;
   int64_t line = 1;
   bool ended = false;
 };
+
+// "\n" for "\r\n".
+void unify_line_ends(std::string& text) {
+  size_t to = text.find("\r\n");
+  if (to == text.npos) return;
+  for (size_t from = to; from < text.size(); ++from) {
+    if (text[from] != '\r' || from + 1 == text.size() || text[from + 1] != '\n') text[to++] = text[from];
+  }
+  text.resize(to);
+}
 
 // A whole file is one document, handed out in chunks of whole characters.
 bool DocumentReader::State::next_of_text(DocumentChunk& chunk) {
   if (ended) return false;
   ended = !read_more();
-  const size_t valid = first_invalid_utf8(buffer);
+  if (std::exchange(at_begin, false)) buffer.erase(0, text_begin(path, buffer));
+  size_t valid = first_invalid_utf8(buffer);
   line += std::count(buffer.begin(), buffer.begin() + static_cast<int64_t>(valid), '\n');
   // A character that the chunk's end cuts is completed by the next chunk.
   const bool cut = valid < buffer.size() && valid + utf8_step(buffer, valid).bytes == buffer.size();
   CHECK(valid == buffer.size() || (cut && !ended), path, ":", line, ": not valid UTF-8");
+  // A "\r" at the chunk's end may be half of a line end.
+  if (!ended && valid > 0 && buffer[valid - 1] == '\r') --valid;
   chunk.text.assign(buffer, 0, valid);
+  unify_line_ends(chunk.text);
   chunk.ends_document = ended;
   buffer.erase(0, valid);
   return true;
@@ -192,9 +249,8 @@ bool DocumentReader::State::next_of_text(DocumentChunk& chunk) {
 // Every line is one document.
 bool DocumentReader::State::next_line(DocumentChunk& chunk) {
   JsonLine next;
-  if (!lines->next(next)) return false;
+  if (!lines->next_record(next)) return false;
   constexpr const char* kNeeded = R"(one JSON object a line: {"text": "..."})";
-  CHECK(!next.blank(), path, ":", next.number, ": a blank line, needed ", kNeeded);
   JsonRecord record = parse_json_record(std::move(next), path, kNeeded);
   const auto found = record.object.find("text");
   CHECK(found != record.object.end(), record.where, ": no \"text\", needed ", kNeeded);

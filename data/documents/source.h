@@ -1,6 +1,7 @@
 // Documents from text: .txt files (one document each), .jsonl files (one document per line, {"text": ...}),
 // either of them gzipped, zip and tar.gz archives of them, and folders of all these. Read in chunks, so that
-// a document's size costs no memory.
+// a document's size costs no memory. Texts are read as Python reads text files: a byte order mark is none of
+// the text, and Windows line ends are line ends.
 #pragma once
 
 #include <cstdint>
@@ -18,18 +19,19 @@ struct DocumentFile {
   std::string path;
   std::string name;  // as reports show it: relative to the source that was given
   DocumentFormat format = DocumentFormat::kText;
-  bool gzip = false;
   int64_t bytes = 0;  // on disk
 };
 
 struct DocumentFiles {
-  std::vector<DocumentFile> files;    // sources as given, the files of a folder in name order
-  std::vector<std::string> left_out;  // files of folders and archives that are no documents
+  std::vector<DocumentFile> files;  // sources as given, the files of a folder in name order
+  // Of folders and archives what is no document, hidden files and folders, broken links.
+  std::vector<std::string> left_out;
 };
 
 // The files behind the sources: files, or folders that are searched whole. Throws Error for a source that is
 // missing, a file whose name ends in none of .txt, .jsonl, .txt.gz, .jsonl.gz, .zip, .tar.gz and .tgz, and a
-// folder or archive without any document. An archive is read to its end to see what is in it.
+// folder or archive without any document. Folders behind links are searched too, each folder once. An archive
+// is read to its end to see what is in it.
 DocumentFiles find_documents(const std::vector<std::string>& sources);
 
 // A stretch of a document's text.
@@ -48,8 +50,7 @@ class DocumentReader {
 
   // The next chunk; false at the end of the file. Throws Error "file:line: ..." for invalid UTF-8, a line
   // that is no JSON object with a string "text", and for damaged or truncated gzip data and archives. An
-  // empty document is one empty chunk; a blank line of a .jsonl file is an error like any other line without
-  // text.
+  // empty document is one empty chunk; blank lines of a .jsonl file are passed over.
   bool next(DocumentChunk& chunk);
 
   // Bytes of the file on disk that were read so far.

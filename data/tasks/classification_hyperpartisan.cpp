@@ -54,7 +54,7 @@ struct Truth {
 
 std::map<std::string, Truth> read_truth(const std::string& path) {
   std::map<std::string, Truth> truth;
-  XmlElements elements(path, "article", ByteSource::packing_of(path));
+  XmlElements elements(path, "article");
   for (pugi::xml_document element; elements.next(element);) {
     const pugi::xml_node article = element.document_element();
     const std::string id = id_of(article, elements);
@@ -96,7 +96,7 @@ HyperpartisanFiles find_hyperpartisan(const std::string& folder_or_articles) {
 
 std::vector<LabelledDocument> read_articles(const std::string& articles, const ArticleText& options) {
   std::vector<LabelledDocument> documents;
-  XmlElements elements(articles, "article", ByteSource::packing_of(articles));
+  XmlElements elements(articles, "article");
   for (pugi::xml_document element; elements.next(element);) {
     const pugi::xml_node article = element.document_element();
     const auto cleaned = [&](const std::string& words) {

@@ -10,6 +10,7 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_kinds.h"
 #include "core/files.h"
 #include "data/archive.h"
 #include "data/tokenizer/utf8.h"
@@ -41,6 +42,7 @@ LabelledDocument review(const std::string& split, const std::string& label, cons
   CHECK(rating > 0, where, ": needed a review ID_RATING.txt with a rating from 1 to 10");
   CHECK(label == "pos" ? rating >= 7 : rating <= 4, where, ": a rating of ", rating, " among the ", label,
         " reviews, needed ", label == "pos" ? "7 to 10" : "1 to 4");
+  content.erase(0, text_begin(where, content));
   CHECK(first_invalid_utf8(content) == content.size(), where, ": not valid UTF-8");
   LabelledDocument document = {.id = text(split, '/', label, '/', name.substr(0, name.size() - 4)),
                                .text = std::move(content),
@@ -56,6 +58,7 @@ void read_folder(const fs::path& root, const std::string& split, const std::stri
   CHECK(fs::is_directory(folder), "no folder ", folder.string(),
         ", needed aclImdb with train/pos, train/neg, test/pos and test/neg, or aclImdb_v1.tar.gz");
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (is_hidden_name(entry.path().filename().string())) continue;
     documents.push_back(review(split, label, entry.path().filename().string(),
                                read_file(entry.path().string()), entry.path().string()));
   }

@@ -58,10 +58,9 @@ LabelledDocument document_of(const JsonRecord& record, int64_t line, const Recor
 std::vector<LabelledDocument> read_json(const std::string& path, const RecordColumns& columns,
                                         Labels labels) {
   std::vector<LabelledDocument> documents;
-  JsonLines lines(path, ByteSource::packing_of(path));
-  for (JsonLine line; lines.next(line);) {
+  JsonLines lines(path);
+  for (JsonLine line; lines.next_record(line);) {
     const int64_t number = line.number;
-    CHECK(!line.blank(), path, ':', number, ": a blank line, needed one JSON object a line");
     const JsonRecord record = parse_json_record(std::move(line), path, "a record with " + columns.text);
     documents.push_back(document_of(record, number, columns, labels));
   }
@@ -92,7 +91,7 @@ Places find_columns(const std::vector<std::string>& names, const RecordColumns& 
 
 std::vector<LabelledDocument> read_table(const std::string& path, Delimiter delimiter,
                                          const RecordColumns& columns, Labels labels) {
-  DelimitedRows rows(path, delimiter, ByteSource::packing_of(path));
+  DelimitedRows rows(path, delimiter);
   std::vector<std::string> fields = columns.names;
   if (fields.empty()) CHECK(rows.next(fields), path, ": an empty file, needed a row that names the columns");
   const std::string header = columns.names.empty() ? text(path, ":1") : path;
@@ -101,6 +100,7 @@ std::vector<LabelledDocument> read_table(const std::string& path, Delimiter deli
         escaped(columns.label), ", needed the documents' labels");
   std::vector<LabelledDocument> documents;
   while (rows.next(fields)) {
+    if (fields.size() == 1 && fields[0].empty() && places.count > 1) continue;  // a blank line
     CHECK(fields.size() == places.count, rows.where(), ": ", fields.size(), " fields, needed ", places.count,
           " as ", columns.names.empty() ? "the header has" : "columns are named");
     LabelledDocument& document = documents.emplace_back();
@@ -113,7 +113,7 @@ std::vector<LabelledDocument> read_table(const std::string& path, Delimiter deli
 }
 
 std::vector<LabelledDocument> read_text(const std::string& path) {
-  ByteSource source(path, ByteSource::packing_of(path));
+  ByteSource source(path);
   LabelledDocument document;
   document.id = std::filesystem::path(unpacked_name(path)).stem().string();
   document.where = path;

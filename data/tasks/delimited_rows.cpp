@@ -1,21 +1,21 @@
 #include "data/tasks/delimited_rows.h"
 
 #include "core/check.h"
+#include "core/file_kinds.h"
 #include "data/tokenizer/utf8.h"
 
 namespace lf {
 namespace {
 
 constexpr size_t kChunk = 1 << 18;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
-DelimitedRows::DelimitedRows(const std::string& path, Delimiter delimiter, ByteSource::Packing packing)
-    : path_(path), source_(path, packing), chunk_(kChunk), delimiter_(static_cast<char>(delimiter)) {
+DelimitedRows::DelimitedRows(const std::string& path, Delimiter delimiter)
+    : path_(path), source_(path), chunk_(kChunk), delimiter_(static_cast<char>(delimiter)) {
   end_ = source_.read(chunk_);
   const std::string_view begin(reinterpret_cast<const char*>(chunk_.data()), end_);
-  if (begin.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
+  at_ = text_begin(path, begin);
 }
 
 int DelimitedRows::peek() {

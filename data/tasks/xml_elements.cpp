@@ -25,8 +25,8 @@ int64_t count_lines(std::string_view text) { return std::count(text.begin(), tex
 
 }  // namespace
 
-XmlElements::XmlElements(const std::string& path, std::string name, ByteSource::Packing packing)
-    : path_(path), name_(std::move(name)), source_(path, packing) {}
+XmlElements::XmlElements(const std::string& path, std::string name)
+    : path_(path), name_(std::move(name)), source_(path) {}
 
 std::string XmlElements::where() const { return text(path_, ':', element_line_); }
 

@@ -19,7 +19,7 @@ inline constexpr int64_t kLongestElement = int64_t{256} << 20;
 class XmlElements {
  public:
   // The elements called `name` directly below the root of the file.
-  XmlElements(const std::string& path, std::string name, ByteSource::Packing packing);
+  XmlElements(const std::string& path, std::string name);
 
   // The next element; false at the end. Throws Error "PATH:LINE: ..." for what is not well-formed, inside the
   // elements and between them, for other elements and text between them, for invalid UTF-8 and other

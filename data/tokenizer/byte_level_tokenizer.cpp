@@ -28,7 +28,7 @@ ByteLevelTokenizer::ByteLevelTokenizer(const std::string& path, const TokenizerO
 ByteLevelTokenizer::ByteLevelTokenizer(TokenizerDefinition definition)
     : definition_(checked(std::move(definition))), merges_(definition_), added_(definition_.added) {
   for (const std::string& token : definition_.tokens) {
-    ids_.emplace(token, static_cast<int32_t>(bytes_.size()));
+    if (!token.empty()) ids_.emplace(token, static_cast<int32_t>(bytes_.size()));
     bytes_.push_back(bytes_of_token(token).value_or(token));
   }
   is_special_.resize(bytes_.size());
@@ -37,7 +37,13 @@ ByteLevelTokenizer::ByteLevelTokenizer(TokenizerDefinition definition)
     bytes_[static_cast<size_t>(token.id)] = token.content;
     is_special_[static_cast<size_t>(token.id)] = token.special;
   }
-  special_ = {id_of("<s>"), id_of("<pad>"), id_of("</s>"), id_of("<unk>"), id_of("<mask>")};
+  const auto named = [&](const std::optional<std::string>& name, const char* usual) {
+    const std::optional<int32_t> id = name ? id_of(*name) : std::nullopt;
+    return id ? id : id_of(usual);
+  };
+  const SpecialNames& names = definition_.special;
+  special_ = {named(names.begin, "<s>"), named(names.padding, "<pad>"), named(names.end, "</s>"),
+              named(names.unknown, "<unk>"), named(names.mask, "<mask>")};
   if (definition_.ends) special_.begin = definition_.ends->begin, special_.end = definition_.ends->end;
   const std::optional<int32_t> only = id_of("<|endoftext|>");  // GPT-2 has this one in all their places
   if (!special_.begin) special_.begin = only;
@@ -117,7 +123,7 @@ std::vector<int32_t> ByteLevelTokenizer::encode_pair(std::string_view text, std:
                                                      bool add_special_tokens) const {
   std::vector<int32_t> ids = encode(text, add_special_tokens);
   const bool ends = add_special_tokens && definition_.ends;
-  if (ends) ids.push_back(definition_.ends->end);
+  if (ends && definition_.ends->between == 2) ids.push_back(definition_.ends->end);
   append_text(second, ids, nullptr);
   if (ends) ids.push_back(definition_.ends->end);
   return ids;
@@ -167,7 +173,9 @@ std::string ByteLevelTokenizer::decode(std::span<const int32_t> ids, bool skip_s
 const std::string& ByteLevelTokenizer::token(int32_t id) const {
   CHECK(id >= 0 && id < vocabulary_size(), definition_.source, ": token id ", id,
         " is outside the vocabulary of ", vocabulary_size(), " tokens");
-  return definition_.tokens[static_cast<size_t>(id)];
+  const std::string& token = definition_.tokens[static_cast<size_t>(id)];
+  CHECK(!token.empty(), definition_.source, ": no token has the id ", id);
+  return token;
 }
 
 std::optional<int32_t> ByteLevelTokenizer::id_of(std::string_view token) const {

@@ -46,7 +46,8 @@ class ByteLevelTokenizer {
   // tokens inside the text are recognised in either case. Bytes that are not UTF-8 count as U+FFFD, one for
   // each maximal subpart, as Python's errors="replace" decodes them.
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = true) const;
-  // <s> text </s></s> second </s>; an empty second text is still one.
+  // <s> text </s></s> second </s>, or with one </s> between where the tokenizer is BERT's in this; an empty
+  // second text is still one.
   std::vector<int32_t> encode_pair(std::string_view text, std::string_view second,
                                    bool add_special_tokens = true) const;
   Encoding encode_with_ranges(std::string_view text, bool add_special_tokens = true) const;
@@ -56,9 +57,10 @@ class ByteLevelTokenizer {
 
   // The bytes that the ids stand for: without special tokens around it, exactly the text that was encoded,
   // but for white space that an added token took, a prefix space and bytes that were not UTF-8. Throws Error
-  // for ids outside the vocabulary.
+  // for ids that no token has.
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = false) const;
 
+  // The largest id, and one.
   int32_t vocabulary_size() const { return static_cast<int32_t>(definition_.tokens.size()); }
   const SpecialIds& special_ids() const { return special_; }
   // The token as vocabulary files write it ("Ġthe"). Throws Error for ids outside the vocabulary.

@@ -11,11 +11,17 @@
 namespace lf {
 
 std::vector<std::string> tokens_by_id(const TokenIds& ids, const std::string& source) {
-  std::vector<std::string> tokens(ids.size());
-  std::vector<const std::string*> owner(ids.size());
+  size_t count = 0;
   for (const auto& [token, id] : ids) {
-    CHECK(id >= 0 && static_cast<size_t>(id) < ids.size(), source, ": token ", escaped(token), " has id ", id,
-          ", but ", ids.size(), " tokens need the ids 0 to ", ids.size() - 1, " without gaps");
+    CHECK(id >= 0 && static_cast<size_t>(id) < ids.size() + kMostUnusedIds, source, ": token ",
+          escaped(token), " has id ", id, ", of only ", ids.size(),
+          " tokens; ids may have gaps, but no more than ", kMostUnusedIds);
+    CHECK(!token.empty(), source, ": the token with id ", id, " is empty");
+    count = std::max(count, static_cast<size_t>(id) + 1);
+  }
+  std::vector<std::string> tokens(count);
+  std::vector<const std::string*> owner(count);
+  for (const auto& [token, id] : ids) {
     const std::string*& other = owner[static_cast<size_t>(id)];
     CHECK(other == nullptr, source, ": id ", id, " belongs to both ",
           escaped(std::min(token, other ? *other : token)), " and ",
@@ -24,6 +30,11 @@ std::vector<std::string> tokens_by_id(const TokenIds& ids, const std::string& so
     tokens[static_cast<size_t>(id)] = token;
   }
   return tokens;
+}
+
+void check_added_id(const std::string& token, int32_t id, int32_t next, const std::string& who) {
+  CHECK(id == next, who, ": token ", escaped(token), " has id ", id,
+        ", but the tokenizers library would give it ", next, ", the next free one");
 }
 
 Merge make_merge(const std::string& left, const std::string& right, const TokenIds& ids,

@@ -25,25 +25,43 @@ struct AddedToken {
   bool strip_right = false;  // takes the white space after it along
 };
 
-// The tokens around a text: `begin` text `end`, and in a pair `begin` a `end` `end` b `end`.
+// The tokens around a text: `begin` text `end`, and in a pair `begin` a `end` `end` b `end`, as RoBERTa has
+// it, or with a single `end` between, as BERT has it.
 struct SequenceEnds {
   int32_t begin, end;
+  int32_t between = 2;
+  bool operator==(const SequenceEnds&) const = default;
+};
+
+// What tokens with a meaning of their own are called where it is not <s>, <pad>, </s>, <unk> and <mask>.
+struct SpecialNames {
+  std::optional<std::string> begin, padding, end, unknown, mask;
 };
 
 struct TokenizerDefinition {
-  std::string source;               // the file that names it in messages
-  std::vector<std::string> tokens;  // by id, as written in the file: in the byte alphabet
-  std::vector<Merge> merges;        // the first one that applies is done first
+  std::string source;  // the file that names it in messages
+  // By id, as written in the file: in the byte alphabet; "" for an id that no token has.
+  std::vector<std::string> tokens;
+  std::vector<Merge> merges;  // the first one that applies is done first
   std::vector<AddedToken> added;
   bool add_prefix_space = false;
   std::optional<SequenceEnds> ends;
+  SpecialNames special;
 };
 
 // Ids by token while a definition is read.
 using TokenIds = std::unordered_map<std::string, int32_t>;
 
-// The tokens by id. Throws Error, naming `source`, unless the ids are 0, 1, 2 ... without gaps or duplicates.
+// More ids than tokens, as published vocabularies have them: a few that were never used.
+inline constexpr size_t kMostUnusedIds = 100'000;
+
+// The tokens by id. Throws Error, naming `source`, where two tokens have one id, or more than kMostUnusedIds
+// ids have none.
 std::vector<std::string> tokens_by_id(const TokenIds& ids, const std::string& source);
+
+// Throws Error, naming `who`, unless a token that is added to the vocabulary has the id `next`: the
+// tokenizers library counts on from the number of tokens, whatever a file says.
+void check_added_id(const std::string& token, int32_t id, int32_t next, const std::string& who);
 
 // The merge of two tokens. Throws Error, naming `place`, unless both and the joined one are in the
 // vocabulary.

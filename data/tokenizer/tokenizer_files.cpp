@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_kinds.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "data/tokenizer/tokenizer_json.h"
@@ -54,17 +56,61 @@ std::vector<AddedToken> default_added_tokens(const TokenIds& ids, const Tokenize
   return added;
 }
 
+// Of added_tokens.json, {"token": id}: those that the vocabulary does not have; the others must agree with
+// it.
+void add_later_tokens(const json& more, const std::string& path, TokenIds& ids,
+                      std::vector<AddedToken>& added) {
+  CHECK(more.is_object(), path, " is ", more.type_name(), ", needed an object {\"token\": id}");
+  if (more.empty()) return;
+  std::map<int32_t, std::string> by_id;
+  for (const auto& [token, id] : parse_vocabulary(more, path)) by_id.emplace(id, token);
+  auto next = static_cast<int32_t>(ids.size());
+  for (const auto& [id, token] : by_id) {
+    const auto [found, is_new] = ids.emplace(token, id);
+    CHECK(found->second == id, path, ": token ", escaped(token), " has id ", id, " here and ", found->second,
+          " in the vocabulary");
+    if (!is_new) continue;
+    check_added_id(token, id, next++, path);
+    added.push_back({.content = token, .id = id, .special = false, .normalized = true});
+  }
+}
+
+// The content of "<mask>" or {"content": "<mask>", ...}; nothing where the key is absent or null.
+std::optional<std::string> token_name(const json& config, const char* key) {
+  const auto found = config.find(key);
+  if (found == config.end()) return std::nullopt;
+  if (found->is_string()) return found->get<std::string>();
+  if (!found->is_object() || !found->contains("content") || !found->at("content").is_string())
+    return std::nullopt;
+  return found->at("content").get<std::string>();
+}
+
+// What tokenizer_config.json calls the tokens with a meaning of their own.
+SpecialNames special_names(const json& config, const std::string& path) {
+  CHECK(config.is_object(), path, " is ", config.type_name(), ", needed an object");
+  // bos_token and eos_token are put around no text: transformers has cls_token and sep_token for it.
+  return {.begin = token_name(config, "cls_token"),
+          .padding = token_name(config, "pad_token"),
+          .end = token_name(config, "sep_token"),
+          .unknown = token_name(config, "unk_token"),
+          .mask = token_name(config, "mask_token")};
+}
+
 // "<mask>" or {"content": "<mask>", "lstrip": true, ...}: a special token, and how it treats white space.
-void apply_config_token(const json& value, const std::string& who, std::vector<AddedToken>& added) {
+void apply_config_token(const json& value, const std::string& who, const TokenIds& ids,
+                        std::vector<AddedToken>& added) {
   CHECK(value.is_string() || value.is_object(), who, " is ", value.type_name(),
         ", needed a text or an object");
   const bool has_rules = value.is_object();
   const AddedToken token =
       has_rules ? parse_added_token(value, who) : AddedToken{.content = value.get<std::string>()};
-  const auto known = std::find_if(added.begin(), added.end(),
-                                  [&](const AddedToken& other) { return other.content == token.content; });
-  CHECK(known != added.end(), who, " is ", escaped(token.content), ", needed one of the vocabulary's <s> ",
-        "<pad> </s> <unk> <mask> or <|endoftext|>; a tokenizer with others must be saved as tokenizer.json");
+  auto known = std::find_if(added.begin(), added.end(),
+                            [&](const AddedToken& other) { return other.content == token.content; });
+  if (known == added.end()) {
+    const auto id = ids.find(token.content);
+    CHECK(id != ids.end(), who, " is ", escaped(token.content), ", which the vocabulary does not have");
+    known = added.insert(added.end(), {.content = token.content, .id = id->second});
+  }
   if (!has_rules) return;
   const int32_t id = known->id;
   *known = token;
@@ -73,8 +119,8 @@ void apply_config_token(const json& value, const std::string& who, std::vector<A
 
 // What bears on ids in tokenizer_config.json. Its many other keys concern other programs.
 void apply_config(const json& config, const std::string& path, const TokenizerOptions& options,
-                  TokenizerDefinition& definition) {
-  CHECK(config.is_object(), path, " is ", config.type_name(), ", needed an object");
+                  const TokenIds& ids, TokenizerDefinition& definition) {
+  definition.special = special_names(config, path);
   if (config.contains("add_prefix_space")) {
     const json& value = config.at("add_prefix_space");
     CHECK(value.is_boolean(), path, ": add_prefix_space is ", value.type_name(), ", needed true or false");
@@ -83,17 +129,17 @@ void apply_config(const json& config, const std::string& path, const TokenizerOp
   for (const char* key :
        {"bos_token", "eos_token", "sep_token", "cls_token", "unk_token", "pad_token", "mask_token"}) {
     if (!config.contains(key) || config.at(key).is_null()) continue;
-    apply_config_token(config.at(key), text(path, ": ", key), definition.added);
+    apply_config_token(config.at(key), text(path, ": ", key), ids, definition.added);
   }
   if (!config.contains("added_tokens_decoder")) return;
   const json& decoder = config.at("added_tokens_decoder");
   CHECK(decoder.is_object(), path, ": added_tokens_decoder is ", decoder.type_name(), ", needed an object");
   for (const auto& [id, value] : decoder.items()) {
-    apply_config_token(value, path + ": added_tokens_decoder: " + escaped(id), definition.added);
+    apply_config_token(value, path + ": added_tokens_decoder: " + escaped(id), ids, definition.added);
   }
 }
 
-std::string read_if_there(const fs::path& path) { return fs::exists(path) ? read_file(path.string()) : ""; }
+std::string read_if_there(const std::string& path) { return is_there(path) ? read_file(path) : ""; }
 
 TokenizerDefinition read_two_files(const fs::path& folder, const FileNames& names,
                                    const TokenizerOptions& options) {
@@ -101,18 +147,22 @@ TokenizerDefinition read_two_files(const fs::path& folder, const FileNames& name
   files.vocabulary_path = (folder / names.vocabulary).string();
   files.merges_path = (folder / names.merges).string();
   files.config_path = (folder / "tokenizer_config.json").string();
-  CHECK(fs::exists(files.merges_path), files.vocabulary_path, " needs ", names.merges, " beside it");
-  const fs::path more = folder / "added_tokens.json";
-  CHECK(!fs::exists(more), more.string(), " is not supported; save the tokenizer as tokenizer.json");
+  CHECK(is_there(files.merges_path), files.vocabulary_path, " needs ", names.merges, " beside it");
+  files.added_path = (folder / "added_tokens.json").string();
   files.vocabulary = read_file(files.vocabulary_path);
   files.merges = read_file(files.merges_path);
+  files.merges.erase(0, text_begin(files.merges_path, files.merges));
   files.config = read_if_there(files.config_path);
+  files.added = read_if_there(files.added_path);
   return parse_vocabulary_files(files, options);
 }
 
 TokenizerDefinition read_tokenizer_json(const std::string& path, const TokenizerOptions& options) {
   TokenizerDefinition result = parse_tokenizer_json(parse_json(read_file(path), path), path);
   result.add_prefix_space = options.add_prefix_space.value_or(result.add_prefix_space);
+  const std::string beside = (fs::path(path).parent_path() / "tokenizer_config.json").string();
+  if (const std::string config = read_if_there(beside); !config.empty())
+    result.special = special_names(parse_json(config, beside), beside);
   return result;
 }
 
@@ -142,16 +192,19 @@ std::vector<Merge> parse_merges(std::string_view content, const TokenIds& ids, c
 TokenizerDefinition parse_vocabulary_files(const VocabularyFiles& files, const TokenizerOptions& options) {
   TokenizerDefinition result;
   result.source = files.vocabulary_path;
-  const TokenIds ids =
-      parse_vocabulary(parse_json(files.vocabulary, files.vocabulary_path), files.vocabulary_path);
-  result.tokens = tokens_by_id(ids, files.vocabulary_path);
+  TokenIds ids = parse_vocabulary(parse_json(files.vocabulary, files.vocabulary_path), files.vocabulary_path);
   result.merges = parse_merges(files.merges, ids, files.merges_path);
   result.added = default_added_tokens(ids, options);
-  if (ids.contains(kBegin) && ids.contains(kEnd)) result.ends = {ids.at(kBegin), ids.at(kEnd)};
+  if (!files.added.empty())
+    add_later_tokens(parse_json(files.added, files.added_path), files.added_path, ids, result.added);
+  result.tokens = tokens_by_id(ids, files.vocabulary_path);
   result.add_prefix_space = options.add_prefix_space.value_or(false);
   if (!files.config.empty()) {
-    apply_config(parse_json(files.config, files.config_path), files.config_path, options, result);
+    apply_config(parse_json(files.config, files.config_path), files.config_path, options, ids, result);
   }
+  const auto begin = ids.find(result.special.begin.value_or(kBegin)),
+             end = ids.find(result.special.end.value_or(kEnd));
+  if (begin != ids.end() && end != ids.end()) result.ends = {begin->second, end->second};
   check_definition(result);
   return result;
 }
@@ -167,11 +220,11 @@ TokenizerDefinition read_tokenizer_definition(const std::string& path, const Tok
     return read_tokenizer_json(path, options);
   }
   const fs::path folder(path);
-  if (fs::exists(folder / "tokenizer.json")) {
+  if (is_there((folder / "tokenizer.json").string())) {
     return read_tokenizer_json((folder / "tokenizer.json").string(), options);
   }
   for (const FileNames& names : kFileNames) {
-    if (fs::exists(folder / names.vocabulary)) return read_two_files(folder, names, options);
+    if (is_there((folder / names.vocabulary).string())) return read_two_files(folder, names, options);
   }
   throw Error(path + " holds no tokenizer: needed tokenizer.json, or vocab.json and merges.txt");
 }

@@ -125,6 +125,55 @@ int32_t parse_end(const Section& rules, const char* key, const TokenIds& ids) {
   return id;
 }
 
+// The id of a special token of a template, whose ids stand beside it.
+int32_t parse_template_token(const Section& rules, const std::string& name, const TokenIds& ids) {
+  const std::string who = rules.who() + ".special_tokens";
+  const Section known(rules.at("special_tokens"), who);
+  CHECK(known.has(name.c_str()), who, " does not have ", escaped(name));
+  const Section token(known.at(name.c_str()), who + "." + escaped(name));
+  const json& list = token.at("ids");
+  CHECK(list.is_array() && list.size() == 1, token.who(), ".ids must hold one id");
+  const int32_t id = parse_id(list[0], token.who() + ".ids[0]");
+  const auto found = ids.find(name);
+  CHECK(found != ids.end() && found->second == id, token.who(), ": token ", escaped(name),
+        " does not have id ", id, " in the vocabulary");
+  return id;
+}
+
+// The ids and sequences of a template: kFirst and kSecond stand for the texts.
+constexpr int32_t kFirst = -1, kSecond = -2;
+std::vector<int32_t> parse_template(const Section& rules, const char* key, const TokenIds& ids) {
+  const json& list = rules.at(key);
+  CHECK(list.is_array(), rules.who(), ".", key, " is ", list.type_name(), ", needed a list");
+  std::vector<int32_t> pieces;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const Section piece(list[i], text(rules.who(), ".", key, "[", i, "]"));
+    piece.allow({"SpecialToken", "Sequence"});
+    const bool is_text = piece.has("Sequence");
+    const Section about(piece.at(is_text ? "Sequence" : "SpecialToken"), piece.who());
+    const std::string name = about.text("id");
+    CHECK(!is_text || name == "A" || name == "B", about.who(), ": a sequence is A or B, not ", escaped(name));
+    pieces.push_back(is_text ? (name == "A" ? kFirst : kSecond) : parse_template_token(rules, name, ids));
+  }
+  return pieces;
+}
+
+// A template that is the rule of RoBERTa or of BERT, or puts nothing around a text.
+std::optional<SequenceEnds> parse_template_processor(const Section& rules, const TokenIds& ids) {
+  rules.allow({"type", "single", "pair", "special_tokens"});
+  const std::vector<int32_t> single = parse_template(rules, "single", ids),
+                             pair = parse_template(rules, "pair", ids);
+  if (single == std::vector{kFirst} && pair == std::vector{kFirst, kSecond}) return std::nullopt;
+  if (single.size() == 3 && single[1] == kFirst) {
+    const int32_t begin = single[0], end = single[2];
+    if (pair == std::vector{begin, kFirst, end, end, kSecond, end}) return SequenceEnds{begin, end};
+    if (pair == std::vector{begin, kFirst, end, kSecond, end}) return SequenceEnds{begin, end, 1};
+  }
+  throw Error(
+      rules.who() +
+      ": only templates <s> A </s> with pairs <s> A </s></s> B </s> or <s> A </s> B </s> are supported");
+}
+
 std::optional<SequenceEnds> parse_post_processor(const Section& rules, const TokenIds& ids) {
   const std::string type = rules.text("type");
   rules.flag("trim_offsets", true);      // offsets only
@@ -134,16 +183,34 @@ std::optional<SequenceEnds> parse_post_processor(const Section& rules, const Tok
     rules.flag("use_regex", true);
     return std::nullopt;
   }
-  CHECK(type == "RobertaProcessing", rules.who(), ".type is ", escaped(type),
-        "; only \"RobertaProcessing\" and \"ByteLevel\" are supported");
+  if (type == "TemplateProcessing") return parse_template_processor(rules, ids);
+  if (type == "Sequence") {
+    rules.allow({"type", "processors"});
+    const json& list = rules.at("processors");
+    CHECK(list.is_array(), rules.who(), ".processors is ", list.type_name(), ", needed a list");
+    std::optional<SequenceEnds> ends;
+    for (size_t i = 0; i < list.size(); ++i) {
+      const Section inner(list[i], text(rules.who(), ".processors[", i, "]"));
+      CHECK(inner.text("type") != "Sequence", inner.who(), ": a sequence within a sequence is not supported");
+      const std::optional<SequenceEnds> more = parse_post_processor(inner, ids);
+      CHECK(!ends || !more, inner.who(), ": two processors put tokens around a text; only one is supported");
+      if (more) ends = more;
+    }
+    return ends;
+  }
+  CHECK(type == "RobertaProcessing" || type == "BertProcessing", rules.who(), ".type is ", escaped(type),
+        "; only RobertaProcessing, BertProcessing, TemplateProcessing, ByteLevel and a Sequence of them are "
+        "supported");
   rules.allow({"type", "sep", "cls", "add_prefix_space", "trim_offsets"});
-  return SequenceEnds{parse_end(rules, "cls", ids), parse_end(rules, "sep", ids)};
+  return SequenceEnds{parse_end(rules, "cls", ids), parse_end(rules, "sep", ids),
+                      type == "BertProcessing" ? 1 : 2};
 }
 
 // Adds the tokens to the ids; one that the vocabulary has already must have the same id there.
 std::vector<AddedToken> parse_added_tokens(const json& list, TokenIds& ids, const std::string& path) {
   CHECK(list.is_array(), path, ": added_tokens is ", list.type_name(), ", needed a list");
   std::vector<AddedToken> result;
+  auto next = static_cast<int32_t>(ids.size());
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string who = text(path, ": added_tokens[", i, "]");
     AddedToken token = parse_added_token(list[i], who);
@@ -151,6 +218,7 @@ std::vector<AddedToken> parse_added_tokens(const json& list, TokenIds& ids, cons
     const auto [found, is_new] = ids.emplace(token.content, token.id);
     CHECK(is_new || found->second == token.id, who, ": token ", escaped(token.content), " has id ", token.id,
           " here and ", found->second, " in the vocabulary");
+    if (is_new && !token.content.empty()) check_added_id(token.content, token.id, next++, who);
     result.push_back(std::move(token));
   }
   return result;
@@ -185,7 +253,8 @@ TokenizerDefinition parse_tokenizer_json(const json& document, const std::string
   top.allow({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
              "post_processor", "decoder", "model"});
   top.must_be("version", "1.0");
-  for (const char* key : {"truncation", "padding", "normalizer"}) top.must_be_absent(key);
+  // "truncation" and "padding" say how to make batches, not which ids: transformers sets them at every call.
+  top.must_be_absent("normalizer");
   const Section model(top.at("model"), path + ": model");
   check_model(model);
 

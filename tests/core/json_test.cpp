@@ -87,9 +87,9 @@ int64_t peak_bytes() {
 }
 
 // In a process of its own, whose peak is its own.
-int memory_of_reading(const std::string& path, ByteSource::Packing packing, int64_t line_bytes) {
+int memory_of_reading(const std::string& path, int64_t line_bytes) {
   const int64_t before = peak_bytes();
-  JsonLines lines(path, packing);
+  JsonLines lines(path);
   JsonLine line;
   if (!lines.next(line)) return 2;
   const JsonRecord record = parse_json_record(std::move(line), path, "a record");
@@ -108,11 +108,11 @@ TEST(JsonLines, MemoryIsTwiceTheLine) {
   constexpr int64_t kBytes = 200'000'000;
   const std::string line = R"({"text": ")" + std::string(kBytes, 'a') + R"("})";
   std::ofstream(folder / "a.jsonl") << line;  // without an end
-  EXPECT_EXIT(std::exit(memory_of_reading(folder / "a.jsonl", ByteSource::Packing::kNone, kBytes)),
-              testing::ExitedWithCode(0), "times the line");
+  EXPECT_EXIT(std::exit(memory_of_reading(folder / "a.jsonl", kBytes)), testing::ExitedWithCode(0),
+              "times the line");
   std::ofstream(folder / "a.jsonl.gz") << gzipped(line);
-  EXPECT_EXIT(std::exit(memory_of_reading(folder / "a.jsonl.gz", ByteSource::Packing::kGzip, kBytes)),
-              testing::ExitedWithCode(0), "times the line");
+  EXPECT_EXIT(std::exit(memory_of_reading(folder / "a.jsonl.gz", kBytes)), testing::ExitedWithCode(0),
+              "times the line");
 }
 
 TEST(JsonLines, LinesHaveALimit) {

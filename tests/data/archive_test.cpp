@@ -24,7 +24,7 @@ Members members_of(const std::string& path) {
 
 // The only file of an archive.
 std::string content_of(const std::string& path) {
-  ByteSource source(path, ByteSource::packing_of(path));
+  ByteSource source(path);
   std::string content;
   for (size_t size = 1; size > 0;) {
     uint8_t piece[777];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -156,9 +157,12 @@ std::optional<Node> override_value(const std::string& value, const Place& place,
 Node* step_into(Node& node, const std::string& part, const std::string& path, const Place& place,
                 Problems& problems) {
   if (node.kind == NodeKind::list) {
-    if (is_position(part) && part.size() <= 6 && std::stoul(part) < node.items.size()) {
-      return &node.items[std::stoul(part)];
+    const size_t position = is_position(part) && part.size() <= 6 ? std::stoul(part) : SIZE_MAX;
+    if (position == node.items.size()) {  // one more
+      node.items.push_back({});
+      node.items.back().place = place;
     }
+    if (position < node.items.size()) return &node.items[position];
     problems.add(place, path, "no such element; the list has ", node.items.size(), ", counted from 0");
     return nullptr;
   }

@@ -14,10 +14,15 @@ namespace {
 
 constexpr double kExactWhole = 9007199254740992.0;  // 2^53: whole numbers below it are doubles exactly
 
+// A number as YAML 1.2 writes it (core schema, section 10.3.2): with a sign if need be.
 template <class T>
 bool parse_number(const std::string& written, T& value) {
-  const auto [end, error] = std::from_chars(written.data(), written.data() + written.size(), value);
-  return error == std::errc() && end == written.data() + written.size();
+  const char* begin = written.data();
+  const char* const last = begin + written.size();
+  if (begin != last && *begin == '+') ++begin;
+  if (begin != last && begin != written.data() && *begin == '-') return false;  // "+-1"
+  const auto [end, error] = std::from_chars(begin, last, value);
+  return error == std::errc() && end == last;
 }
 
 // What a whole number written as 1e3, 5.0 or 430_000 probably was; empty when it is no number at all.

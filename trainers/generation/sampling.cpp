@@ -1,9 +1,12 @@
 #include "trainers/generation/sampling.h"
 
+#include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
+#include "core/messages.h"
 #include "core/random.h"
 
 namespace lf {
@@ -17,10 +20,35 @@ void SamplingSettings::validate() const {
     throw UsageError(text("top_p is ", top_p, "; needed above 0 and at most 1"));
 }
 
+namespace {
+
+// Of a generation_config.json as transformers writes it: bookkeeping, tokens that text of characters does not
+// have, and settings at the value at which they change nothing.
+bool is_left_out(const std::string& key, const nlohmann::json& value) {
+  const auto one_of = [&](std::initializer_list<const char*> names) {
+    return std::find(names.begin(), names.end(), key) != names.end();
+  };
+  if (key.starts_with('_') || key.ends_with("_token_id") || value.is_null()) return true;
+  if (one_of({"transformers_version", "max_length", "use_cache", "cache_implementation", "output_attentions",
+              "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"}))
+    return true;
+  if (one_of({"num_beams", "num_return_sequences", "num_beam_groups", "repetition_penalty",
+              "encoder_repetition_penalty", "length_penalty", "typical_p"}))
+    return value == 1;
+  if (one_of({"no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "min_length", "min_new_tokens",
+              "diversity_penalty", "epsilon_cutoff", "eta_cutoff", "penalty_alpha", "min_p"}))
+    return value == 0;
+  if (one_of({"early_stopping", "renormalize_logits", "remove_invalid_values"})) return value == false;
+  return false;
+}
+
+}  // namespace
+
 SamplingSettings sampling_from_json(const std::string& json, const SamplingSettings& defaults) {
   const auto object = parse_json(json, "generation settings");
   if (!object.is_object()) throw UsageError("generation settings: needed a JSON object");
   SamplingSettings s = defaults;
+  std::string left_out;
   for (const auto& [key, value] : object.items()) {
     const auto require = [&, &name = key, &given = value](bool ok, const char* needed) {
       if (!ok)
@@ -38,11 +66,16 @@ SamplingSettings sampling_from_json(const std::string& json, const SamplingSetti
     } else if (key == "seed") {
       require(value.is_number_unsigned(), "a whole number of at least 0");
       s.seed = value.get<uint64_t>();
+    } else if (is_left_out(key, value)) {
+      left_out += (left_out.empty() ? "" : ", ") + key;
     } else {
-      throw UsageError("generation settings: unknown key \"" + key +
-                       "\"; known are max_new_tokens, do_sample, temperature, top_k, top_p, seed");
+      throw UsageError(
+          text("generation settings: unknown key \"", key,
+               "\", which may change the text; known are max_new_tokens, do_sample, temperature, ",
+               "top_k, top_p, seed"));
     }
   }
+  if (!left_out.empty()) messages::warning("generation settings: left out, without effect here: " + left_out);
   s.validate();
   return s;
 }

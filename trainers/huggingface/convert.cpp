@@ -113,7 +113,7 @@ ConversionReport convert_to_longformer(const LongformerRequest& request) {
   const EncoderShape shape = encoder_shape(config);
   check_request(request, config, shape);
   check_destination(request.destination);
-  const WeightsFile weights = WeightsFile::open(request.source);
+  const WeightsFile weights = open_weights(request.source);
   check_encoder_weights(weights, shape);
   std::vector<NamedTensor> tensors;
   ConversionReport report{.source_positions = shape.longest(), .positions = request.max_positions};

@@ -7,6 +7,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "core/file_kinds.h"
 #include "core/files.h"
 #include "core/json.h"
 
@@ -86,8 +87,7 @@ ModelConfig read_model_config(const std::string& folder) {
   CHECK(std::filesystem::is_directory(folder), folder,
         " is no folder; a model is a folder with config.json, "
         "model.safetensors and its tokenizer's files");
-  CHECK(std::filesystem::is_regular_file(config.path), folder,
-        " has no config.json: it is not a model's folder");
+  CHECK(is_there(config.path), folder, " has no config.json: it is not a model's folder");
   config.json = parse_json(read_file(config.path), config.path);
   CHECK(config.json.is_object(), config.path, " is not a JSON object");
   return config;

@@ -3,37 +3,99 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
+#include "core/file_kinds.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json.h"
+#include "core/messages.h"
 
 namespace lf {
 namespace {
 
 namespace fs = std::filesystem;
 
+// Those that Longform reads, which a run's results depend on.
 constexpr std::array kTokenizerFiles = {
     "vocab.json",       "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json"};
 
+bool begins_with_one_of(const std::string& name, std::initializer_list<const char*> beginnings) {
+  return std::any_of(beginnings.begin(), beginnings.end(),
+                     [&](const char* beginning) { return name.starts_with(beginning); });
+}
+bool ends_with_one_of(const std::string& name, std::initializer_list<const char*> ends) {
+  return std::any_of(ends.begin(), ends.end(), [&](const char* end) { return name.ends_with(end); });
+}
+
+// Whether a file of a model folder is a tokenizer's, of whatever kind: GPT-2's and BERT's vocabularies,
+// SentencePiece models, BPE codes.
+bool is_tokenizer_file(const std::string& name) {
+  return begins_with_one_of(name, {"tokenizer", "vocab", "merges", "added_tokens", "special_tokens",
+                                   "encoder.json", "dict.", "spiece", "sentencepiece"}) ||
+         ends_with_one_of(name, {".model", ".spm", ".codes", ".vocab"});
+}
+
+// Files that a new folder needs nothing of: weights of all kinds, the old configuration, what describes the
+// old model to people.
+bool is_replaced(const std::string& name) {
+  return name == "config.json" || is_hidden_name(name) || begins_with_one_of(name, {"README", "LICENSE"}) ||
+         ends_with_one_of(name, {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx",
+                                 ".ot", ".index.json"});
+}
+
+// What kind of tokenizer transformers is to take, where no tokenizer_config.json says it: that of the
+// source's model, or that of the files.
+std::string tokenizer_class(const std::string& folder, const std::string& source) {
+  const std::string config_path = source + "/config.json";
+  if (!source.empty() && fs::exists(config_path)) {
+    const nlohmann::json config = parse_json(read_file(config_path), config_path);
+    const std::string type =
+        config.contains("model_type") && config["model_type"].is_string() ? config["model_type"] : "";
+    if (type == "camembert") return "CamembertTokenizer";
+    if (type == "xlm-roberta") return "XLMRobertaTokenizer";
+  }
+  const std::string whole = folder + "/tokenizer.json";
+  if (fs::exists(whole)) {
+    const nlohmann::json tokenizer = parse_json(read_file(whole), whole);
+    const auto model = tokenizer.find("model");
+    const std::string type = model != tokenizer.end() && model->is_object() ? model->value("type", "") : "";
+    if (type == "Unigram") return "XLMRobertaTokenizer";
+    if (type == "BPE" || type.empty()) return "RobertaTokenizer";
+    return "PreTrainedTokenizerFast";
+  }
+  if (fs::exists(folder + "/vocab.json")) return "RobertaTokenizer";
+  return fs::exists(folder + "/sentencepiece.bpe.model") ? "XLMRobertaTokenizer" : "";
+}
+
 // Tells transformers the longest text that the model takes and, where nothing else does, what kind of
 // tokenizer this is and that <mask> takes the white space before it along, as our own reading has it.
-void write_tokenizer_config(const std::string& folder, const nlohmann::json& model) {
+void write_tokenizer_config(const std::string& folder, const std::string& source,
+                            const nlohmann::json& model) {
   const std::string path = folder + "/tokenizer_config.json";
   const bool has_vocabulary = fs::exists(folder + "/vocab.json");
   const bool has_whole = fs::exists(folder + "/tokenizer.json");
-  if (!has_vocabulary && !has_whole) return;
+  const bool any =
+      std::any_of(fs::directory_iterator(folder), fs::directory_iterator(),
+                  [](const auto& entry) { return is_tokenizer_file(entry.path().filename().string()); });
+  if (!any) return;
   nlohmann::ordered_json config = nlohmann::ordered_json::object();
   if (fs::exists(path)) {
     config = parse_ordered_json(read_file(path), path);
     CHECK(config.is_object(), path, " is not a JSON object");
   } else {
-    config["tokenizer_class"] = "RobertaTokenizer";
-    if (!has_whole) {
+    const std::string name = tokenizer_class(folder, source);
+    if (name.empty())
+      messages::warning(text(source,
+                             " does not say what kind of tokenizer it has (no tokenizer_config.json); "
+                             "transformers will guess by the model's type"));
+    else
+      config["tokenizer_class"] = name;
+    if (has_vocabulary && !has_whole) {
       config["mask_token"] = {{"__type", "AddedToken"}, {"content", "<mask>"}, {"lstrip", true},
                               {"normalized", false},    {"rstrip", false},     {"single_word", false}};
     }
@@ -73,13 +135,57 @@ void check_destination(const std::string& folder) {
   CHECK(!fs::exists(folder), folder, " exists already; name a new folder");
 }
 
+void copy_model_description(const std::string& from, const std::string& to) {
+  PartialPath aside(to, PartialPath::Kind::kFolder);
+  std::vector<std::string> names(kTokenizerFiles.begin(), kTokenizerFiles.end());
+  names.push_back("config.json");
+  for (const std::string& name : names) {
+    const std::string source = from + "/" + name;
+    if (is_there(source)) write_file_atomically(aside.path() + "/" + name, read_file(source));
+  }
+  aside.publish();
+}
+
 void copy_tokenizer_files(const std::string& from, const std::string& to) {
   create_folders(to);
-  for (const char* name : kTokenizerFiles) {
-    const std::string source = from + "/" + name;
-    if (fs::is_regular_file(source)) write_file_atomically(to + "/" + name, read_file(source));
+  if (from.empty()) return;
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
+    // A link that leads nowhere is named when it is read.
+    if (entry.is_regular_file() || !entry.exists()) names.push_back(entry.path().filename().string());
   }
+  std::sort(names.begin(), names.end());
+  std::string left_behind;
+  for (const std::string& name : names) {
+    if (is_tokenizer_file(name)) {
+      write_file_atomically(to + "/" + name, read_file(from + "/" + name));
+    } else if (!is_replaced(name)) {
+      left_behind += (left_behind.empty() ? "" : ", ") + name;
+    }
+  }
+  if (!left_behind.empty())
+    messages::warning(text("files of ", from,
+                           " that are neither weights nor a tokenizer's were not copied: ", left_behind));
 }
+
+namespace {
+
+// The name that transformers has for the type of the weights.
+const char* torch_name(DType dtype) {
+  return dtype == DType::bf16 ? "bfloat16" : dtype == DType::f64 ? "float64" : "float32";
+}
+
+// transformers loads weights in the type that config.json states, whatever theirs is.
+nlohmann::json with_dtype(nlohmann::json config, const std::vector<NamedTensor>& tensors) {
+  const auto floating = std::find_if(tensors.begin(), tensors.end(),
+                                     [](const NamedTensor& t) { return is_float(t.tensor.dtype()); });
+  if (floating == tensors.end()) return config;
+  config["dtype"] = torch_name(floating->tensor.dtype());
+  if (config.contains("torch_dtype")) config["torch_dtype"] = config["dtype"];
+  return config;
+}
+
+}  // namespace
 
 void write_model_folder(const std::string& destination, const nlohmann::json& config,
                         std::vector<NamedTensor> tensors, const std::string& tokenizer_folder) {
@@ -92,10 +198,10 @@ void write_model_folder(const std::string& destination, const nlohmann::json& co
   });
   create_folders(fs::absolute(folder).parent_path().string());
   PartialPath aside(folder, PartialPath::Kind::kFolder);
-  write_file_atomically(aside.path() + "/config.json", config.dump(2) + "\n");
+  write_file_atomically(aside.path() + "/config.json", with_dtype(config, tensors).dump(2) + "\n");
   write_safetensors(aside.path() + "/model.safetensors", tensors, {{"format", "pt"}});
   copy_tokenizer_files(tokenizer_folder, aside.path());
-  write_tokenizer_config(aside.path(), config);
+  write_tokenizer_config(aside.path(), tokenizer_folder, config);
   aside.publish();
   sync_folder(fs::absolute(folder).parent_path().string());
 }

@@ -27,7 +27,12 @@ void write_model_folder(const std::string& destination, const nlohmann::json& co
 // Throws UsageError for no name and Error for one that is taken, before any work is done for it.
 void check_destination(const std::string& folder);
 
-// Copies a tokenizer's files (vocab.json, merges.txt, tokenizer.json, ...), those that are there.
+// Makes a folder with what pretrained_hash names, whole or not at all: with it and a run's weights the model
+// can be used where the source is gone.
+void copy_model_description(const std::string& from, const std::string& to);
+
+// Copies a tokenizer's files (vocab.json, merges.txt, tokenizer.json, ...), those that are there, of
+// whatever kind; a warning names other files that are no weights.
 void copy_tokenizer_files(const std::string& from, const std::string& to);
 
 }  // namespace lf

@@ -5,21 +5,38 @@
 
 #include "core/check.h"
 #include "core/kernels/convert.h"
+#include "core/messages.h"
 
 namespace lf {
 namespace {
 
 const std::vector<std::pair<std::string, std::string>> kOutputAliases = {
     {"lm_head.decoder.weight", "embeddings.word_embeddings.weight"},
+    {"lm_head.weight", "embeddings.word_embeddings.weight"},  // until 2019
     {"lm_head.decoder.bias", "lm_head.bias"}};
+
+// LayerNorm.weight of LayerNorm.gamma, as checkpoints of 2019 have it, and bias of beta.
+std::string modern_name(std::string name) {
+  for (const auto& [old, now] : {std::pair{".LayerNorm.gamma", ".LayerNorm.weight"},
+                                 std::pair{".LayerNorm.beta", ".LayerNorm.bias"}}) {
+    const std::string_view end = old;
+    if (name.ends_with(end)) return name.replace(name.size() - end.size(), end.size(), now);
+  }
+  return name;
+}
 
 // "encoder.layer.0.output.dense.bias" of "longformer.encoder.layer.0.output.dense.bias"; heads have no
 // prefix.
-std::string without_prefix(const PretrainedNames& names, const std::string& name) {
+std::string bare_name(const PretrainedNames& names, const std::string& name) {
   for (const std::string& prefix : names.prefixes) {
-    if (name.starts_with(prefix)) return name.substr(prefix.size());
+    if (name.starts_with(prefix)) return modern_name(name.substr(prefix.size()));
   }
-  return name;
+  return modern_name(name);
+}
+
+// What is there beside the encoder may be another task's; more of the encoder is another model.
+bool is_of_encoder(const std::string& bare) {
+  return bare.starts_with("encoder.") || bare.starts_with("embeddings.");
 }
 
 bool matches(const std::string& pattern, const std::string& name) {
@@ -34,7 +51,7 @@ class PretrainedFile {
   PretrainedFile(const WeightsFile& weights, const PretrainedNames& names)
       : weights_(weights), names_(names) {
     for (const std::string& name : weights.names()) {
-      const auto [place, is_new] = stored_.emplace(without_prefix(names, name), name);
+      const auto [place, is_new] = stored_.emplace(bare_name(names, name), name);
       CHECK(is_new, weights.path(), " holds ", place->second, " and ", name, ", which are one parameter");
     }
   }
@@ -53,7 +70,7 @@ class PretrainedFile {
 
   // What stands in the file for a parameter; empty when nothing does.
   std::string find(const std::string& parameter) const {
-    const std::string bare = without_prefix(names_, parameter);
+    const std::string bare = bare_name(names_, parameter);
     if (const auto found = stored_.find(bare); found != stored_.end()) return found->second;
     for (const auto& [alias, of] : names_.aliases) {
       const auto found = stored_.find(alias);
@@ -75,6 +92,12 @@ class PretrainedFile {
     return "";
   }
 
+  // Whether a tensor's name without prefix begins so.
+  bool has_any(const std::string& beginning) const {
+    const auto found = stored_.lower_bound(beginning);
+    return found != stored_.end() && found->first.starts_with(beginning);
+  }
+
   bool may_be_left_over(const std::string& bare) const {
     const auto is = [&](const std::string& pattern) { return matches(pattern, bare); };
     return is_alias(bare) || std::any_of(names_.ignored.begin(), names_.ignored.end(), is);
@@ -85,14 +108,21 @@ class PretrainedFile {
                        [&](const auto& alias) { return alias.first == bare; });
   }
 
-  // Lines about tensors that are no parameter, of those that `counts` accepts by their names without prefix.
-  template <class Counts>
-  std::string left_over(const std::set<std::string>& used, Counts&& counts) const {
-    std::string problems;
+  // Tensors that are no parameter, of the encoder or of all else.
+  std::vector<std::string> left_over(const std::set<std::string>& used, bool of_encoder) const {
+    std::vector<std::string> names;
     for (const auto& [bare, name] : stored_) {
-      if (counts(bare) && !used.contains(name) && !may_be_left_over(bare))
-        problems += text("\n  not part of the model: ", name);
+      if (is_of_encoder(bare) == of_encoder && !used.contains(name) && !may_be_left_over(bare))
+        names.push_back(name);
     }
+    return names;
+  }
+
+  // Lines about parts of an encoder that the model has not.
+  std::string too_much(const std::set<std::string>& used) const {
+    std::string problems;
+    for (const std::string& name : left_over(used, true))
+      problems += text("\n  not part of the model: ", name);
     return problems;
   }
 
@@ -112,11 +142,6 @@ class PretrainedFile {
   std::map<std::string, std::string> stored_;
 };
 
-bool begins_with_one_of(const std::vector<std::string>& beginnings, const std::string& name) {
-  return std::any_of(beginnings.begin(), beginnings.end(),
-                     [&](const std::string& beginning) { return name.starts_with(beginning); });
-}
-
 }  // namespace
 
 const PretrainedNames kMaskedLMNames{.prefixes = {"longformer.", "roberta."},
@@ -126,9 +151,28 @@ const PretrainedNames kEncoderNames{.prefixes = {"longformer.", "roberta."},
                                     .aliases = kOutputAliases,
                                     .ignored = {"*position_ids", "*token_type_ids", "pooler.*", "lm_head.*"}};
 
+WeightsFile open_weights(const std::string& path) {
+  WeightsFile weights = WeightsFile::open(path);
+  for (const std::string& warning : weights.warnings()) messages::warning(warning);
+  return weights;
+}
+
+namespace {
+
+void warn_of_unused(const std::string& path, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  constexpr size_t kShown = 5;
+  std::string shown;
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) shown += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > kShown) shown += text(" and ", names.size() - kShown, " more");
+  messages::warning(text(path, " holds tensors that this model has no use for: ", shown));
+}
+
+}  // namespace
+
 std::vector<std::string> load_pretrained(const std::string& folder, const PretrainedNames& names,
                                          const LoadRequest& request, const ParameterBlock& block) {
-  const WeightsFile weights = WeightsFile::open(folder);
+  const WeightsFile weights = open_weights(folder);
   const PretrainedFile file(weights, names);
   std::string problems = file.untied();
   std::set<std::string> used;
@@ -137,16 +181,26 @@ std::vector<std::string> load_pretrained(const std::string& folder, const Pretra
     const auto found = request.grown.find(name);
     return found == request.grown.end() ? int64_t{0} : found->second;
   };
+  const auto is_fresh = [&](const std::string& parameter) {
+    return std::any_of(request.fresh.begin(), request.fresh.end(), [&](const std::string& beginning) {
+      return parameter.starts_with(beginning) && !file.has_any(beginning);
+    });
+  };
   for (const PackedParameter& p : block.parameters) {
-    if (file.find(p.name).empty() && begins_with_one_of(request.fresh, p.name)) {
+    if (is_fresh(p.name)) {
       fresh.push_back(p.name);
       continue;
     }
     problems += file.misfit(p.name, p.shape, grown(p.name));
     used.insert(file.find(p.name));
   }
-  problems += file.left_over(used, [](const std::string&) { return true; });
-  CHECK(problems.empty(), weights.path(), " does not fit the model of config.json:", problems);
+  problems += file.too_much(used);
+  const std::vector<std::string> unused = file.left_over(used, false);
+  if (!problems.empty()) {
+    for (const std::string& name : unused) problems += text("\n  not part of the model: ", name);
+    throw Error(text(weights.path(), " does not fit the model of config.json:", problems));
+  }
+  warn_of_unused(weights.path(), unused);
   for (const PackedParameter& p : block.parameters) {
     const std::string name = file.find(p.name);
     if (name.empty()) continue;
@@ -166,9 +220,7 @@ void check_encoder_weights(const WeightsFile& weights, const EncoderShape& shape
     problems += file.misfit(name, p.shape);
     used.insert(file.find(name));
   });
-  problems += file.left_over(used, [](const std::string& bare) {
-    return bare.starts_with("encoder.") || bare.starts_with("embeddings.");
-  });
+  problems += file.too_much(used);
   CHECK(problems.empty(), weights.path(), " does not fit config.json:", problems);
 }
 
@@ -178,14 +230,15 @@ std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights) {
   CHECK(problems.empty(), weights.path(), ':', problems);
   std::vector<NamedTensor> tensors;
   for (const std::string& name : weights.names()) {
-    const std::string bare = without_prefix(kMaskedLMNames, name);
+    const std::string bare = bare_name(kMaskedLMNames, name);
     if (bare.ends_with("position_ids") || bare.ends_with("token_type_ids")) continue;
-    if (bare == "lm_head.decoder.weight" && !file.find("embeddings.word_embeddings.weight").empty()) {
+    const bool is_output = bare == "lm_head.decoder.weight" || bare == "lm_head.weight";
+    if (is_output && !file.find("embeddings.word_embeddings.weight").empty()) {
       if (file.find("embeddings.word_embeddings.weight") != name) continue;
     }
     const bool is_bias = bare == "lm_head.decoder.bias";
     if (is_bias && file.find("lm_head.bias") != name) continue;
-    tensors.push_back({is_bias ? "lm_head.bias" : name, weights.read(name)});
+    tensors.push_back({is_bias ? "lm_head.bias" : modern_name(name), weights.read(name)});
   }
   return tensors;
 }

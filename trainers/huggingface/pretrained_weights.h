@@ -1,5 +1,5 @@
-// The one way to read the weights of a pretrained model: its parameters by name, with what may lack, grow or
-// be left over said beforehand and everything else refused.
+// The one way to read the weights of a pretrained model: its parameters by name, under the names that writers
+// of all years give them, with what may lack, grow or be left over said beforehand.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,9 @@
 #include "layers/encoder.h"
 
 namespace lf {
+
+// WeightsFile::open, with its warnings said.
+WeightsFile open_weights(const std::string& path);
 
 // How files of an architecture name things.
 struct PretrainedNames {
@@ -30,13 +33,13 @@ extern const PretrainedNames kMaskedLMNames, kEncoderNames;
 
 // What a model has beyond its file.
 struct LoadRequest {
-  std::vector<std::string> fresh;        // beginnings of parameters' names that the file may lack
+  std::vector<std::string> fresh;  // beginnings of parameters' names: the file may lack all that begin so
   std::map<std::string, int64_t> grown;  // tables with so many rows more than the file's
 };
 
 // Fills the block with the folder's weights, converted to its type. Fresh parameters that the file lacks, and
 // grown rows, keep the values that they have; returns the names of the former. One Error lists everything
-// that is missing, left over or of another shape.
+// that is missing, of another shape, or part of another encoder; one warning names what else the file holds.
 std::vector<std::string> load_pretrained(const std::string& folder, const PretrainedNames& names,
                                          const LoadRequest& request, const ParameterBlock& block);
 

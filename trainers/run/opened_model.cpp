@@ -60,26 +60,36 @@ RunConfig opened_config(const std::string& folder, const std::vector<std::string
   return config;
 }
 
-void check_corpus(const LoadedCheckpoint& checkpoint, const OpenedModel& opened,
-                  const std::vector<std::string>& overrides) {
-  if (!overrides_key(overrides, "data.path") && !has_data_of(checkpoint, *opened.task)) {
-    throw UsageError(
-        text("the corpus ", opened.config.data.path, " (data.path) has changed since ", checkpoint.folder,
-             " was saved; put it back, or name the text that is meant with --set data.path=..."));
-  }
+void check_corpus(const LoadedCheckpoint& checkpoint, const OpenOptions& options, OpenedModel& opened) {
   check_same_vocabulary(checkpoint, opened.config, *opened.task);
+  if (has_data_of(checkpoint, *opened.task)) return;
+  if (!options.allow_other_data && !overrides_key(options.overrides, "data.path")) {
+    throw UsageError(text("the corpus ", opened.config.data.path, " (data.path) has changed since ",
+                          checkpoint.folder,
+                          " was saved; put it back, name the text that is meant with --set data.path=..., or "
+                          "score what is there with --allow-other-data"));
+  }
+  opened.warnings.push_back(
+      text(opened.config.data.path, " is not the corpus that ", checkpoint.folder, " was trained on"));
 }
 
 OpenedModel open_run(const std::string& folder, const OpenOptions& options) {
   OpenedModel opened;
   run_folder_config(folder);  // says it best when the folder is no run
   opened.config = opened_config(folder, all_overrides(options));
+  if (opened.config.classification.labels != run_folder_config(folder).classification.labels)
+    throw UsageError("classification.labels are the run's: its head has learned them in their order");
+  const bool names_model = overrides_key(options.overrides, "masked_lm.model") ||
+                           overrides_key(options.overrides, "classification.model");
+  if (!names_model) use_stored_model(opened.config, folder);
   const LoadedCheckpoint checkpoint = choose_checkpoint(folder, options.checkpoint, opened.warnings);
   opened.origin = checkpoint.folder;
   opened.state = run_state_from_json(checkpoint.state.at("run"));
-  opened.task = make_task(opened.config, {.data = options.needs_data, .weights = false});
+  const auto alphabet = checkpoint.state.value("alphabet", std::vector<uint8_t>());
+  opened.task =
+      make_task(opened.config, {.data = options.needs_data, .weights = false, .alphabet = alphabet});
   check_same_model(checkpoint, *opened.task);
-  if (options.needs_data) check_corpus(checkpoint, opened, options.overrides);
+  if (options.needs_data) check_corpus(checkpoint, options, opened);
   load_parameters(checkpoint, opened.task->parameters());
   // After a stage's end the state already names the next one, whose windows these parameters have not seen.
   const std::vector<Stage> stages = resolved_stages(opened.config);

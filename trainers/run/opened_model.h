@@ -25,7 +25,8 @@ struct OpenOptions {
   // Whether the data are read: then they must be those that a run was trained on, unless an override names
   // others with data.path, and their tokens must stand for the same symbols.
   bool needs_data = true;
-  std::optional<Device> device;  // instead of the run's; a model folder's is the CPU
+  bool allow_other_data = false;  // take what is at data.path, if its symbols are known
+  std::optional<Device> device;   // instead of the run's; a model folder's is the CPU
 };
 
 // Opens a run's checkpoint; for a configuration file, its model with initial weights; for a model folder, the

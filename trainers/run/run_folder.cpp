@@ -4,14 +4,19 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cstdlib>
+#include <string_view>
 
 #include <cerrno>
 #include <filesystem>
 
 #include "core/file_paths.h"
 #include "core/files.h"
+#include "core/messages.h"
 #include "layers/finite.h"
 #include "trainers/config/load.h"
+#include "trainers/config/paths.h"
+#include "trainers/huggingface/model_folder.h"
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/run_log.h"
 #include "trainers/tasks/corpora.h"
@@ -25,6 +30,7 @@ namespace fs = std::filesystem;
 constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
 constexpr const char* kLockName = "/.lock";
+constexpr const char* kModelFolder = "/model";
 
 // A run changes nothing outside its folder, so nothing that it writes into may lead out of it.
 void check_no_link(const std::string& folder) {
@@ -91,7 +97,12 @@ void return_to(Tensor flat, const Tensor& host) {
 
 // Keys that may differ between a run and its resumption: they change neither weights nor logged results, but
 // for the rounding of another device. The corpus may have moved; check_same_run() knows it by its content.
-bool may_change(const std::string& line) {
+bool may_change(const std::string& line, size_t stages) {
+  // A run may go on with stages of its own behind those that it was planned with.
+  constexpr std::string_view kStage = "stages.list.";
+  if (line.starts_with(kStage) && line.find(": not given -> ") != line.npos &&
+      std::strtoul(line.c_str() + kStage.size(), nullptr, 10) >= stages)
+    return true;
   for (const char* prefix : {"checkpoint.", "data.path:", "device:", "log.tensorboard",
                              "threads:", "evaluation.batch_size", "validation.batch_size"}) {
     if (line.rfind(prefix, 0) == 0) return true;
@@ -100,10 +111,12 @@ bool may_change(const std::string& line) {
 }
 
 // Lines of what changed and must not, each on a line of its own; empty when a resumed run stays the same run.
-std::string forbidden_changes(const RunConfig& before, const RunConfig& after) {
+std::string forbidden_changes(RunConfig before, RunConfig after) {
   std::string changes;
+  make_paths_absolute(before);  // earlier versions stored them as they were given
+  make_paths_absolute(after);
   for (const std::string& line : changed_keys(before, after)) {
-    if (!may_change(line)) changes += "\n  " + line;
+    if (!may_change(line, before.stages.list.size())) changes += "\n  " + line;
   }
   return changes;
 }
@@ -133,6 +146,7 @@ RunConfig settled_config(const RunConfig& config, const std::string& folder, boo
   if (config.precision == PrecisionChoice::automatic && resumes)
     result.precision = run_folder_config(folder).precision;
   settle_by_task(result);
+  make_paths_absolute(result);
   return settled(result);
 }
 
@@ -150,7 +164,10 @@ std::string checked_run_folder(const RunConfig& config, const std::string& folde
   const std::string changes = forbidden_changes(run_folder_config(folder), config);
   if (!changes.empty()) {
     throw UsageError(text("cannot resume ", folder, " with a changed configuration:", changes,
-                          "\nresume with the run's own ", stored, ", or start another run with --out"));
+                          "\nresume with the run's own ", stored,
+                          "; to train on, give it a further stage, such as --set stages.list.",
+                          run_folder_config(folder).stages.list.size(),
+                          "='{name: more, steps: 1000, ...}'; or start another run with --out"));
   }
   return folder;
 }
@@ -200,14 +217,29 @@ void store_config(const RunConfig& config, const std::string& folder) {
   if (!fs::exists(stored) || read_file(stored) != yaml) write_file_atomically(stored, yaml);
 }
 
+void store_model(const Task& task, const std::string& folder) {
+  const std::string kept = folder + kModelFolder;
+  if (!task.model_folder().empty() && !fs::exists(kept)) copy_model_description(task.model_folder(), kept);
+}
+
+void use_stored_model(RunConfig& config, const std::string& folder) {
+  const std::string kept = folder + kModelFolder;
+  if (fs::exists(kept)) use_model_folder(config, kept);
+}
+
 RunLock::RunLock(const std::string& folder) : folder_(folder) {
   create_folders(folder);
   const std::string path = folder + kLockName;
   descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (descriptor_ < 0) throw_file_error("open", path, errno);
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-  ::close(descriptor_);
-  throw UsageError(text("another process is training in ", folder, "; two would damage each other's run"));
+  const int error = errno;
+  if (error == EWOULDBLOCK) {
+    ::close(descriptor_);
+    throw UsageError(text("another process is training in ", folder, "; two would damage each other's run"));
+  }
+  messages::warning(text(path, " cannot be locked: ", reason(error),
+                         "; see to it that no other process trains in this folder"));
 }
 
 RunLock::~RunLock() { ::close(descriptor_); }
@@ -231,9 +263,10 @@ void RunLock::check_held() const {
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
                          Task& task, Optimizer& optimizer, bool best) {
   const ParameterBlock& parameters = task.parameters();
-  const nlohmann::ordered_json json = {
+  nlohmann::ordered_json json = {
       {"run", to_json(state)},    {"optimizer_updates", optimizer.updates()}, {"config", to_yaml(config)},
       {"data", task.data_hash()}, {"vocabulary", task.vocabulary_hash()},     {"model", task.model_hash()}};
+  if (const std::vector<uint8_t> alphabet = task.alphabet(); !alphabet.empty()) json["alphabet"] = alphabet;
   const Retention retention{
       .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};
   const auto host = [](const Tensor& flat) { return flat.to(Device::cpu); };

@@ -1,5 +1,5 @@
 // A run folder: config.yaml (resolved), log.jsonl, timing.jsonl, messages.log, checkpoints/, latest, best,
-// events/.
+// events/, and model/ with the configuration and the tokenizer of the pretrained model.
 #pragma once
 
 #include <optional>
@@ -32,6 +32,11 @@ std::string start_run_folder(const RunConfig& config, const std::string& folder,
 // The configuration as the run's own: a resumed run, once it is known to be the same, may have changed what
 // does not change its results, such as the device.
 void store_config(const RunConfig& config, const std::string& folder);
+
+// Keeps what the run needs of its pretrained model beside the weights, unless it has it already.
+void store_model(const Task& task, const std::string& folder);
+// Lets the configuration of a run name what the run keeps of its pretrained model, if it keeps it.
+void use_stored_model(RunConfig& config, const std::string& folder);
 
 // Throws UsageError when the checkpoint was saved with another configuration or other data: both may have
 // been edited in place since.

@@ -89,14 +89,16 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
 
 CharLMTask::CharLMTask(const RunConfig& config, TaskNeeds needs)
     : config_(config),
-      corpus_(open_corpus_files(config.data)),
-      model_(char_lm_shape(config, corpus_.train->vocabulary_size())),
+      corpus_(needs.data || needs.alphabet.empty() ? open_corpus_files(config.data, needs.alphabet)
+                                                   : CorpusFiles()),
+      alphabet_(needs.alphabet.empty() ? corpus_.train->header().symbols : needs.alphabet),
+      model_(char_lm_shape(config, std::ssize(alphabet_))),
       parameters_(pack(model_, DType::f32, device_of(config))) {
   if (needs.weights)
     initialise(model_, parameters_, config.model.initializer_range, static_cast<uint64_t>(config.seed));
 }
 
-std::string CharLMTask::vocabulary_hash() const { return lf::content_hash(corpus_.train->header().symbols); }
+std::string CharLMTask::vocabulary_hash() const { return lf::content_hash(alphabet_); }
 
 // Each stage cuts the stream to its own length.
 SequenceOrder CharLMTask::order(const Stage& stage) const {
@@ -145,7 +147,7 @@ Evaluation CharLMTask::evaluate(Split split, Effort effort, const Stage& stage,
 }
 
 std::unique_ptr<TextModel> CharLMTask::text_model(const Stage& stage) const {
-  return std::make_unique<CharLMText>(model_, char_lm_pattern(config_, stage), *corpus_.train);
+  return std::make_unique<CharLMText>(model_, char_lm_pattern(config_, stage), alphabet_);
 }
 
 nlohmann::ordered_json CharLMTask::facts() const {

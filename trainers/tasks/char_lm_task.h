@@ -22,8 +22,8 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
 
 class CharLMTask : public Task {
  public:
-  // Opens the corpus (preparing it first where the path is a raw file), which names the symbols, and
-  // initialises the model.
+  // Opens the corpus (preparing it first where the path is a raw file), which names the symbols unless a run
+  // has them, and initialises the model. With an alphabet and no need of data the corpus is not looked for.
   CharLMTask(const RunConfig& config, TaskNeeds needs);
 
   // Decides what the configuration leaves to the corpus. Throws as settled_data() does.
@@ -35,6 +35,7 @@ class CharLMTask : public Task {
            corpus_.test->header().content_hash;
   }
   std::string vocabulary_hash() const override;
+  std::vector<uint8_t> alphabet() const override { return alphabet_; }
   void check_stage(const Stage& stage) const override { check_corpus_fits(corpus_, stage); }
   int64_t examples(const Stage& stage) const override { return order(stage).sequences_per_epoch(); }
   int64_t tokens(const Stage& stage, int64_t) const override { return stage.sequence_length; }
@@ -56,6 +57,7 @@ class CharLMTask : public Task {
 
   RunConfig config_;
   CorpusFiles corpus_;
+  std::vector<uint8_t> alphabet_;
   CharLM model_;
   ParameterBlock parameters_;
 };

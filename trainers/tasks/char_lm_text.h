@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "data/token_file.h"
 #include "layers/char_lm.h"
 #include "trainers/generation/text_model.h"
 
@@ -14,19 +13,19 @@ namespace lf {
 
 class CharLMText : public TextModel {
  public:
-  // Model and corpus, whose symbols the tokens are, must outlive this object.
-  CharLMText(const CharLM& model, CharLMPattern pattern, const TokenFile& corpus);
+  // alphabet[token] is the byte that it stands for. The model must outlive this object.
+  CharLMText(const CharLM& model, CharLMPattern pattern, std::vector<uint8_t> alphabet);
 
   // One token for each byte. An empty prompt starts after a line end, or after a space where the alphabet has
   // no line ends.
   std::vector<int32_t> encode(const std::string& prompt, const std::string& record) const override;
-  std::string decode(const std::vector<int32_t>& ids) const override { return corpus_.decode(ids); }
+  std::string decode(const std::vector<int32_t>& ids) const override;
   std::unique_ptr<Decoder> decoder() const override;
 
  private:
   const CharLM& model_;
   CharLMPattern pattern_;
-  const TokenFile& corpus_;
+  std::vector<uint8_t> alphabet_;
 };
 
 }  // namespace lf

@@ -129,13 +129,13 @@ ClassificationTask::ClassificationTask(const RunConfig& config, TaskNeeds needs,
       class_weights_ = balanced_weights(train_, labels_.size());
   }
   if (!needs.weights) return;
-  const double range = read_model_config(model_folder()).json.value("initializer_range", 0.02);
-  initialise(model_, parameters_, range, static_cast<uint64_t>(config.seed));
   // Only a model that is to be trained may lack its head.
   const LoadRequest request{
       .fresh = needs.data ? std::vector<std::string>{"classifier."} : std::vector<std::string>{},
       .grown = {}};
   const std::vector<std::string> fresh = load_pretrained(model_folder(), kEncoderNames, request, parameters_);
+  const double range = read_model_config(model_folder()).json.value("initializer_range", 0.02);
+  initialise(model_, parameters_, range, static_cast<uint64_t>(config.seed), fresh);
   if (!fresh.empty())
     notices_.push_back(text(model_folder(), " has no classification head: it starts anew, for ",
                             labels_.size(), " classes"));

@@ -9,11 +9,14 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
+#include <system_error>
 
 #include "core/check.h"
 #include "core/choices.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "core/messages.h"
 #include "data/characters/corpus.h"
 #include "data/characters/sample_corpus.h"
 
@@ -24,7 +27,10 @@ namespace fs = std::filesystem;
 
 // The user's own folder in the temporary one, which everybody can write to: so nobody else's is taken for it.
 fs::path private_temporary_folder() {
-  const fs::path folder = fs::temp_directory_path() / text("longform-", ::geteuid());
+  std::error_code error;
+  const fs::path temporary = fs::temp_directory_path(error);
+  CHECK(!error, "TMPDIR leads to no folder: ", reason(error.value()));
+  const fs::path folder = temporary / text("longform-", ::geteuid());
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     throw_file_error("create the folder", folder, errno);
   struct stat found = {};
@@ -34,35 +40,73 @@ fs::path private_temporary_folder() {
   return folder;
 }
 
-// Where corpora prepared on the fly are kept: the user's cache folder, or the temporary one without a home.
-fs::path cache_folder() {
+// The user's own cache folder; nothing without a home.
+std::optional<fs::path> user_cache_folder() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) return fs::path(cache) / "longform";
   if (const char* home = std::getenv("HOME"); home && *home) return fs::path(home) / ".cache" / "longform";
-  return private_temporary_folder();
+  return std::nullopt;
 }
 
-// Made, if missing.
-fs::path corpora_cache() {
+// Makes the folder; why it cannot be made or written to, or nothing.
+std::string trouble_with(const fs::path& folder) {
   try {
-    const fs::path folder = cache_folder() / "corpora";
     create_folders(folder);
-    return folder;
   } catch (const Error& error) {
-    throw Error(text(error.what(),
-                     "; prepared corpora are kept there: name another folder with "
-                     "XDG_CACHE_HOME, or prepare the corpus with longform prepare"));
+    return error.what();
   }
+  return ::access(folder.c_str(), W_OK | X_OK) == 0 ? "" : text("cannot write into ", folder.string());
+}
+
+// Where corpora prepared on the fly are kept: the user's cache folder, or, without a home or where nothing
+// can be written there, as in containers, the temporary one.
+fs::path corpora_cache() {
+  std::string trouble;
+  if (const std::optional<fs::path> own = user_cache_folder()) {
+    trouble = trouble_with(*own / "corpora");
+    if (trouble.empty()) return *own / "corpora";
+  }
+  std::string more;
+  try {
+    const fs::path folder = private_temporary_folder() / "corpora";
+    more = trouble_with(folder);
+    if (more.empty()) {
+      if (!trouble.empty())
+        messages::warning(text(trouble, ": prepared corpora are kept in ", folder.string(),
+                               "; name another folder with XDG_CACHE_HOME"));
+      return folder;
+    }
+  } catch (const Error& error) {
+    more = error.what();
+  }
+  throw Error(
+      text(trouble, trouble.empty() ? "" : "; ", more,
+           "; prepared corpora are kept there: name another folder with XDG_CACHE_HOME, or prepare the "
+           "corpus with longform prepare"));
 }
 
 bool is_folder(const DataSection& data) { return data.path != "sample" && fs::is_directory(data.path); }
 
-CorpusFiles open_folder(const std::string& folder) {
-  CorpusFiles result{open_corpus(folder), nullptr, nullptr, nullptr};
-  result.train = std::make_shared<TokenFile>(result.corpus.train.path);
-  result.validation = std::make_shared<TokenFile>(result.corpus.validation.path);
-  result.test = std::make_shared<TokenFile>(result.corpus.test.path);
-  // A damaged token is found before the run, not after days of it.
-  for (const auto& file : {result.train, result.validation, result.test}) file->verify();
+std::shared_ptr<const TokenFile> open_split(const PreparedSplit& split, const std::vector<uint8_t>& alphabet,
+                                            const std::string& data_path) {
+  auto file = std::make_shared<TokenFile>(split.path);
+  file->verify();  // a damaged token is found before the run, not after days of it
+  if (!alphabet.empty() && file->header().symbols != alphabet) {
+    try {
+      file->read_as(alphabet);
+    } catch (const UsageError& error) {
+      throw UsageError(text("data.path ", data_path, ": ", error.what()));
+    }
+  }
+  return file;
+}
+
+CorpusFiles open_folder(const std::string& folder, const std::vector<uint8_t>& alphabet,
+                        const std::string& data_path) {
+  CorpusFiles result;
+  result.corpus = open_corpus(folder);
+  result.train = open_split(result.corpus.train, alphabet, data_path);
+  result.validation = open_split(result.corpus.validation, alphabet, data_path);
+  result.test = open_split(result.corpus.test, alphabet, data_path);
   return result;
 }
 
@@ -161,10 +205,11 @@ DataSection settled_data(const DataSection& data) {
   return written_out(result);
 }
 
-CorpusFiles open_corpus_files(const DataSection& data) {
+CorpusFiles open_corpus_files(const DataSection& data, const std::vector<uint8_t>& alphabet) {
   const DataSection settled = settled_data(data);  // refuses what contradicts the corpus
-  if (is_folder(settled)) return open_folder(settled.path);
-  return open_folder(prepare_once(data.path == "sample" ? sample_corpus_path() : data.path, settled));
+  if (is_folder(settled)) return open_folder(settled.path, alphabet, data.path);
+  return open_folder(prepare_once(data.path == "sample" ? sample_corpus_path() : data.path, settled),
+                     alphabet, data.path);
 }
 
 }  // namespace lf

@@ -27,8 +27,8 @@ DataSection written_out(DataSection data);
 std::string missing_corpus(const std::string& path);
 
 // Opens data.path: a folder made by `longform prepare`, or a raw file, zip or "sample", which is prepared
-// once into a cache beside the user's other caches, keyed by the file's content and the settings. Throws as
-// settled_data() does.
-CorpusFiles open_corpus_files(const DataSection& data);
+// once into a cache beside the user's other caches, keyed by the file's content and the settings. With an
+// alphabet, the tokens are places in it (see TokenFile::read_as). Throws as settled_data() does.
+CorpusFiles open_corpus_files(const DataSection& data, const std::vector<uint8_t>& alphabet = {});
 
 }  // namespace lf

@@ -54,6 +54,10 @@ void settle_by_task(RunConfig& config) {
   if (const auto settle = known(config.task).settle) settle(config);
 }
 
+void use_model_folder(RunConfig& config, const std::string& folder) {
+  if (const auto set_model = known(config.task).set_model) set_model(config, folder);
+}
+
 RunConfig config_for_model_folder(const std::string& folder) {
   const nlohmann::json json = read_model_config(folder).json;
   const auto architectures = json.find("architectures");
@@ -61,9 +65,13 @@ RunConfig config_for_model_folder(const std::string& folder) {
   if (architectures != json.end() && architectures->is_array() && !architectures->empty() &&
       architectures->front().is_string())
     architecture = architectures->front().get<std::string>();
+  // An encoder without a head is a masked language model that says hidden states only.
+  const auto is_encoder_of = [&](const KnownTask& task) {
+    return task.choice == TaskChoice::masked_lm && architecture.ends_with("Model");
+  };
   RunConfig config;
   for (const KnownTask& task : kTasks) {
-    if (!task.architecture || !architecture.ends_with(task.architecture)) continue;
+    if (!task.architecture || !(architecture.ends_with(task.architecture) || is_encoder_of(task))) continue;
     config.task = task.choice;
     task.set_model(config, folder);
     return config;

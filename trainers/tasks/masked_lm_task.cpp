@@ -7,6 +7,7 @@
 
 #include "data/documents/document_tokenizer.h"
 #include "trainers/huggingface/convert.h"
+#include "trainers/huggingface/model_config.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/tasks/corpora.h"
@@ -116,7 +117,11 @@ MaskedLMTask::MaskedLMTask(const RunConfig& config, TaskNeeds needs)
   }
   model_hash_ = pretrained_hash(model_folder());
   if (needs.weights) {
-    load_pretrained(model_folder(), kMaskedLMNames, {}, parameters_);
+    const std::vector<std::string> fresh =
+        load_pretrained(model_folder(), kMaskedLMNames, {.fresh = {"lm_head."}}, parameters_);
+    has_head_ = fresh.empty();
+    const double range = read_model_config(model_folder()).json.value("initializer_range", 0.02);
+    initialise(model_, parameters_, range, static_cast<uint64_t>(config.seed), fresh);
     global_projections_are_copies_ = has_global_copies(model_);
   }
   choose_trained();
@@ -208,6 +213,9 @@ Evaluation MaskedLMTask::evaluate(Split split, Effort effort, const Stage& stage
 
 void MaskedLMTask::predict(std::vector<Record> records, const PredictionRequest& request,
                            PredictionSink& sink) {
+  CHECK(has_head_ || request.what == "hidden", model_folder(),
+        " is an encoder without a head for masked tokens: all it can say is --what hidden; `longform train` "
+        "with task: masked_lm gives it a head");
   predict_masked_lm(model_, model_folder(), std::move(records), request, sink);
 }
 
@@ -228,7 +236,9 @@ nlohmann::ordered_json MaskedLMTask::facts() const {
 }
 
 std::vector<std::string> MaskedLMTask::notices() const {
-  return device_notices(config_, model_.encoder.shape.head_width(), false);
+  std::vector<std::string> notices = device_notices(config_, model_.encoder.shape.head_width(), false);
+  if (!has_head_) notices.push_back(model_folder() + " has no head for masked tokens: it starts anew");
+  return notices;
 }
 
 void MaskedLMTask::finish() {

@@ -79,6 +79,7 @@ class MaskedLMTask : public Task {
   Masking masking_;
   MaskedLM model_;
   ParameterBlock parameters_;
+  bool has_head_ = true;  // the pretrained model has one for masked tokens
   bool global_projections_are_copies_ = false;
   std::string model_hash_;
 };

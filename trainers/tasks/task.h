@@ -61,6 +61,9 @@ struct LossUnit {
 struct TaskNeeds {
   bool data = true;     // to train on or to score; predictions need the model alone
   bool weights = true;  // the initial ones; a checkpoint's replace them
+  // Of a run, the byte that each token stands for, where that is not decided by a tokenizer: data are read
+  // so.
+  std::vector<uint8_t> alphabet = {};
 };
 
 class Task {
@@ -80,6 +83,9 @@ class Task {
   virtual std::string data_hash() const = 0;
   // Names what the token ids of the data stand for; "" where the model itself decides it.
   virtual std::string vocabulary_hash() const { return ""; }
+  // The byte that each token stands for; empty where a tokenizer decides it. With it a run needs no data to
+  // write text.
+  virtual std::vector<uint8_t> alphabet() const { return {}; }
   // Names what the model is made from beside the run itself, such as a pretrained model's config.json; "" for
   // nothing.
   virtual std::string model_hash() const { return ""; }

@@ -8,7 +8,7 @@ namespace {
 
 std::vector<std::string> texts_of(const std::string& path) {
   std::vector<std::string> texts;
-  XmlElements elements(path, "item", ByteSource::Packing::kNone);
+  XmlElements elements(path, "item");
   for (pugi::xml_document element; elements.next(element);) {
     texts.push_back(std::string(element.document_element().attribute("id").value()) + ":" +
                     text_within(element.document_element()) + elements.where().substr(path.size()));

@@ -116,8 +116,8 @@ TEST(ConfigSet, Errors) {
             "--set data.path=caf\xe9: data.path: expected text in UTF-8");
   EXPECT_EQ(errors_of("", {"data.split=[0.5,"}),
             "--set data.split=[0.5,: not valid YAML: end of sequence flow not found");
-  EXPECT_EQ(errors_of("", {"stages.list.1.steps=3"}),
-            "--set stages.list.1.steps=3: stages.list.1: no such element; the list has 1, counted from 0");
+  EXPECT_EQ(errors_of("", {"stages.list.2.steps=3"}),
+            "--set stages.list.2.steps=3: stages.list.2: no such element; the list has 1, counted from 0");
   EXPECT_EQ(errors_of("seed: 1\n", {"seed.x=3"}),
             "--set seed.x=3: seed.x: no such key; the key above it has a value, not keys");
   EXPECT_EQ(errors_of("", {"model.heads=7"}),

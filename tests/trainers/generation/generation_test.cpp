@@ -229,6 +229,21 @@ TEST(SamplingFromJson, ReadsHuggingFacesNames) {
   EXPECT_EQ(sampling_from_json("{}", {.top_k = 4}).top_k, 4);
 }
 
+// A generation_config.json as transformers writes it.
+TEST(SamplingFromJson, LeavesOutWhatChangesNothing) {
+  const SamplingSettings s = sampling_from_json(
+      R"({"_from_model_config": true, "bos_token_id": 0, "do_sample": true, "eos_token_id": [2], "num_beams": 1,)"
+      R"("max_new_tokens": 12, "pad_token_id": 1, "temperature": 0.7, "top_k": 50, "top_p": 0.95,)"
+      R"("repetition_penalty": 1.0, "min_length": 0, "early_stopping": false, "length_penalty": null,)"
+      R"("transformers_version": "4.44.0"})",
+      {});
+  EXPECT_EQ(s.max_new_tokens, 12);
+  EXPECT_EQ(s.top_k, 50);
+  for (const char* other :
+       {R"({"num_beams": 4})", R"({"repetition_penalty": 1.2})", R"({"no_repeat_ngram_size": 3})"})
+    EXPECT_ERROR(sampling_from_json(other, {}), "which may change the text");
+}
+
 TEST(SamplingFromJson, RefusesWhatItDoesNotKnow) {
   EXPECT_ERROR(sampling_from_json(R"({"top_q": 1})", {}), "unknown key \"top_q\"");
   EXPECT_ERROR(sampling_from_json(R"({"top_k": "many"})", {}), "top_k");

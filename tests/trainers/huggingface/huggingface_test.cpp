@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <utility>
 
 #include "core/kernels/convert.h"
 #include "tests/temporary_folder.h"
@@ -206,6 +207,80 @@ TEST_F(HuggingFace, AliasesBuffersAndThePoolerArePassedOver) {
   EXPECT_ERROR_TEXT(LoadedModel{folder},
                     "lm_head.decoder.weight differs from "
                     "roberta.embeddings.word_embeddings.weight; they must be tied");
+}
+
+// As checkpoints of 2019 have them; transformers reads the same names.
+TEST_F(HuggingFace, OldNamesOfLayerNormsAndOfTheOutput) {
+  const std::string folder = roberta();
+  std::vector<NamedTensor> tensors = random_parameters(encoder_shape(read_model_config(folder)), 1);
+  const LoadedModel plain(folder);
+  Tensor words;
+  for (NamedTensor& t : tensors) {
+    if (t.name == "roberta.embeddings.word_embeddings.weight") words = t.tensor;
+    for (const auto& [now, old] :
+         {std::pair{"LayerNorm.weight", "LayerNorm.gamma"}, std::pair{"LayerNorm.bias", "LayerNorm.beta"}})
+      if (t.name.ends_with(now)) t.name = with(t.name, now, old);
+  }
+  tensors.push_back({"lm_head.weight", words});
+  tensors.push_back({"mlp.dense.weight", Tensor::zeros({32, 32}, DType::f32)});  // of SimCSE
+  replace_weights(folder, tensors);
+  EXPECT_EQ(LoadedModel(folder).block.values.to_doubles(), plain.block.values.to_doubles());
+  convert_to_longformer(
+      {.source = folder, .destination = folder_ / "long", .max_positions = 128, .window = 8});
+  const SafetensorsFile written(folder_ / "long/model.safetensors");
+  EXPECT_FALSE(written.contains("lm_head.weight"));
+  EXPECT_TRUE(written.contains("longformer.embeddings.LayerNorm.weight"));
+  EXPECT_TRUE(written.contains("mlp.dense.weight"));
+}
+
+// transformers loads weights in the type that config.json names, whatever theirs is.
+TEST_F(HuggingFace, ConfigurationsNameTheTypeOfTheWeights) {
+  const std::string folder = roberta();
+  nlohmann::json config = tiny_config("roberta");
+  config["dtype"] = config["torch_dtype"] = "bfloat16";
+  replace_config(folder, config);
+  const auto written = [&](const std::string& destination) {
+    convert_to_longformer({.source = folder, .destination = destination, .max_positions = 128, .window = 8});
+    return read_model_config(destination).json;
+  };
+  EXPECT_EQ(written(folder_ / "a").at("dtype"), "float32");
+  EXPECT_EQ(written(folder_ / "b").at("torch_dtype"), "float32");
+  std::vector<NamedTensor> tensors = random_parameters(encoder_shape(read_model_config(folder)), 1);
+  for (NamedTensor& t : tensors) t.tensor = cast(t.tensor, DType::bf16);
+  replace_weights(folder, tensors);
+  EXPECT_EQ(written(folder_ / "c").at("dtype"), "bfloat16");
+}
+
+// XLM-R and CamemBERT, whose tokenizers Longform does not read, and must not lose.
+TEST_F(HuggingFace, TokenizersOfEveryKindAreCarriedAlong) {
+  const std::string folder = roberta();
+  for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json"})
+    std::filesystem::remove(folder + "/" + name);
+  const auto write = [&](const char* name, const std::string& content) {
+    write_file_atomically(folder + "/" + name, content);
+  };
+  const auto convert_to = [&](const char* name) {
+    convert_to_longformer(
+        {.source = folder, .destination = folder_ / name, .max_positions = 128, .window = 8});
+    return nlohmann::json::parse(read_file(folder_ / (std::string(name) + "/tokenizer_config.json")));
+  };
+  write("sentencepiece.bpe.model", "pieces");
+  write("notes.txt", "left behind");
+  EXPECT_EQ(convert_to("a").at("tokenizer_class"), "XLMRobertaTokenizer");
+  EXPECT_EQ(read_file(folder_ / "a/sentencepiece.bpe.model"), "pieces");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "a/notes.txt"));
+  write("tokenizer_config.json", R"({"tokenizer_class": "XLMRobertaTokenizer", "model_max_length": 64})");
+  EXPECT_EQ(convert_to("b").at("model_max_length"), 128);
+  std::filesystem::remove(folder + "/sentencepiece.bpe.model");
+  std::filesystem::remove(folder + "/tokenizer_config.json");
+  write("tokenizer.json", R"({"model": {"type": "Unigram", "vocab": []}})");
+  EXPECT_EQ(convert_to("c").at("tokenizer_class"), "XLMRobertaTokenizer");
+  std::filesystem::create_symlink("../blobs/gone", folder + "/spiece.model");
+  EXPECT_ERROR_TEXT(convert_to("broken"),
+                    "spiece.model: it is a link to ../blobs/gone, which does not exist");
+  std::filesystem::remove(folder + "/spiece.model");
+  write("tokenizer.json", R"({"model": {"type": "WordPiece"}})");
+  EXPECT_EQ(convert_to("d").at("tokenizer_class"), "PreTrainedTokenizerFast");
 }
 
 TEST_F(HuggingFace, HalfPrecisionWeightsAreRead) {

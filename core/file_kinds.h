@@ -1,0 +1,27 @@
+// What a file is by its first bytes, whatever its name says.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace lf {
+
+// Throws Error where the bytes are a Git LFS pointer, which stands where a file was not downloaded
+// (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md): with its size and the way to get it.
+void refuse_git_lfs_pointer(const std::string& path, std::span<const uint8_t> begin);
+
+// Where text begins: behind a byte order mark in UTF-8. Throws Error that names what it is for text in UTF-16
+// or UTF-32, for binary data, which have zero bytes, and for Git LFS pointers.
+size_t text_begin(const std::string& path, std::string_view begin);
+
+// Whether the folder has an entry of that name: also a link that leads nowhere, so that opening it can say
+// so.
+bool is_there(const std::string& path);
+
+// Whether a file of this name, with folders, is somebody's bookkeeping and no user's: hidden files and
+// folders (.ipynb_checkpoints, ._name of macOS), and what macOS puts beside a zip archive's files (__MACOSX).
+bool is_hidden_name(std::string_view name);
+
+}  // namespace lf
