@@ -13,6 +13,13 @@ std::string explained(const std::filesystem::filesystem_error& error) {
               reason(error.code().value()));
 }
 
+std::filesystem::path temporary_folder() {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+  CHECK(!error, "no folder for temporary files: ", reason(error.value()), "; name one with TMPDIR");
+  return folder;
+}
+
 bool is_link(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_symlink(std::filesystem::symlink_status(path, ignored));

@@ -9,6 +9,9 @@ namespace lf {
 // "cannot use PATH: system text (ENAME)", with advice where the user can act.
 std::string explained(const std::filesystem::filesystem_error& error);
 
+// The system's folder for temporary files; throws Error that names TMPDIR where there is none.
+std::filesystem::path temporary_folder();
+
 // Whether a symbolic link stands there, wherever it leads.
 bool is_link(const std::string& path);
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <system_error>
 
+#include "core/file_paths.h"
 #include "core/seconds.h"
 #include "core/storage.h"
 #include "core/tensor.h"
@@ -33,7 +34,7 @@ double first_touch_seconds() {
 // A folder of its own, removed with what is in it.
 class ScratchFolder {
  public:
-  ScratchFolder() : path_(std::filesystem::temp_directory_path() / ("longform-" + std::to_string(getpid()))) {
+  ScratchFolder() : path_(temporary_folder() / ("longform-" + std::to_string(getpid()))) {
     std::filesystem::create_directories(path_);
   }
   ~ScratchFolder() {

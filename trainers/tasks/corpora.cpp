@@ -10,10 +10,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
-#include <system_error>
 
 #include "core/check.h"
 #include "core/choices.h"
+#include "core/file_paths.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/messages.h"
@@ -27,10 +27,7 @@ namespace fs = std::filesystem;
 
 // The user's own folder in the temporary one, which everybody can write to: so nobody else's is taken for it.
 fs::path private_temporary_folder() {
-  std::error_code error;
-  const fs::path temporary = fs::temp_directory_path(error);
-  CHECK(!error, "TMPDIR leads to no folder: ", reason(error.value()));
-  const fs::path folder = temporary / text("longform-", ::geteuid());
+  const fs::path folder = temporary_folder() / text("longform-", ::geteuid());
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     throw_file_error("create the folder", folder, errno);
   struct stat found = {};
