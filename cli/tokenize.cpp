@@ -97,26 +97,12 @@ class TokenizeJob {
         options_.file != "-" && ByteSource::packing_of(options_.file) == ByteSource::Packing::kNone;
     const std::optional<MappedFile> file = as_it_is ? std::optional<MappedFile>(options_.file) : std::nullopt;
     std::string input;
-    if (!file) input = read_whole();
+    if (!file) input = ByteSource(options_.file).read_rest(SIZE_MAX);  // standard input, or what is packed
     rest_ = file ? std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size())
                  : std::string_view(input);
     rest_.remove_prefix(text_begin(options_.file, rest_));
     bytes_ = rest_.size();
     for (bool first = true; first || !rest_.empty(); first = false) write(read_batch());
-  }
-
-  // Standard input, or what is packed in the file.
-  std::string read_whole() const {
-    ByteSource source(options_.file);
-    std::string content;
-    constexpr size_t kChunk = 1 << 20;
-    for (size_t size = kChunk; size == kChunk;) {
-      const size_t before = content.size();
-      content.resize(before + kChunk);
-      size = source.read({reinterpret_cast<uint8_t*>(content.data()) + before, kChunk});
-      content.resize(before + size);
-    }
-    return content;
   }
 
   std::vector<Source> read_batch() {

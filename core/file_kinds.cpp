@@ -1,8 +1,6 @@
 #include "core/file_kinds.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "core/check.h"
@@ -48,11 +46,6 @@ size_t text_begin(const std::string& path, std::string_view begin) {
         " is zero; needed text in UTF-8");
   constexpr auto kMark = "\xEF\xBB\xBF"sv;
   return begin.starts_with(kMark) ? kMark.size() : 0;
-}
-
-bool is_there(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
 }
 
 bool is_hidden_name(std::string_view name) {

@@ -16,10 +16,6 @@ void refuse_git_lfs_pointer(const std::string& path, std::span<const uint8_t> be
 // or UTF-32, for binary data, which have zero bytes, and for Git LFS pointers.
 size_t text_begin(const std::string& path, std::string_view begin);
 
-// Whether the folder has an entry of that name: also a link that leads nowhere, so that opening it can say
-// so.
-bool is_there(const std::string& path);
-
 // Whether a file of this name, with folders, is somebody's bookkeeping and no user's: hidden files and
 // folders (.ipynb_checkpoints, ._name of macOS), and what macOS puts beside a zip archive's files (__MACOSX).
 bool is_hidden_name(std::string_view name);

@@ -20,6 +20,11 @@ std::filesystem::path temporary_folder() {
   return folder;
 }
 
+bool is_there(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+}
+
 bool is_link(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_symlink(std::filesystem::symlink_status(path, ignored));

@@ -12,6 +12,10 @@ std::string explained(const std::filesystem::filesystem_error& error);
 // The system's folder for temporary files; throws Error that names TMPDIR where there is none.
 std::filesystem::path temporary_folder();
 
+// Whether the folder has an entry of that name: also a link that leads nowhere, so that opening it can say
+// so.
+bool is_there(const std::string& path);
+
 // Whether a symbolic link stands there, wherever it leads.
 bool is_link(const std::string& path);
 

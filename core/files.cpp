@@ -180,11 +180,12 @@ void sync_folder(const std::string& folder) {
   if (descriptor < 0 && errno == EACCES) return;
   if (descriptor < 0) throw_file_error("open", folder, errno);
   if (::fsync(descriptor) == 0) return;
+  const int error = errno;
   // Some network file systems do not know fsync of folders: there is nothing more to do there.
-  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_file_error("write", folder, errno);
+  if (error != EINVAL && error != ENOSYS && error != EOPNOTSUPP) throw_file_error("write", folder, error);
   static std::once_flag said;
   std::call_once(said, [&] {
-    messages::warning(text("the file system of ", folder, " cannot force out its entries (", reason(errno),
+    messages::warning(text("the file system of ", folder, " cannot force out its entries (", reason(error),
                            "): what was just saved may be lost in a power cut"));
   });
 }

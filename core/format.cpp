@@ -68,4 +68,10 @@ std::string format_grouped(int64_t number) {
   return digits;
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : ", ") + word;
+  return line;
+}
+
 }  // namespace lf

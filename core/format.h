@@ -1,8 +1,9 @@
-// Durations, sizes and counts as people read them.
+// Durations, sizes, counts and lists as people read them.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace lf {
 
@@ -17,5 +18,8 @@ std::string format_count(double count);
 
 // "1,234,567".
 std::string format_grouped(int64_t number);
+
+// "a, b, c".
+std::string joined(const std::vector<std::string>& words);
 
 }  // namespace lf

@@ -78,6 +78,19 @@ size_t ByteSource::read(std::span<uint8_t> out) {
   return done;
 }
 
+std::string ByteSource::read_rest(size_t most) {
+  constexpr size_t kChunk = 1 << 18;
+  std::string content;
+  while (content.size() < most) {
+    const size_t before = content.size(), wanted = std::min(kChunk, most - before);
+    content.resize(before + wanted);
+    const size_t size = read({reinterpret_cast<uint8_t*>(content.data()) + before, wanted});
+    content.resize(before + size);
+    if (size < wanted) break;
+  }
+  return content;
+}
+
 int64_t ByteSource::bytes_read() const {
   if (archive_) return archive_->bytes_read();
   return gzip_ ? gzip_->packed_bytes_read() : bytes_read_;

@@ -39,6 +39,9 @@ class ByteSource {
   // Fills `out` with the bytes that follow; fewer than its size only at the end.
   size_t read(std::span<uint8_t> out);
 
+  // What follows to the end, of `most` bytes at most.
+  std::string read_rest(size_t most);
+
   // Bytes of the file on disk that were read so far.
   int64_t bytes_read() const;
 

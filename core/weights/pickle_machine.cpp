@@ -1,5 +1,4 @@
 // The stack machine of the pickle format, cut down to plain data; see pickle.h and Python's pickletools.
-#include "core/escaped.h"
 #include "core/weights/pickle.h"
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 
 namespace lf {
 namespace {

@@ -3,7 +3,6 @@
 
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
 #include <tuple>
@@ -11,8 +10,7 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
-#include "core/file_kinds.h"
-#include "core/json.h"
+#include "core/file_paths.h"
 #include "core/weights/half.h"
 #include "core/weights/weights_index.h"
 

@@ -6,7 +6,6 @@
 #include <cctype>
 #include <cerrno>
 #include <filesystem>
-#include <initializer_list>
 #include <vector>
 
 #include "core/check.h"

@@ -10,6 +10,7 @@
 
 #include "core/check.h"
 #include "core/file_kinds.h"
+#include "core/file_paths.h"
 #include "core/files.h"
 #include "data/archive.h"
 #include "data/byte_source.h"

@@ -117,15 +117,9 @@ std::vector<LabelledDocument> read_text(const std::string& path) {
   LabelledDocument document;
   document.id = std::filesystem::path(unpacked_name(path)).stem().string();
   document.where = path;
-  constexpr size_t kChunk = 1 << 18;
-  for (size_t size = kChunk; size == kChunk;) {
-    const size_t before = document.text.size();
-    document.text.resize(before + kChunk);
-    size = source.read({reinterpret_cast<uint8_t*>(document.text.data()) + before, kChunk});
-    document.text.resize(before + size);
-    CHECK(std::ssize(document.text) <= kLongestDocument, path, ": longer than ", kLongestDocument >> 20,
-          " MiB, the longest document that is read");
-  }
+  document.text = source.read_rest(kLongestDocument + 1);
+  CHECK(std::ssize(document.text) <= kLongestDocument, path, ": longer than ", kLongestDocument >> 20,
+        " MiB, the longest document that is read");
   const size_t valid = first_invalid_utf8(document.text);
   const auto line =
       1 + std::count(document.text.begin(), document.text.begin() + static_cast<int64_t>(valid), '\n');

@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/escaped.h"
 #include "core/file_kinds.h"
+#include "core/file_paths.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "data/tokenizer/tokenizer_json.h"

@@ -113,15 +113,19 @@ void check_decoder(const Section& decoder) {
   for (const char* key : {"add_prefix_space", "trim_offsets", "use_regex"}) decoder.flag(key, true);
 }
 
+void check_id(const std::string& token, int32_t id, const TokenIds& ids, const std::string& who) {
+  const auto found = ids.find(token);
+  CHECK(found != ids.end() && found->second == id, who, ": token ", escaped(token), " does not have id ", id,
+        " in the vocabulary");
+}
+
 // ["</s>", 2]: a token and its id, which must agree.
 int32_t parse_end(const Section& rules, const char* key, const TokenIds& ids) {
   const json& value = rules.at(key);
   const std::string who = rules.who() + "." + key;
   CHECK(value.is_array() && value.size() == 2 && value[0].is_string(), who, " must be [\"token\", id]");
   const int32_t id = parse_id(value[1], who + "[1]");
-  const auto found = ids.find(value[0].get<std::string>());
-  CHECK(found != ids.end() && found->second == id, who, ": token ", escaped(value[0].get<std::string>()),
-        " does not have id ", id, " in the vocabulary");
+  check_id(value[0].get<std::string>(), id, ids, who);
   return id;
 }
 
@@ -134,9 +138,7 @@ int32_t parse_template_token(const Section& rules, const std::string& name, cons
   const json& list = token.at("ids");
   CHECK(list.is_array() && list.size() == 1, token.who(), ".ids must hold one id");
   const int32_t id = parse_id(list[0], token.who() + ".ids[0]");
-  const auto found = ids.find(name);
-  CHECK(found != ids.end() && found->second == id, token.who(), ": token ", escaped(name),
-        " does not have id ", id, " in the vocabulary");
+  check_id(name, id, ids, token.who());
   return id;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/choices.h"
+#include "core/format.h"
 #include "trainers/config/keys_of_task.h"
 #include "trainers/config/scalars.h"
 #include "trainers/config/stages.h"

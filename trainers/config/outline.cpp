@@ -1,6 +1,7 @@
 #include "trainers/config/outline.h"
 
 #include "core/choices.h"
+#include "core/format.h"
 #include "trainers/config/scalars.h"
 
 namespace lf {

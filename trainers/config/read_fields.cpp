@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/format.h"
 #include "trainers/config/suggestion.h"
 
 namespace lf {

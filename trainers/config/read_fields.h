@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/format.h"
 #include "trainers/config/fields.h"
 #include "trainers/config/node.h"
 #include "trainers/config/scalars.h"

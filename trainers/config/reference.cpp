@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/format.h"
 #include "trainers/config/outline.h"
 #include "trainers/config/run_config.h"
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <system_error>
 
-#include "core/escaped.h"
+#include "core/format.h"
 #include "trainers/config/suggestion.h"
 
 namespace lf {
@@ -131,12 +131,6 @@ std::string range_words(const Range& range) {
   const std::string high = (range.high_open ? "below " : "at most ") + number_text(range.high);
   if (range.low == -infinity) return range.high == infinity ? "" : high;
   return range.high == infinity ? low : low + " and " + high;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string line;
-  for (const std::string& word : words) line += (line.empty() ? "" : ", ") + word;
-  return line;
 }
 
 }  // namespace lf

@@ -25,7 +25,4 @@ std::string number_text(double value);
 // "at least 1", "above 0 and at most 1"; empty for every number.
 std::string range_words(const Range& range);
 
-// "a, b, c".
-std::string joined(const std::vector<std::string>& words);
-
 }  // namespace lf

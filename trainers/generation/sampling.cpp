@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 
+#include "core/format.h"
 #include "core/json.h"
 #include "core/messages.h"
 #include "core/random.h"
@@ -48,7 +49,7 @@ SamplingSettings sampling_from_json(const std::string& json, const SamplingSetti
   const auto object = parse_json(json, "generation settings");
   if (!object.is_object()) throw UsageError("generation settings: needed a JSON object");
   SamplingSettings s = defaults;
-  std::string left_out;
+  std::vector<std::string> left_out;
   for (const auto& [key, value] : object.items()) {
     const auto require = [&, &name = key, &given = value](bool ok, const char* needed) {
       if (!ok)
@@ -67,7 +68,7 @@ SamplingSettings sampling_from_json(const std::string& json, const SamplingSetti
       require(value.is_number_unsigned(), "a whole number of at least 0");
       s.seed = value.get<uint64_t>();
     } else if (is_left_out(key, value)) {
-      left_out += (left_out.empty() ? "" : ", ") + key;
+      left_out.push_back(key);
     } else {
       throw UsageError(
           text("generation settings: unknown key \"", key,
@@ -75,7 +76,8 @@ SamplingSettings sampling_from_json(const std::string& json, const SamplingSetti
                "top_k, top_p, seed"));
     }
   }
-  if (!left_out.empty()) messages::warning("generation settings: left out, without effect here: " + left_out);
+  if (!left_out.empty())
+    messages::warning("generation settings: left out, without effect here: " + joined(left_out));
   s.validate();
   return s;
 }

@@ -7,7 +7,7 @@
 #include <optional>
 #include <type_traits>
 
-#include "core/file_kinds.h"
+#include "core/file_paths.h"
 #include "core/files.h"
 #include "core/json.h"
 

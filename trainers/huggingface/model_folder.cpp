@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "core/file_kinds.h"
+#include "core/file_paths.h"
 #include "core/files.h"
+#include "core/format.h"
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/messages.h"
@@ -19,10 +21,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Those that Longform reads, which a run's results depend on.
-constexpr std::array kTokenizerFiles = {
-    "vocab.json",       "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json"};
+// What a run's results depend on beside the weights.
+constexpr std::array kDescriptionFiles = {"config.json",
+                                          "vocab.json",
+                                          "merges.txt",
+                                          "tokenizer.json",
+                                          "tokenizer_config.json",
+                                          "special_tokens_map.json",
+                                          "added_tokens.json"};
 
 bool begins_with_one_of(const std::string& name, std::initializer_list<const char*> beginnings) {
   return std::any_of(beginnings.begin(), beginnings.end(),
@@ -118,8 +124,7 @@ std::string pretrained_hash(const std::string& folder) {
     const std::string content = name + '\n' + read_file(folder + "/" + name);
     hash.update({reinterpret_cast<const uint8_t*>(content.data()), content.size()});
   };
-  add("config.json");
-  for (const char* name : kTokenizerFiles) add(name);
+  for (const char* name : kDescriptionFiles) add(name);
   return hash.hex();
 }
 
@@ -137,9 +142,7 @@ void check_destination(const std::string& folder) {
 
 void copy_model_description(const std::string& from, const std::string& to) {
   PartialPath aside(to, PartialPath::Kind::kFolder);
-  std::vector<std::string> names(kTokenizerFiles.begin(), kTokenizerFiles.end());
-  names.push_back("config.json");
-  for (const std::string& name : names) {
+  for (const std::string name : kDescriptionFiles) {
     const std::string source = from + "/" + name;
     if (is_there(source)) write_file_atomically(aside.path() + "/" + name, read_file(source));
   }
@@ -155,17 +158,17 @@ void copy_tokenizer_files(const std::string& from, const std::string& to) {
     if (entry.is_regular_file() || !entry.exists()) names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
-  std::string left_behind;
+  std::vector<std::string> left_behind;
   for (const std::string& name : names) {
     if (is_tokenizer_file(name)) {
       write_file_atomically(to + "/" + name, read_file(from + "/" + name));
     } else if (!is_replaced(name)) {
-      left_behind += (left_behind.empty() ? "" : ", ") + name;
+      left_behind.push_back(name);
     }
   }
   if (!left_behind.empty())
-    messages::warning(text("files of ", from,
-                           " that are neither weights nor a tokenizer's were not copied: ", left_behind));
+    messages::warning(text("files of ", from, " that are neither weights nor a tokenizer's were not copied: ",
+                           joined(left_behind)));
 }
 
 namespace {

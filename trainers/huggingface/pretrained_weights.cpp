@@ -1,9 +1,11 @@
 #include "trainers/huggingface/pretrained_weights.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <set>
 
 #include "core/check.h"
+#include "core/format.h"
 #include "core/kernels/convert.h"
 #include "core/messages.h"
 
@@ -162,8 +164,8 @@ namespace {
 void warn_of_unused(const std::string& path, const std::vector<std::string>& names) {
   if (names.empty()) return;
   constexpr size_t kShown = 5;
-  std::string shown;
-  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) shown += (i == 0 ? "" : ", ") + names[i];
+  const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kShown));
+  std::string shown = joined({names.begin(), end});
   if (names.size() > kShown) shown += text(" and ", names.size() - kShown, " more");
   messages::warning(text(path, " holds tensors that this model has no use for: ", shown));
 }

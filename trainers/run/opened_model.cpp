@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/choices.h"
 #include "core/threads.h"
 #include "layers/finite.h"
 #include "trainers/config/load.h"
@@ -75,13 +76,12 @@ void check_corpus(const LoadedCheckpoint& checkpoint, const OpenOptions& options
 
 OpenedModel open_run(const std::string& folder, const OpenOptions& options) {
   OpenedModel opened;
-  run_folder_config(folder);  // says it best when the folder is no run
+  const RunConfig own = run_folder_config(folder);  // says it best when the folder is no run
   opened.config = opened_config(folder, all_overrides(options));
-  if (opened.config.classification.labels != run_folder_config(folder).classification.labels)
+  if (opened.config.classification.labels != own.classification.labels)
     throw UsageError("classification.labels are the run's: its head has learned them in their order");
-  const bool names_model = overrides_key(options.overrides, "masked_lm.model") ||
-                           overrides_key(options.overrides, "classification.model");
-  if (!names_model) use_stored_model(opened.config, folder);
+  if (!overrides_key(options.overrides, choice_name(own.task) + ".model"))
+    use_stored_model(opened.config, folder);
   const LoadedCheckpoint checkpoint = choose_checkpoint(folder, options.checkpoint, opened.warnings);
   opened.origin = checkpoint.folder;
   opened.state = run_state_from_json(checkpoint.state.at("run"));

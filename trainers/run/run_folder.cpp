@@ -161,13 +161,13 @@ std::string checked_run_folder(const RunConfig& config, const std::string& folde
   if (!resume) {
     throw UsageError(text(folder, " already holds a run; continue it with --resume or choose another --out"));
   }
-  const std::string changes = forbidden_changes(run_folder_config(folder), config);
+  const RunConfig own = run_folder_config(folder);
+  const std::string changes = forbidden_changes(own, config);
   if (!changes.empty()) {
-    throw UsageError(text("cannot resume ", folder, " with a changed configuration:", changes,
-                          "\nresume with the run's own ", stored,
-                          "; to train on, give it a further stage, such as --set stages.list.",
-                          run_folder_config(folder).stages.list.size(),
-                          "='{name: more, steps: 1000, ...}'; or start another run with --out"));
+    throw UsageError(text(
+        "cannot resume ", folder, " with a changed configuration:", changes, "\nresume with the run's own ",
+        stored, "; to train on, give it a further stage, such as --set stages.list.", own.stages.list.size(),
+        "='{name: more, steps: 1000, ...}'; or start another run with --out"));
   }
   return folder;
 }

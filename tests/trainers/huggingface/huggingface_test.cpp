@@ -20,6 +20,13 @@ EncoderInput some_input(int64_t T) {
   return {.ids = Tensor::from({2, T}, ids)};
 }
 
+Tensor words_of(const std::vector<NamedTensor>& tensors) {
+  return std::find_if(
+             tensors.begin(), tensors.end(),
+             [](const NamedTensor& t) { return t.name == "roberta.embeddings.word_embeddings.weight"; })
+      ->tensor;
+}
+
 class HuggingFace : public ::testing::Test {
  protected:
   std::string roberta() { return write_tiny_model(folder_ / "roberta", "roberta"); }
@@ -191,9 +198,8 @@ TEST_F(HuggingFace, AliasesBuffersAndThePoolerArePassedOver) {
   const std::string folder = roberta();
   std::vector<NamedTensor> tensors = random_parameters(encoder_shape(read_model_config(folder)), 1);
   const LoadedModel plain(folder);
-  Tensor words;
+  const Tensor words = words_of(tensors);
   for (NamedTensor& t : tensors) {
-    if (t.name == "roberta.embeddings.word_embeddings.weight") words = t.tensor;
     if (t.name == "lm_head.bias") t.name = "lm_head.decoder.bias";  // as older files have it
   }
   tensors.push_back({"lm_head.decoder.weight", words});
@@ -214,9 +220,8 @@ TEST_F(HuggingFace, OldNamesOfLayerNormsAndOfTheOutput) {
   const std::string folder = roberta();
   std::vector<NamedTensor> tensors = random_parameters(encoder_shape(read_model_config(folder)), 1);
   const LoadedModel plain(folder);
-  Tensor words;
+  const Tensor words = words_of(tensors);
   for (NamedTensor& t : tensors) {
-    if (t.name == "roberta.embeddings.word_embeddings.weight") words = t.tensor;
     for (const auto& [now, old] :
          {std::pair{"LayerNorm.weight", "LayerNorm.gamma"}, std::pair{"LayerNorm.bias", "LayerNorm.beta"}})
       if (t.name.ends_with(now)) t.name = with(t.name, now, old);
