@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "cli/options.h"
+#include "cli/verb.h"
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/contention.h"
@@ -25,34 +25,6 @@
 namespace {
 
 constexpr int kFailed = 1, kBadUsage = 2;
-
-// What is wrong with a command line. CLI11 reports an unknown verb as a missing one, and lists all that it
-// did not expect from the last to the first.
-std::string complaint(const CLI::App& verb, int depth, const CLI::ParseError& error, int argc, char** argv) {
-  const bool has_verbs = !verb.get_subcommands([](const CLI::App*) { return true; }).empty();
-  const std::string next = depth + 1 < argc ? argv[depth + 1] : "";
-  if (has_verbs && !next.empty()) return next[0] == '-' ? "unknown option " + next : "unknown verb " + next;
-  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return error.what();
-  for (int i = depth + 1; i < argc; ++i) {
-    const std::string option = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
-    if (option.starts_with('-') && !verb.get_option_no_throw(option)) return "unknown option " + option;
-  }
-  return error.what();
-}
-
-// CLI11's message as one of ours.
-int refuse(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
-  const CLI::App* verb = &app;
-  int depth = 0;
-  std::string verbs;
-  while (!verb->get_subcommands().empty()) {
-    verb = verb->get_subcommands().front();
-    verbs += " " + verb->get_name();
-    ++depth;
-  }
-  lf::messages::error(complaint(*verb, depth, error, argc, argv) + "; see longform" + verbs + " --help");
-  return kBadUsage;
-}
 
 // What needs less memory, by what was to be done.
 const char* less_memory(int argc, char** argv) {
@@ -68,22 +40,15 @@ const char* less_memory(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Longform trains Longformer models from YAML configurations.", "longform");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", LF_VERSION);
   lf::cli::Outcome outcome;
-  for (const auto add :
-       {lf::cli::add_train, lf::cli::add_evaluate, lf::cli::add_generate, lf::cli::add_check,
-        lf::cli::add_prepare, lf::cli::add_tokenize, lf::cli::add_convert, lf::cli::add_predict,
-        lf::cli::add_inspect, lf::cli::add_plot, lf::cli::add_bench, lf::cli::add_env}) {
-    add(lf::cli::Verb(&app), outcome);
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // help and version
-    return refuse(app, error, argc, argv);
-  }
+  lf::cli::run_command_line(argc, argv, [&](const lf::cli::Verb& app) {
+    for (const auto add :
+         {lf::cli::add_train, lf::cli::add_evaluate, lf::cli::add_generate, lf::cli::add_check,
+          lf::cli::add_prepare, lf::cli::add_tokenize, lf::cli::add_convert, lf::cli::add_predict,
+          lf::cli::add_inspect, lf::cli::add_plot, lf::cli::add_bench, lf::cli::add_env}) {
+      add(app, outcome);
+    }
+  });
   return outcome.exit_code;
 }
 

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -9,6 +10,36 @@
 #include "core/messages.h"
 
 namespace lf::cli {
+namespace {
+
+// What is wrong with a command line. CLI11 reports an unknown verb as a missing one, and lists all that it
+// did not expect from the last to the first.
+std::string complaint(const CLI::App& verb, int depth, const CLI::ParseError& error, int argc, char** argv) {
+  const bool has_verbs = !verb.get_subcommands([](const CLI::App*) { return true; }).empty();
+  const std::string next = depth + 1 < argc ? argv[depth + 1] : "";
+  if (has_verbs && !next.empty()) return next[0] == '-' ? "unknown option " + next : "unknown verb " + next;
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return error.what();
+  for (int i = depth + 1; i < argc; ++i) {
+    const std::string option = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
+    if (option.starts_with('-') && !verb.get_option_no_throw(option)) return "unknown option " + option;
+  }
+  return error.what();
+}
+
+// CLI11's message as one of ours.
+std::string refusal(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const CLI::App* verb = &app;
+  int depth = 0;
+  std::string verbs;
+  while (!verb->get_subcommands().empty()) {
+    verb = verb->get_subcommands().front();
+    verbs += " " + verb->get_name();
+    ++depth;
+  }
+  return complaint(*verb, depth, error, argc, argv) + "; see longform" + verbs + " --help";
+}
+
+}  // namespace
 
 Option Option::required() const { return Option(option_->required()); }
 Option Option::excludes(const Option& other) const { return Option(option_->excludes(other.option_)); }
@@ -58,5 +89,18 @@ void Verb::overrides(std::vector<std::string>* values, const std::string& exampl
 }
 
 void Verb::action(std::function<void()> run) const { app_->callback(std::move(run)); }
+
+void run_command_line(int argc, char** argv, const std::function<void(const Verb& app)>& add_verbs) {
+  CLI::App app("Longform trains Longformer models from YAML configurations.", "longform");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", LF_VERSION);
+  add_verbs(Verb(&app));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) throw UsageError(refusal(app, error, argc, argv));
+    app.exit(error);  // prints help or the version
+  }
+}
 
 }  // namespace lf::cli

@@ -61,4 +61,8 @@ class Verb {
   CLI::App* app_;
 };
 
+// Reads the command line by the verbs that `add_verbs` states, and does what the given one does; --help and
+// --version are printed. Throws UsageError, which names the help to see.
+void run_command_line(int argc, char** argv, const std::function<void(const Verb& app)>& add_verbs);
+
 }  // namespace lf::cli
