@@ -36,7 +36,8 @@ struct Record {
 // The defaults, changed by the settings' file, changed by what the command line gives.
 SamplingSettings sampling_of(const Options& options) {
   SamplingSettings s;
-  if (!options.settings_file.empty()) s = sampling_from_json(read_file(options.settings_file), s);
+  if (const std::string& path = options.settings_file; !path.empty())
+    s = sampling_from_json(read_text_file(path), path, s);
   s.max_new_tokens = options.length.value_or(s.max_new_tokens);
   s.temperature = options.temperature.value_or(s.temperature);
   s.top_k = options.top_k.value_or(s.top_k);

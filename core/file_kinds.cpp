@@ -21,19 +21,30 @@ std::string stated_size(std::string_view pointer) {
   return digits.empty() ? "" : text(" (", digits, " bytes)");
 }
 
+// What a Git LFS pointer is for; "" for anything else.
+std::string git_lfs_pointer(std::string_view begin) {
+  if (!begin.starts_with(kGitLfs)) return "";
+  return text("a Git LFS pointer: the file itself", stated_size(begin.substr(0, kLongestPointer)),
+              " was not downloaded; get it with `git lfs pull`");
+}
+
 }  // namespace
 
 void refuse_git_lfs_pointer(const std::string& path, std::span<const uint8_t> begin) {
-  const std::string_view content(reinterpret_cast<const char*>(begin.data()),
-                                 std::min(begin.size(), kLongestPointer));
-  if (!content.starts_with(kGitLfs)) return;
-  throw Error(text(path, ": a Git LFS pointer: the file itself", stated_size(content),
-                   " was not downloaded; get it with `git lfs pull`"));
+  const std::string found = git_lfs_pointer({reinterpret_cast<const char*>(begin.data()), begin.size()});
+  CHECK(found.empty(), path, ": ", found);
+}
+
+std::string stand_in(std::string_view begin) {
+  if (begin.starts_with("\x1F\x8B")) return "data packed by gzip; unpack it with `gunzip`";
+  if (begin.starts_with("PK\x03\x04")) return "a zip archive; unpack it with `unzip`";
+  return git_lfs_pointer(begin);
 }
 
 size_t text_begin(const std::string& path, std::string_view begin) {
   using namespace std::string_view_literals;
-  refuse_git_lfs_pointer(path, {reinterpret_cast<const uint8_t*>(begin.data()), begin.size()});
+  const std::string other = stand_in(begin);
+  CHECK(other.empty(), path, ": ", other);
   for (const auto& [mark, name] :
        {std::pair{"\xFF\xFE\0\0"sv, "UTF-32"}, std::pair{"\0\0\xFE\xFF"sv, "UTF-32"},
         std::pair{"\xFF\xFE"sv, "UTF-16"}, std::pair{"\xFE\xFF"sv, "UTF-16"}}) {

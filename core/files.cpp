@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/failpoint.h"
 #include "core/file_kinds.h"
 #include "core/messages.h"
 
@@ -84,14 +85,16 @@ std::string reason(int error_number) {
               name ? name : std::to_string(error_number).c_str(), ")", advice(error_number));
 }
 
-void throw_file_error(const std::string& action, const std::string& path, int error_number) {
+std::string reason(const std::string& path, int error_number) {
   std::error_code error;
   const std::filesystem::path target =
       error_number == ENOENT ? std::filesystem::read_symlink(path, error) : std::filesystem::path();
-  if (!target.empty())
-    throw Error(
-        text("cannot ", action, " ", path, ": it is a link to ", target.string(), ", which does not exist"));
-  throw Error(text("cannot ", action, " ", path, ": ", reason(error_number)));
+  if (target.empty()) return reason(error_number);
+  return text("it is a link to ", target.string(), ", which does not exist");
+}
+
+void throw_file_error(const std::string& action, const std::string& path, int error_number) {
+  throw Error(text("cannot ", action, " ", path, ": ", reason(path, error_number)));
 }
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
@@ -162,6 +165,10 @@ void AtomicFile::commit() {
   sync_folder(folder_of(path_));
 }
 
+void reach_write(const char* place, const std::string& path) {
+  if (const int error = failpoint(place)) throw_file_error("write", path, error);
+}
+
 void write_file_atomically(const std::string& path, std::string_view content) {
   AtomicFile file(path);
   file.write(content);
@@ -171,6 +178,12 @@ void write_file_atomically(const std::string& path, std::string_view content) {
 std::string read_file(const std::string& path) {
   const MappedFile file(path);
   return {file.bytes().begin(), file.bytes().end()};
+}
+
+std::string read_text_file(const std::string& path) {
+  const MappedFile file(path);
+  const std::string_view content(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  return std::string(content.substr(text_begin(path, content)));
 }
 
 void sync_folder(const std::string& folder) {

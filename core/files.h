@@ -19,6 +19,9 @@ namespace lf {
 // "system text (ENAME)", with the same advice.
 std::string reason(int error_number);
 
+// The same for a file: a link that leads nowhere is named with what it leads to.
+std::string reason(const std::string& path, int error_number);
+
 // A regular file mapped read-only for as long as the object lives; an empty file gives an empty span.
 class MappedFile {
  public:
@@ -65,11 +68,18 @@ class AtomicFile {
   int64_t size_ = 0;
 };
 
+// A failpoint in a change of that file or folder: throws what the failing call would lead to.
+void reach_write(const char* place, const std::string& path);
+
 // Writes the whole file durably, or leaves what was there before.
 void write_file_atomically(const std::string& path, std::string_view content);
 
 // The whole content of a regular file.
 std::string read_file(const std::string& path);
+
+// The same of a file of text in UTF-8, without its byte order mark; throws Error that names what it is for
+// anything else (see text_begin).
+std::string read_text_file(const std::string& path);
 
 // Makes entries created, renamed or removed in the folder survive a power cut.
 void sync_folder(const std::string& folder);

@@ -17,8 +17,8 @@ inline constexpr int kDeepestJson = 32;
 // file, `line` is its number and stands in every message. The content is used up: whoever moves it in saves a
 // copy.
 nlohmann::json parse_json(std::string content, const std::string& path, int64_t line = 0);
-// The same for records as Python's json module writes them: NaN, Infinity and -Infinity are numbers, too.
-nlohmann::json parse_json_of_python(std::string content, const std::string& path, int64_t line);
+// The same for what Python's json module writes: NaN, Infinity and -Infinity are numbers, too.
+nlohmann::json parse_json_of_python(std::string content, const std::string& path, int64_t line = 0);
 // The same with the keys in the file's order, for what is written again.
 nlohmann::ordered_json parse_ordered_json(std::string content, const std::string& path);
 

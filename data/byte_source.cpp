@@ -79,10 +79,9 @@ size_t ByteSource::read(std::span<uint8_t> out) {
 }
 
 std::string ByteSource::read_rest(size_t most) {
-  constexpr size_t kChunk = 1 << 18;
   std::string content;
   while (content.size() < most) {
-    const size_t before = content.size(), wanted = std::min(kChunk, most - before);
+    const size_t before = content.size(), wanted = std::min(kReadAtOnce, most - before);
     content.resize(before + wanted);
     const size_t size = read({reinterpret_cast<uint8_t*>(content.data()) + before, wanted});
     content.resize(before + size);

@@ -15,6 +15,9 @@
 
 namespace lf {
 
+// Bytes that readers of such sources ask for at once.
+inline constexpr size_t kReadAtOnce = 1 << 18;
+
 class ByteSource {
  public:
   // kArchive: the only file in a zip or tar.gz archive.

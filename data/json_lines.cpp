@@ -8,16 +8,11 @@
 #include "core/file_kinds.h"
 
 namespace lf {
-namespace {
-
-constexpr size_t kChunk = 1 << 18;
-
-}  // namespace
 
 JsonLines::JsonLines(const std::string& path) : JsonLines(path, std::make_unique<ByteSource>(path)) {}
 
 JsonLines::JsonLines(const std::string& path, std::unique_ptr<ByteSource> source)
-    : path_(path), source_(std::move(source)), chunk_(kChunk) {}
+    : path_(path), source_(std::move(source)), chunk_(kReadAtOnce) {}
 
 bool JsonLines::fill() {
   const bool first = end_ == 0;

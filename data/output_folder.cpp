@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 std::vector<std::string> sources_of(const std::string& description) {
   std::vector<std::string> found;
   try {
-    const Json json = parse_ordered_json(read_file(description), description);
+    const Json json = parse_ordered_json(read_text_file(description), description);
     if (json.contains("source_sha256")) return {json.at("source_sha256").get<std::string>()};
     for (const Json& source : json.at("sources")) found.push_back(source.at("sha256").get<std::string>());
   } catch (const nlohmann::json::exception&) {

@@ -5,19 +5,14 @@
 
 #include "core/kernels/convert.h"
 #include "core/profile.h"
+#include "layers/dropout_sites.h"
 
 namespace lf {
 namespace {
 
-// Dropout sites: three of the model, four of each layer.
-constexpr uint32_t kEmbeddingSite = 0, kPositionSite = 1, kFinalSite = 2, kFirstLayerSite = 8,
-                   kSitesPerLayer = 4;
-
-enum LayerSite : uint32_t { kProbabilities, kAttentionOutput, kInner, kFeedForwardOutput };
-
-uint32_t layer_site(int64_t layer, LayerSite site) {
-  return kFirstLayerSite + kSitesPerLayer * static_cast<uint32_t>(layer) + site;
-}
+// Where the model drops outside its layers, and in each.
+constexpr uint32_t kEmbeddingSite = 0, kPositionSite = 1, kFinalSite = 2;
+enum class CharLMSite : uint32_t { probabilities, attention_output, inner, feed_forward_output };
 
 }  // namespace
 
@@ -98,18 +93,18 @@ CharLM::CharLM(const CharLMShape& shape_)
 
 Var CharLM::block(const CharLMBlock& layer, int64_t index, const Var& x, const Var& table,
                   const CharLMPattern& pattern, const Pass& pass) const {
-  const auto drop = [&](double probability, LayerSite site) {
+  const auto drop = [&](double probability, CharLMSite site) {
     return pass.dropout(probability, layer_site(index, site));
   };
   const auto attended = [&](const Var& normed) {
     return layer.attention(normed, table, position_u, position_v, pattern.layers[static_cast<size_t>(index)],
-                           pattern.implementation, drop(shape.attention_dropout, kProbabilities));
+                           pattern.implementation, drop(shape.attention_dropout, CharLMSite::probabilities));
   };
   return transformer_block(NormPlace::before,
                            {layer.attention_norm, layer.feed_forward, layer.feed_forward_norm}, x, attended,
-                           {.attention_output = drop(shape.dropout, kAttentionOutput),
-                            .inner = drop(shape.dropout, kInner),
-                            .output = drop(shape.dropout, kFeedForwardOutput)});
+                           {.attention_output = drop(shape.dropout, CharLMSite::attention_output),
+                            .inner = drop(shape.dropout, CharLMSite::inner),
+                            .output = drop(shape.dropout, CharLMSite::feed_forward_output)});
 }
 
 Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& pass) const {

@@ -2,17 +2,13 @@
 
 #include <algorithm>
 
+#include "layers/dropout_sites.h"
+
 namespace lf {
 namespace {
 
-// Dropout sites: those of the embeddings come before, three of each layer.
-constexpr uint32_t kFirstLayerSite = 8, kSitesPerLayer = 4;
-
-enum LayerSite : uint32_t { kProbabilities, kAttentionOutput, kFeedForwardOutput };
-
-uint32_t layer_site(int64_t layer, LayerSite site) {
-  return kFirstLayerSite + kSitesPerLayer * static_cast<uint32_t>(layer) + site;
-}
+// Where a layer drops.
+enum class EncoderSite : uint32_t { probabilities, attention_output, feed_forward_output };
 
 // The rows of the global tokens in a batch whose sequences begin at `begins`.
 Tensor global_rows(const GlobalTokens& tokens, const std::vector<int64_t>& begins) {
@@ -99,20 +95,20 @@ Var Encoder::attend(const EncoderAttention& attention, int64_t window, const Var
 
 Var Encoder::layer(int64_t index, const Var& x, const EncoderInput& input, const Pass& pass) const {
   const EncoderLayer& layer = layers[static_cast<size_t>(index)];
-  const auto drop = [&](double probability, LayerSite site) {
+  const auto drop = [&](double probability, EncoderSite site) {
     return pass.dropout(probability, layer_site(index, site));
   };
   // Full attention is a window that reaches from end to end.
   const int64_t window =
       shape.is_longformer() ? shape.windows[static_cast<size_t>(index)] : 2 * input.longest();
   const auto attended = [&](const Var& hidden) {
-    const Dropout probabilities = drop(shape.attention_dropout, kProbabilities);
+    const Dropout probabilities = drop(shape.attention_dropout, EncoderSite::probabilities);
     return layer.attention_output(attend(layer.attention, window, hidden, input, probabilities));
   };
   return transformer_block(NormPlace::behind, {layer.attention_norm, layer.feed_forward, layer.output_norm},
                            x, attended,
-                           {.attention_output = drop(shape.dropout, kAttentionOutput),
-                            .output = drop(shape.dropout, kFeedForwardOutput)});
+                           {.attention_output = drop(shape.dropout, EncoderSite::attention_output),
+                            .output = drop(shape.dropout, EncoderSite::feed_forward_output)});
 }
 
 void Encoder::check(const EncoderInput& input) const {

@@ -21,10 +21,6 @@ std::span<const uint8_t> bytes_of(const Tensor& tensor) {
   return {reinterpret_cast<const uint8_t*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
 }
 
-void reach(const char* place, const std::string& path) {
-  if (const int error = failpoint(place)) throw_file_error("write", path, error);
-}
-
 // Writes the bytes and adds them to the file's hash; returns their own hash.
 std::string write_hashed(std::span<const uint8_t> bytes, AtomicFile& file, ContentHash& file_hash) {
   ContentHash hash;
@@ -107,14 +103,14 @@ void SafetensorsWriter::write(const Tensor& tensor) {
         " is ", tensor.shape(), ' ', name(tensor.dtype()), ", announced was ", spec.shape, ' ',
         name(spec.dtype));
   CHECK(tensor.device() == Device::cpu, "safetensors: tensor ", escaped(spec.name), " is not in CPU memory");
-  reach("safetensors.before_tensor", path_);
+  reach_write("safetensors.before_tensor", path_);
   written_.tensor_hashes.push_back(write_hashed(bytes_of(tensor), file_, hash_));
 }
 
 WrittenSafetensors SafetensorsWriter::commit() {
   const size_t done = written_.tensor_hashes.size();
   CHECK(done == tensors_.size(), path_, ": ", done, " of its ", tensors_.size(), " tensors are written");
-  reach("safetensors.before_commit", path_);
+  reach_write("safetensors.before_commit", path_);
   file_.commit();
   written_.bytes = file_.size();
   written_.hash = hash_.hex();

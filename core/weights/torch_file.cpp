@@ -36,7 +36,7 @@ void gather(const TorchTensor& tensor, const uint8_t* storage, uint8_t* destinat
   }
 }
 
-std::span<uint8_t> bytes_of(const Tensor& tensor) {
+std::span<uint8_t> bytes_to_fill(const Tensor& tensor) {
   return {reinterpret_cast<uint8_t*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
 }
 
@@ -113,12 +113,12 @@ void TorchFile::copy(const TorchTensor& tensor, const Tensor& destination) const
   const bool is_half = tensor.element_bytes < size_of(destination.dtype());
   const bool is_whole = tensor.contiguous() && bytes == contents_.storages.at(tensor.storage).bytes;
   if (zip_ && is_whole && !is_half) {  // the usual case: straight from the file to where it belongs
-    zip_->read(tensor.storage, bytes_of(destination));
+    zip_->read(tensor.storage, bytes_to_fill(destination));
     return;
   }
   std::shared_ptr<const std::vector<uint8_t>> owner;
   const Bytes source = storage(tensor.storage, owner);
-  if (!is_half) return gather(tensor, source.data(), bytes_of(destination).data());
+  if (!is_half) return gather(tensor, source.data(), bytes_to_fill(destination).data());
   if (tensor.contiguous()) {
     const Bytes halves = source.subspan(static_cast<size_t>(tensor.offset * 2), static_cast<size_t>(bytes));
     return widen_halves(halves, destination.data<float>());

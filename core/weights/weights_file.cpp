@@ -121,7 +121,7 @@ void WeightsFile::add_shard(const std::string& path, bool torch) {
 
 void WeightsFile::open_index(const std::string& path) {
   sharded_ = true;
-  const WeightsIndex index = parse_weights_index(read_file(path), path);
+  const WeightsIndex index = parse_weights_index(read_text_file(path), path);
   const bool torch = is_torch_name(index.files.front());
   for (const std::string& name : index.files) {
     CHECK(torch ? is_torch_name(name) : is_safetensors_name(name), path, ": the files ",

@@ -24,7 +24,7 @@ void check_file_name(const std::string& name, const std::string& who) {
 
 std::optional<int64_t> total_size(const json& document, const std::string& path) {
   const auto metadata = document.find("metadata");
-  if (metadata == document.end()) return std::nullopt;
+  if (metadata == document.end() || metadata->is_null()) return std::nullopt;
   CHECK(metadata->is_object(), path, ": metadata must be an object");
   const auto size = metadata->find("total_size");
   if (size == metadata->end()) return std::nullopt;

@@ -89,7 +89,7 @@ PreparedCorpus open_corpus(const std::string& folder) {
         " is not a prepared corpus; make one with longform prepare");
   PreparedCorpus corpus;
   try {
-    corpus = corpus_from_json(folder, parse_ordered_json(read_file(path), path));
+    corpus = corpus_from_json(folder, parse_ordered_json(read_text_file(path), path));
   } catch (const nlohmann::json::exception& error) {
     throw Error(text(path, ": not what this program writes (", error.what(), "); prepare the corpus again"));
   } catch (const UsageError& error) {

@@ -122,7 +122,7 @@ DocumentCorpus open_document_corpus(const std::string& folder) {
         " holds no prepared documents; make them with longform prepare documents");
   DocumentCorpus corpus;
   try {
-    corpus = corpus_from_json(folder, parse_ordered_json(read_file(path), path));
+    corpus = corpus_from_json(folder, parse_ordered_json(read_text_file(path), path));
   } catch (const nlohmann::json::exception& error) {
     throw Error(
         text(path, ": not what this program writes (", error.what(), "); prepare the documents again"));

@@ -114,11 +114,28 @@ std::vector<fs::path> files_below(const std::string& source, std::vector<std::st
   }
 }
 
+// Leaves one name of every file: its own, or else the first link to it.
+void leave_out_second_links(const std::string& source, std::vector<fs::path>& paths,
+                            std::vector<std::string>& left_out) {
+  const auto is_link = [](const fs::path& path) { return fs::is_symlink(path); };
+  if (std::none_of(paths.begin(), paths.end(), is_link)) return;
+  std::set<std::string> files;
+  for (const fs::path& path : paths) {
+    if (!is_link(path)) files.insert(fs::canonical(path).string());
+  }
+  std::erase_if(paths, [&](const fs::path& path) {
+    const bool left = is_link(path) && !files.insert(fs::canonical(path).string()).second;
+    if (left) left_out.push_back(path.lexically_relative(source).generic_string() + " (a link to another)");
+    return left;
+  });
+}
+
 void add_folder(const std::string& source, DocumentFiles& found) {
   std::vector<fs::path> paths = files_below(source, found.left_out);
   // By their characters, whatever the file system's or the locale's order is.
   std::sort(paths.begin(), paths.end(),
             [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+  leave_out_second_links(source, paths, found.left_out);
   const size_t before = found.files.size();
   for (const fs::path& path : paths) {
     const std::string name = path.lexically_relative(source).generic_string();
@@ -218,12 +235,13 @@ struct DocumentReader::State {
   bool ended = false;
 };
 
-// "\n" for "\r\n".
+// "\n" for "\r\n" and for "\r" alone, as Python reads files of text.
 void unify_line_ends(std::string& text) {
-  size_t to = text.find("\r\n");
+  size_t to = text.find('\r');
   if (to == text.npos) return;
   for (size_t from = to; from < text.size(); ++from) {
-    if (text[from] != '\r' || from + 1 == text.size() || text[from + 1] != '\n') text[to++] = text[from];
+    const bool is_pair = text[from] == '\r' && from + 1 < text.size() && text[from + 1] == '\n';
+    if (!is_pair) text[to++] = text[from] == '\r' ? '\n' : text[from];
   }
   text.resize(to);
 }

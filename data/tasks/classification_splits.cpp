@@ -240,7 +240,7 @@ Documents cut_share(Documents& documents, double share, uint64_t seed) {
 
 DocumentSplits divide_by_file(const Documents& documents, const std::string& path,
                               std::vector<std::string>& notices) {
-  const nlohmann::json file = parse_json(read_file(path), path);
+  const nlohmann::json file = parse_json(read_text_file(path), path);
   constexpr const char* kNeeded = R"({"train": [ids], "dev": [ids], "test": [ids]})";
   CHECK(file.is_object(), path, ": a JSON ", file.type_name(), ", needed ", kNeeded);
   CHECK(file.contains("train"), path, ": no \"train\", needed ", kNeeded);

@@ -5,14 +5,9 @@
 #include "data/tokenizer/utf8.h"
 
 namespace lf {
-namespace {
-
-constexpr size_t kChunk = 1 << 18;
-
-}  // namespace
 
 DelimitedRows::DelimitedRows(const std::string& path, Delimiter delimiter)
-    : path_(path), source_(path), chunk_(kChunk), delimiter_(static_cast<char>(delimiter)) {
+    : path_(path), source_(path), chunk_(kReadAtOnce), delimiter_(static_cast<char>(delimiter)) {
   end_ = source_.read(chunk_);
   const std::string_view begin(reinterpret_cast<const char*>(chunk_.data()), end_);
   at_ = text_begin(path, begin);

@@ -7,12 +7,12 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_kinds.h"
 #include "data/tokenizer/utf8.h"
 
 namespace lf {
 namespace {
 
-constexpr size_t kChunk = 1 << 18;
 constexpr size_t kLongestBetween = 64 << 20;
 constexpr auto kNone = std::string::npos;
 
@@ -34,8 +34,9 @@ bool XmlElements::read_more() {
   CHECK(std::ssize(buffer_) <= kLongestElement, path_, ':', line_, ": no end of <", name_, "> within ",
         kLongestElement >> 20, " MiB");
   const size_t before = buffer_.size();
-  buffer_.resize(before + kChunk);
-  buffer_.resize(before + source_.read({reinterpret_cast<uint8_t*>(buffer_.data()) + before, kChunk}));
+  buffer_.resize(before + kReadAtOnce);
+  buffer_.resize(before + source_.read({reinterpret_cast<uint8_t*>(buffer_.data()) + before, kReadAtOnce}));
+  if (std::exchange(at_begin_, false)) buffer_.erase(0, text_begin(path_, buffer_));
   return buffer_.size() > before;
 }
 
@@ -71,7 +72,7 @@ size_t XmlElements::find_begin() {
     while (buffer_.size() <= at + tag.size() && read_more()) {
     }
     if (at + tag.size() < buffer_.size() && ends_name(buffer_[at + tag.size()])) return at;
-    if (at > kChunk) {  // much between two elements need not all be in the buffer
+    if (at > kReadAtOnce) {  // much between two elements need not all be in the buffer
       keep_between(at);
       at = 0;
     }

@@ -41,6 +41,7 @@ class XmlElements {
 
   std::string path_, name_;
   ByteSource source_;
+  bool at_begin_ = true;
   std::string buffer_;                             // what was read and not handed out
   std::string between_;                            // all that stood between the elements
   std::vector<std::pair<size_t, int64_t>> lines_;  // where in between_ a piece begins, and its line

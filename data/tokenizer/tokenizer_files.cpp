@@ -9,10 +9,10 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
-#include "core/file_kinds.h"
 #include "core/file_paths.h"
 #include "core/files.h"
 #include "core/json.h"
+#include "data/tokenizer/tokenizer_config.h"
 #include "data/tokenizer/tokenizer_json.h"
 #include "data/tokenizer/utf8.h"
 
@@ -44,11 +44,12 @@ std::string_view take_line(std::string_view& rest) {
   return line;
 }
 
-std::vector<AddedToken> default_added_tokens(const TokenIds& ids, const TokenizerOptions& options) {
+std::vector<AddedToken> default_added_tokens(const TokenIds& ids, const TokenizerConfig& config,
+                                             const TokenizerOptions& options) {
   std::vector<AddedToken> added;
   const auto add = [&](const char* content) {
     const auto found = ids.find(content);
-    if (found == ids.end()) return;
+    if (found == ids.end() || config.renames(content)) return;
     const bool strip_left = content == kMask && options.mask_takes_space;
     added.push_back({.content = content, .id = found->second, .strip_left = strip_left});
   };
@@ -76,94 +77,57 @@ void add_later_tokens(const json& more, const std::string& path, TokenIds& ids,
   }
 }
 
-// The content of "<mask>" or {"content": "<mask>", ...}; nothing where the key is absent or null.
-std::optional<std::string> token_name(const json& config, const char* key) {
-  const auto found = config.find(key);
-  if (found == config.end()) return std::nullopt;
-  if (found->is_string()) return found->get<std::string>();
-  if (!found->is_object() || !found->contains("content") || !found->at("content").is_string())
-    return std::nullopt;
-  return found->at("content").get<std::string>();
-}
+std::string read_if_there(const std::string& path) { return is_there(path) ? read_text_file(path) : ""; }
 
-// What tokenizer_config.json calls the tokens with a meaning of their own.
-SpecialNames special_names(const json& config, const std::string& path) {
-  CHECK(config.is_object(), path, " is ", config.type_name(), ", needed an object");
-  // bos_token and eos_token are put around no text: transformers has cls_token and sep_token for it.
-  return {.begin = token_name(config, "cls_token"),
-          .padding = token_name(config, "pad_token"),
-          .end = token_name(config, "sep_token"),
-          .unknown = token_name(config, "unk_token"),
-          .mask = token_name(config, "mask_token")};
+TokenizerConfig::Files read_config_files(const fs::path& folder) {
+  TokenizerConfig::Files files;
+  files.config_path = (folder / "tokenizer_config.json").string();
+  files.map_path = (folder / "special_tokens_map.json").string();
+  files.config = read_if_there(files.config_path);
+  files.map = read_if_there(files.map_path);
+  return files;
 }
-
-// "<mask>" or {"content": "<mask>", "lstrip": true, ...}: a special token, and how it treats white space.
-void apply_config_token(const json& value, const std::string& who, const TokenIds& ids,
-                        std::vector<AddedToken>& added) {
-  CHECK(value.is_string() || value.is_object(), who, " is ", value.type_name(),
-        ", needed a text or an object");
-  const bool has_rules = value.is_object();
-  const AddedToken token =
-      has_rules ? parse_added_token(value, who) : AddedToken{.content = value.get<std::string>()};
-  auto known = std::find_if(added.begin(), added.end(),
-                            [&](const AddedToken& other) { return other.content == token.content; });
-  if (known == added.end()) {
-    const auto id = ids.find(token.content);
-    CHECK(id != ids.end(), who, " is ", escaped(token.content), ", which the vocabulary does not have");
-    known = added.insert(added.end(), {.content = token.content, .id = id->second});
-  }
-  if (!has_rules) return;
-  const int32_t id = known->id;
-  *known = token;
-  known->id = id;
-}
-
-// What bears on ids in tokenizer_config.json. Its many other keys concern other programs.
-void apply_config(const json& config, const std::string& path, const TokenizerOptions& options,
-                  const TokenIds& ids, TokenizerDefinition& definition) {
-  definition.special = special_names(config, path);
-  if (config.contains("add_prefix_space")) {
-    const json& value = config.at("add_prefix_space");
-    CHECK(value.is_boolean(), path, ": add_prefix_space is ", value.type_name(), ", needed true or false");
-    definition.add_prefix_space = options.add_prefix_space.value_or(value.get<bool>());
-  }
-  for (const char* key :
-       {"bos_token", "eos_token", "sep_token", "cls_token", "unk_token", "pad_token", "mask_token"}) {
-    if (!config.contains(key) || config.at(key).is_null()) continue;
-    apply_config_token(config.at(key), text(path, ": ", key), ids, definition.added);
-  }
-  if (!config.contains("added_tokens_decoder")) return;
-  const json& decoder = config.at("added_tokens_decoder");
-  CHECK(decoder.is_object(), path, ": added_tokens_decoder is ", decoder.type_name(), ", needed an object");
-  for (const auto& [id, value] : decoder.items()) {
-    apply_config_token(value, path + ": added_tokens_decoder: " + escaped(id), ids, definition.added);
-  }
-}
-
-std::string read_if_there(const std::string& path) { return is_there(path) ? read_file(path) : ""; }
 
 TokenizerDefinition read_two_files(const fs::path& folder, const FileNames& names,
                                    const TokenizerOptions& options) {
   VocabularyFiles files;
   files.vocabulary_path = (folder / names.vocabulary).string();
   files.merges_path = (folder / names.merges).string();
-  files.config_path = (folder / "tokenizer_config.json").string();
   CHECK(is_there(files.merges_path), files.vocabulary_path, " needs ", names.merges, " beside it");
   files.added_path = (folder / "added_tokens.json").string();
-  files.vocabulary = read_file(files.vocabulary_path);
-  files.merges = read_file(files.merges_path);
-  files.merges.erase(0, text_begin(files.merges_path, files.merges));
-  files.config = read_if_there(files.config_path);
+  files.vocabulary = read_text_file(files.vocabulary_path);
+  files.merges = read_text_file(files.merges_path);
+  files.beside = read_config_files(folder);
   files.added = read_if_there(files.added_path);
   return parse_vocabulary_files(files, options);
 }
 
+// The token that a tokenizer.json puts at one end of every text is the one that the configuration names
+// there: where they differ, versions of transformers differ in which of them they follow.
+void check_end(const TokenizerDefinition& definition, int32_t id, const std::optional<std::string>& name,
+               const char* key) {
+  const std::string& token = definition.tokens[static_cast<size_t>(id)];
+  CHECK(!name || *name == token, definition.source, " puts ", escaped(token), " around a text, but ", key,
+        " is ", escaped(*name), " in the files beside it; make them agree");
+}
+
 TokenizerDefinition read_tokenizer_json(const std::string& path, const TokenizerOptions& options) {
-  TokenizerDefinition result = parse_tokenizer_json(parse_json(read_file(path), path), path);
-  result.add_prefix_space = options.add_prefix_space.value_or(result.add_prefix_space);
-  const std::string beside = (fs::path(path).parent_path() / "tokenizer_config.json").string();
-  if (const std::string config = read_if_there(beside); !config.empty())
-    result.special = special_names(parse_json(config, beside), beside);
+  TokenizerDefinition result = parse_tokenizer_json(parse_json(read_text_file(path), path), path);
+  const TokenizerConfig config(read_config_files(fs::path(path).parent_path()));
+  result.add_prefix_space =
+      options.add_prefix_space.value_or(config.add_prefix_space().value_or(result.add_prefix_space));
+  result.special = config.names();
+  if (result.ends) {
+    check_end(result, result.ends->begin, result.special.begin, "cls_token");
+    check_end(result, result.ends->end, result.special.end, "sep_token");
+  }
+  TokenIds ids;
+  for (size_t id = 0; id < result.tokens.size(); ++id) {
+    if (!result.tokens[id].empty()) ids.emplace(result.tokens[id], static_cast<int32_t>(id));
+  }
+  const size_t known = ids.size();
+  config.add_tokens(ids, result.added, /*rules_count=*/false);
+  if (ids.size() > known) result.tokens = tokens_by_id(ids, path);
   return result;
 }
 
@@ -195,14 +159,14 @@ TokenizerDefinition parse_vocabulary_files(const VocabularyFiles& files, const T
   result.source = files.vocabulary_path;
   TokenIds ids = parse_vocabulary(parse_json(files.vocabulary, files.vocabulary_path), files.vocabulary_path);
   result.merges = parse_merges(files.merges, ids, files.merges_path);
-  result.added = default_added_tokens(ids, options);
+  const TokenizerConfig config(files.beside);
+  result.added = default_added_tokens(ids, config, options);
   if (!files.added.empty())
     add_later_tokens(parse_json(files.added, files.added_path), files.added_path, ids, result.added);
+  config.add_tokens(ids, result.added, /*rules_count=*/true);
   result.tokens = tokens_by_id(ids, files.vocabulary_path);
-  result.add_prefix_space = options.add_prefix_space.value_or(false);
-  if (!files.config.empty()) {
-    apply_config(parse_json(files.config, files.config_path), files.config_path, options, ids, result);
-  }
+  result.add_prefix_space = options.add_prefix_space.value_or(config.add_prefix_space().value_or(false));
+  result.special = config.names();
   const auto begin = ids.find(result.special.begin.value_or(kBegin)),
              end = ids.find(result.special.end.value_or(kEnd));
   if (begin != ids.end() && end != ids.end()) result.ends = {begin->second, end->second};

@@ -97,7 +97,20 @@ void check_model(const Section& model) {
   model.flag("byte_fallback", false);
 }
 
+// What a Sequence of a single step does is that step.
+bool is_sequence_of_one(const Section& rules, const char* list) {
+  if (rules.text("type") != "Sequence") return false;
+  const json& steps = rules.at(list);
+  rules.allow({"type", list});
+  CHECK(steps.is_array() && steps.size() == 1, rules.who(), ".", list,
+        ": needed a list of one step, ByteLevel; others are not supported");
+  return true;
+}
+
 bool parse_pre_tokenizer(const Section& rules) {
+  constexpr const char* kSteps = "pretokenizers";
+  if (is_sequence_of_one(rules, kSteps))
+    return parse_pre_tokenizer(Section(rules.at(kSteps)[0], text(rules.who(), ".", kSteps, "[0]")));
   rules.allow({"type", "add_prefix_space", "trim_offsets", "use_regex"});
   CHECK(rules.text("type") == "ByteLevel", rules.who(), ".type is ", escaped(rules.text("type")),
         "; only \"ByteLevel\" is supported");
@@ -106,11 +119,21 @@ bool parse_pre_tokenizer(const Section& rules) {
   return rules.flag("add_prefix_space");
 }
 
+// It decides no ids.
 void check_decoder(const Section& decoder) {
+  constexpr const char* kSteps = "decoders";
+  if (is_sequence_of_one(decoder, kSteps))
+    return check_decoder(Section(decoder.at(kSteps)[0], text(decoder.who(), ".", kSteps, "[0]")));
   decoder.allow({"type", "add_prefix_space", "trim_offsets", "use_regex"});
   decoder.must_be("type", "ByteLevel");
   // The library's own decoder looks at none of these.
   for (const char* key : {"add_prefix_space", "trim_offsets", "use_regex"}) decoder.flag(key, true);
+}
+
+// {"type": "Sequence", "normalizers": []}: nothing is done.
+bool is_empty_sequence(const Section& top, const char* key) {
+  const json nothing = {{"type", "Sequence"}, {"normalizers", json::array()}};
+  return top.has(key) && top.at(key) == nothing;
 }
 
 void check_id(const std::string& token, int32_t id, const TokenIds& ids, const std::string& who) {
@@ -256,7 +279,7 @@ TokenizerDefinition parse_tokenizer_json(const json& document, const std::string
              "post_processor", "decoder", "model"});
   top.must_be("version", "1.0");
   // "truncation" and "padding" say how to make batches, not which ids: transformers sets them at every call.
-  top.must_be_absent("normalizer");
+  if (!is_empty_sequence(top, "normalizer")) top.must_be_absent("normalizer");
   const Section model(top.at("model"), path + ": model");
   check_model(model);
 
@@ -272,7 +295,7 @@ TokenizerDefinition parse_tokenizer_json(const json& document, const std::string
     result.merges.push_back(parse_merge(merges[i], model_ids, text(path, ": model.merges[", i, "]")));
   }
   result.add_prefix_space = parse_pre_tokenizer(Section(top.at("pre_tokenizer"), path + ": pre_tokenizer"));
-  check_decoder(Section(top.at("decoder"), path + ": decoder"));
+  if (!top.at("decoder").is_null()) check_decoder(Section(top.at("decoder"), path + ": decoder"));
   if (top.has("post_processor")) {
     result.ends = parse_post_processor(Section(top.at("post_processor"), path + ": post_processor"), ids);
   }

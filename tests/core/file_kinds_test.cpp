@@ -50,6 +50,18 @@ TEST(FileKinds, OtherEncodingsAndBinaryDataAreNamed) {
           "binary data, or text in UTF-16 without a byte order mark: byte 1 is zero");
 }
 
+TEST(FileKinds, PackedFilesAreNamedWhereTextIsRead) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "config.json", "\x1F\x8B\x08...");
+  EXPECT_EQ(error_of([&] { read_text_file(folder / "config.json"); }),
+            (folder / "config.json") + ": data packed by gzip; unpack it with `gunzip`");
+  write_file_atomically(folder / "config.json", "PK\x03\x04...");
+  EXPECT_ERROR(read_text_file(folder / "config.json"), ": a zip archive; unpack it with `unzip`");
+  write_file_atomically(folder / "config.json", "\xEF\xBB\xBF{}");
+  EXPECT_EQ(read_text_file(folder / "config.json"), "{}");
+  EXPECT_EQ(stand_in("PK"), "");
+}
+
 TEST(FileKinds, HiddenNames) {
   for (const char* hidden : {".a", "a/.ipynb_checkpoints/b.txt", "__MACOSX/._a", "a/._b.txt", "a/.git/b"})
     EXPECT_TRUE(is_hidden_name(hidden)) << hidden;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/file_kinds.h"
 #include "core/files.h"
 #include "trainers/config/fields.h"
 #include "trainers/config/yaml_reader.h"
@@ -51,13 +52,15 @@ std::string read_text(const fs::path& path, std::string& contents) {
   if (size > kLargestFile) return text("has ", size, " bytes; a configuration has at most ", kLargestFile);
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return text("cannot be read: ", reason(errno ? errno : EIO));
+  if (!file) return text("cannot be read: ", reason(path.string(), errno ? errno : EIO));
   // A device or a pipe has no size beforehand, and may have no end.
   contents.resize(kLargestFile + 1);
   file.read(contents.data(), static_cast<std::streamsize>(contents.size()));
   contents.resize(static_cast<size_t>(file.gcount()));
   if (contents.size() > kLargestFile) return text("has more than ", kLargestFile, " bytes");
-  return file.bad() ? "cannot be read" : "";
+  if (file.bad()) return "cannot be read";
+  const std::string other = stand_in(contents);
+  return other.empty() ? "" : "is " + other;
 }
 
 class Loader {

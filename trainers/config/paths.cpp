@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "core/check.h"
 #include "core/escaped.h"
 
 namespace lf {
@@ -29,6 +30,26 @@ void make_paths_absolute(RunConfig& config) {
   make_absolute(c.test.given);
   make_absolute(c.ground_truth.given);
   make_absolute(c.split_file.given);
+}
+
+std::vector<std::pair<std::string, std::string>> data_paths(const RunConfig& config) {
+  std::vector<std::pair<std::string, std::string>> result = {{"data.path", config.data.path}};
+  const auto add = [&](const char* key, const std::optional<std::string>& path) {
+    if (path) result.emplace_back(key, *path);
+  };
+  const ClassificationSection& c = config.classification;
+  add("classification.validation", c.validation.given);
+  add("classification.test", c.test.given);
+  add("classification.ground_truth", c.ground_truth.given);
+  add("classification.split_file", c.split_file.given);
+  return result;
+}
+
+std::string data_words(const RunConfig& config) {
+  std::string words;
+  for (const auto& [key, path] : data_paths(config))
+    words += text(words.empty() ? "" : " or ", key, ' ', path);
+  return words;
 }
 
 }  // namespace lf

@@ -1,6 +1,10 @@
 // The paths in a configuration.
 #pragma once
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "trainers/config/run_config.h"
 
 namespace lf {
@@ -8,5 +12,11 @@ namespace lf {
 // Makes them absolute, as seen from the current folder: a run's own configuration then leads to its data and
 // model from anywhere.
 void make_paths_absolute(RunConfig& config);
+
+// The keys that name the data of a run, with their values: data.path, and what a task reads besides.
+std::vector<std::pair<std::string, std::string>> data_paths(const RunConfig& config);
+
+// "data.path corpus.txt", or "data.path train.tsv or classification.test test.tsv".
+std::string data_words(const RunConfig& config);
 
 }  // namespace lf

@@ -12,13 +12,15 @@
 
 namespace lf {
 
-void SamplingSettings::validate() const {
-  if (max_new_tokens < 1) throw UsageError(text("max_new_tokens is ", max_new_tokens, "; needed at least 1"));
+void SamplingSettings::validate(const std::string& who) const {
+  if (max_new_tokens < 1)
+    throw UsageError(text(who, "max_new_tokens is ", max_new_tokens, "; needed at least 1"));
   if (!(temperature > 0))
-    throw UsageError(text("temperature is ", temperature, "; needed above 0 (do_sample: false is greedy)"));
-  if (top_k < 0) throw UsageError(text("top_k is ", top_k, "; needed at least 0"));
+    throw UsageError(
+        text(who, "temperature is ", temperature, "; needed above 0 (do_sample: false is greedy)"));
+  if (top_k < 0) throw UsageError(text(who, "top_k is ", top_k, "; needed at least 0"));
   if (!(top_p > 0 && top_p <= 1))
-    throw UsageError(text("top_p is ", top_p, "; needed above 0 and at most 1"));
+    throw UsageError(text(who, "top_p is ", top_p, "; needed above 0 and at most 1"));
 }
 
 namespace {
@@ -45,15 +47,15 @@ bool is_left_out(const std::string& key, const nlohmann::json& value) {
 
 }  // namespace
 
-SamplingSettings sampling_from_json(const std::string& json, const SamplingSettings& defaults) {
-  const auto object = parse_json(json, "generation settings");
-  if (!object.is_object()) throw UsageError("generation settings: needed a JSON object");
+SamplingSettings sampling_from_json(const std::string& json, const std::string& source,
+                                    const SamplingSettings& defaults) {
+  const auto object = parse_json_of_python(json, source);
+  if (!object.is_object()) throw UsageError(source + ": needed a JSON object");
   SamplingSettings s = defaults;
   std::vector<std::string> left_out;
   for (const auto& [key, value] : object.items()) {
     const auto require = [&, &name = key, &given = value](bool ok, const char* needed) {
-      if (!ok)
-        throw UsageError(text("generation settings: ", name, " is ", given.dump(), "; needed ", needed));
+      if (!ok) throw UsageError(text(source, ": ", name, " is ", given.dump(), "; needed ", needed));
     };
     if (key == "max_new_tokens" || key == "top_k") {
       require(value.is_number_integer(), "a whole number");
@@ -71,14 +73,13 @@ SamplingSettings sampling_from_json(const std::string& json, const SamplingSetti
       left_out.push_back(key);
     } else {
       throw UsageError(
-          text("generation settings: unknown key \"", key,
+          text(source, ": unknown key \"", key,
                "\", which may change the text; known are max_new_tokens, do_sample, temperature, ",
                "top_k, top_p, seed"));
     }
   }
-  if (!left_out.empty())
-    messages::warning("generation settings: left out, without effect here: " + joined(left_out));
-  s.validate();
+  if (!left_out.empty()) messages::warning(source + ": left out, without effect here: " + joined(left_out));
+  s.validate(source + ": ");
   return s;
 }
 

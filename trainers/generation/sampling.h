@@ -22,12 +22,14 @@ struct SamplingSettings {
   // How each token is chosen.
   kernels::Sampling choice() const { return {do_sample, temperature, top_k, top_p}; }
 
-  // Throws UsageError naming the setting that is out of range.
-  void validate() const;
+  // Throws UsageError naming the setting that is out of range, behind `who`.
+  void validate(const std::string& who = "") const;
 };
 
-// Settings from a JSON object with Hugging Face's names; throws UsageError for a key it does not know.
-SamplingSettings sampling_from_json(const std::string& json, const SamplingSettings& defaults);
+// Settings from a JSON object with Hugging Face's names, as a generation_config.json has them; throws
+// UsageError, naming `source`, for a key that may change the text and is not known.
+SamplingSettings sampling_from_json(const std::string& json, const std::string& source,
+                                    const SamplingSettings& defaults);
 
 struct Generated {
   std::vector<int32_t> ids;  // the new tokens

@@ -77,13 +77,6 @@ void check_request(const LongformerRequest& request, const ModelConfig& config, 
   }
 }
 
-double initializer_range(const ModelConfig& config) {
-  const auto found = config.json.find("initializer_range");
-  if (found == config.json.end() || found->is_null()) return 0.02;
-  CHECK(found->is_number(), config.path, ": initializer_range is ", found->dump(), ", needed a number");
-  return found->get<double>();
-}
-
 }  // namespace
 
 Tensor extended_positions(const Tensor& source, int32_t padding_id, int64_t max_positions,

@@ -88,10 +88,12 @@ ModelConfig read_model_config(const std::string& folder) {
         " is no folder; a model is a folder with config.json, "
         "model.safetensors and its tokenizer's files");
   CHECK(is_there(config.path), folder, " has no config.json: it is not a model's folder");
-  config.json = parse_json(read_file(config.path), config.path);
+  config.json = parse_json_of_python(read_text_file(config.path), config.path);
   CHECK(config.json.is_object(), config.path, " is not a JSON object");
   return config;
 }
+
+double initializer_range(const ModelConfig& config) { return fraction(config, "initializer_range", 0.02); }
 
 bool is_roberta_type(const std::string& type) {
   constexpr std::array types = {"roberta", "xlm-roberta", "camembert"};

@@ -23,6 +23,9 @@ ModelConfig read_model_config(const std::string& folder);
 // other than exact GELU, positions that are not absolute, a decoder, windows that do not fit the layers.
 EncoderShape encoder_shape(const ModelConfig& config);
 
+// The standard deviation with which the model's own new parameters begin.
+double initializer_range(const ModelConfig& config);
+
 // Whether a model of this type has RoBERTa's architecture and parameter names.
 bool is_roberta_type(const std::string& type);
 

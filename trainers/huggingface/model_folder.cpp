@@ -59,7 +59,7 @@ bool is_replaced(const std::string& name) {
 std::string tokenizer_class(const std::string& folder, const std::string& source) {
   const std::string config_path = source + "/config.json";
   if (!source.empty() && fs::exists(config_path)) {
-    const nlohmann::json config = parse_json(read_file(config_path), config_path);
+    const nlohmann::json config = parse_json_of_python(read_text_file(config_path), config_path);
     const std::string type =
         config.contains("model_type") && config["model_type"].is_string() ? config["model_type"] : "";
     if (type == "camembert") return "CamembertTokenizer";
@@ -67,9 +67,11 @@ std::string tokenizer_class(const std::string& folder, const std::string& source
   }
   const std::string whole = folder + "/tokenizer.json";
   if (fs::exists(whole)) {
-    const nlohmann::json tokenizer = parse_json(read_file(whole), whole);
+    const nlohmann::json tokenizer = parse_json(read_text_file(whole), whole);
     const auto model = tokenizer.find("model");
-    const std::string type = model != tokenizer.end() && model->is_object() ? model->value("type", "") : "";
+    const bool names_type = model != tokenizer.end() && model->is_object() && model->contains("type") &&
+                            model->at("type").is_string();
+    const std::string type = names_type ? model->at("type").get<std::string>() : "";
     if (type == "Unigram") return "XLMRobertaTokenizer";
     if (type == "BPE" || type.empty()) return "RobertaTokenizer";
     return "PreTrainedTokenizerFast";
@@ -91,7 +93,7 @@ void write_tokenizer_config(const std::string& folder, const std::string& source
   if (!any) return;
   nlohmann::ordered_json config = nlohmann::ordered_json::object();
   if (fs::exists(path)) {
-    config = parse_ordered_json(read_file(path), path);
+    config = parse_ordered_json(read_text_file(path), path);
     CHECK(config.is_object(), path, " is not a JSON object");
   } else {
     const std::string name = tokenizer_class(folder, source);
@@ -106,8 +108,7 @@ void write_tokenizer_config(const std::string& folder, const std::string& source
                               {"normalized", false},    {"rstrip", false},     {"single_word", false}};
     }
   }
-  const int64_t longest =
-      model.at("max_position_embeddings").get<int64_t>() - model.value("pad_token_id", int64_t{1}) - 1;
+  const int64_t longest = encoder_shape({.path = folder + "/config.json", .json = model}).longest();
   if (config.value("model_max_length", nlohmann::ordered_json()) == longest) return;
   config["model_max_length"] = longest;
   write_file_atomically(path, config.dump(2) + "\n");

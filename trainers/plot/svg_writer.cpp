@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "data/tokenizer/utf8.h"
 
 namespace lf {
 namespace {
@@ -85,7 +86,8 @@ double text_width(std::string_view text, double size) {
 
 std::string escape_xml(std::string_view text) {
   std::string out;
-  for (const char c : text) {
+  const RepairedText repaired(text);  // names of files may be any bytes
+  for (const char c : repaired.text()) {
     switch (c) {
       case '&':
         out += "&amp;";

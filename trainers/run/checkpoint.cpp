@@ -21,10 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void reach(const char* place, const std::string& path) {
-  if (const int error = failpoint(place)) throw_file_error("write", path, error);
-}
-
 void check_arguments(int64_t step, const std::vector<TensorFile>& files, const nlohmann::ordered_json& state,
                      const Retention& retention) {
   CHECK(step >= 0, "save_checkpoint: step ", step, " is negative");
@@ -69,10 +65,10 @@ int64_t write_contents(const std::string& folder, int64_t step, const std::vecto
     bytes += written.bytes;
   }
   const std::string path = folder + "/" + kManifestName;
-  reach("checkpoint.before_manifest", path);
+  reach_write("checkpoint.before_manifest", path);
   const std::string content = manifest_text(manifest);
   write_file_atomically(path, content);
-  reach("checkpoint.after_manifest", path);
+  reach_write("checkpoint.after_manifest", path);
   return bytes + static_cast<int64_t>(content.size());
 }
 
@@ -111,15 +107,15 @@ int64_t write_and_publish(const std::string& run_folder, int64_t step, const std
   if (create_folders(folder)) sync_folder(run_folder);
   remove_leftovers(run_folder);
   check_free_space(folder, needed);
-  reach("checkpoint.before_folder", temporary);
+  reach_write("checkpoint.before_folder", temporary);
   create_folders(temporary);
   const int64_t bytes = write_contents(temporary, step, files, state);
   publish_checkpoint(run_folder, step);
   // `best` first: should the program die in between, the run resumes from the older checkpoint and comes to
   // this one again, with the same bits.
-  reach("checkpoint.before_best", run_folder);
+  reach_write("checkpoint.before_best", run_folder);
   if (is_best) point_to(run_folder, kBest, step);
-  reach("checkpoint.before_latest", run_folder);
+  reach_write("checkpoint.before_latest", run_folder);
   point_to(run_folder, kLatest, step);
   failpoint("checkpoint.after_latest");
   return bytes;
@@ -147,12 +143,12 @@ void remove_old(const std::string& run_folder, int64_t newest, const Retention& 
   bool changed = false;
   for (const int64_t step : checkpoint_steps(run_folder)) {
     if (kept.contains(step)) continue;
-    reach("checkpoint.before_retiring", run_folder);
+    reach_write("checkpoint.before_retiring", run_folder);
     retire_checkpoint(run_folder, step);
     changed = true;
   }
   if (changed) sync_folder(checkpoints_folder(run_folder));
-  reach("checkpoint.before_removal", run_folder);
+  reach_write("checkpoint.before_removal", run_folder);
   remove_leftovers(run_folder);
 }
 

@@ -28,10 +28,6 @@ void rename_path(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) throw_file_error("rename to", to, errno);
 }
 
-void reach(const char* place, const std::string& path) {
-  if (const int error = failpoint(place)) throw_file_error("change", path, error);
-}
-
 // The names in a folder; none if it does not exist.
 std::vector<std::string> names_in(const std::string& folder) {
   std::error_code error;
@@ -55,7 +51,7 @@ void remove_tree(const std::string& path) {
   std::error_code error;
   const bool is_folder = fs::is_directory(fs::symlink_status(path, error));
   for (const std::string& name : is_folder ? names_in(path) : std::vector<std::string>()) {
-    reach("checkpoint.before_file_removal", path);
+    reach_write("checkpoint.before_file_removal", path);
     fs::remove_all(path + "/" + name, error);
     if (error) throw_file_error("remove", path + "/" + name, error.value());
   }
@@ -122,7 +118,7 @@ std::string temporary_folder(const std::string& run_folder, int64_t step) {
 void publish_checkpoint(const std::string& run_folder, int64_t step) {
   const std::string from = temporary_folder(run_folder, step), to = checkpoint_folder(run_folder, step);
   const bool replaces = path_exists(to);
-  reach("checkpoint.before_rename", to);
+  reach_write("checkpoint.before_rename", to);
   if (replaces && ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) != 0) {
     // File systems that cannot exchange: between the two renames older checkpoints must do.
     if (errno != EINVAL && errno != ENOSYS) throw_file_error("replace", to, errno);
@@ -131,7 +127,7 @@ void publish_checkpoint(const std::string& run_folder, int64_t step) {
   } else if (!replaces) {
     rename_path(from, to);
   }
-  reach("checkpoint.after_rename", to);
+  reach_write("checkpoint.after_rename", to);
   sync_folder(checkpoints_folder(run_folder));
 }
 

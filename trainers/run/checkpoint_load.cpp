@@ -57,7 +57,7 @@ Examined examine(const std::string& folder) {
   const std::string name = std::filesystem::path(folder).filename();
   try {
     const std::string path = folder + "/" + kManifestName;
-    result.manifest = parse_manifest(read_file(path), path);
+    result.manifest = parse_manifest(read_text_file(path), path);
     CHECK(!step_of(name) || step_of(name) == result.manifest.step, folder, " holds the checkpoint of step ",
           result.manifest.step);
   } catch (const Error& error) {
@@ -73,7 +73,7 @@ Examined examine(const std::string& folder) {
   return result;
 }
 
-std::string joined(const std::vector<std::string>& problems) {
+std::string in_one_line(const std::vector<std::string>& problems) {
   std::string result;
   for (const std::string& problem : problems) result += (result.empty() ? "" : "; ") + problem;
   return result;
@@ -139,7 +139,7 @@ const SafetensorsFile& LoadedCheckpoint::file(const std::string& name) const {
 
 LoadedCheckpoint open_checkpoint(const std::string& folder) {
   Examined examined = examine(folder);
-  if (!examined.problems.empty()) throw Error(joined(examined.problems));
+  if (!examined.problems.empty()) throw Error(in_one_line(examined.problems));
   return {folder, examined.manifest.step, std::move(examined.manifest.state), std::move(examined.files)};
 }
 
@@ -163,7 +163,7 @@ LoadedCheckpoint load_checkpoint(const std::string& run_folder, std::vector<std:
         if (overtaken) break;
       }
     }
-    CHECK(overtaken, run_folder, ": no checkpoint is whole: ", joined(problems));
+    CHECK(overtaken, run_folder, ": no checkpoint is whole: ", in_one_line(problems));
   }
 }
 

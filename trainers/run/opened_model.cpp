@@ -8,6 +8,7 @@
 #include "core/threads.h"
 #include "layers/finite.h"
 #include "trainers/config/load.h"
+#include "trainers/config/paths.h"
 #include "trainers/tasks/make_task.h"
 
 namespace lf {
@@ -64,14 +65,18 @@ RunConfig opened_config(const std::string& folder, const std::vector<std::string
 void check_corpus(const LoadedCheckpoint& checkpoint, const OpenOptions& options, OpenedModel& opened) {
   check_same_vocabulary(checkpoint, opened.config, *opened.task);
   if (has_data_of(checkpoint, *opened.task)) return;
-  if (!options.allow_other_data && !overrides_key(options.overrides, "data.path")) {
-    throw UsageError(text("the corpus ", opened.config.data.path, " (data.path) has changed since ",
+  const auto paths = data_paths(opened.config);
+  const bool told = std::any_of(paths.begin(), paths.end(), [&](const auto& path) {
+    return overrides_key(options.overrides, path.first);
+  });
+  if (!options.allow_other_data && !told) {
+    throw UsageError(text("the content of ", data_words(opened.config), " has changed since ",
                           checkpoint.folder,
                           " was saved; put it back, name the text that is meant with --set data.path=..., or "
                           "score what is there with --allow-other-data"));
   }
   opened.warnings.push_back(
-      text(opened.config.data.path, " is not the corpus that ", checkpoint.folder, " was trained on"));
+      text(data_words(opened.config), " is not the corpus that ", checkpoint.folder, " was trained on"));
 }
 
 OpenedModel open_run(const std::string& folder, const OpenOptions& options) {

@@ -182,8 +182,7 @@ void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config,
                           "\nundo the change, or start another run with --out"));
   }
   if (!has_data_of(checkpoint, task)) {
-    throw UsageError(text("cannot continue ", checkpoint.folder, ": the content of data.path ",
-                          config.data.path,
+    throw UsageError(text("cannot continue ", checkpoint.folder, ": the content of ", data_words(config),
                           " is not what it was trained on; put the corpus back, name where it is with --set "
                           "data.path=..., or start another run with --out"));
   }

@@ -134,7 +134,7 @@ ClassificationTask::ClassificationTask(const RunConfig& config, TaskNeeds needs,
       .fresh = needs.data ? std::vector<std::string>{"classifier."} : std::vector<std::string>{},
       .grown = {}};
   const std::vector<std::string> fresh = load_pretrained(model_folder(), kEncoderNames, request, parameters_);
-  const double range = read_model_config(model_folder()).json.value("initializer_range", 0.02);
+  const double range = initializer_range(read_model_config(model_folder()));
   initialise(model_, parameters_, range, static_cast<uint64_t>(config.seed), fresh);
   if (!fresh.empty())
     notices_.push_back(text(model_folder(), " has no classification head: it starts anew, for ",

@@ -120,7 +120,7 @@ MaskedLMTask::MaskedLMTask(const RunConfig& config, TaskNeeds needs)
     const std::vector<std::string> fresh =
         load_pretrained(model_folder(), kMaskedLMNames, {.fresh = {"lm_head."}}, parameters_);
     has_head_ = fresh.empty();
-    const double range = read_model_config(model_folder()).json.value("initializer_range", 0.02);
+    const double range = initializer_range(read_model_config(model_folder()));
     initialise(model_, parameters_, range, static_cast<uint64_t>(config.seed), fresh);
     global_projections_are_copies_ = has_global_copies(model_);
   }

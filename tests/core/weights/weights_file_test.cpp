@@ -186,7 +186,7 @@ TEST(WeightsFile, DamagedIndexesAreRefused) {
   const std::string path = sharded.path() + ": ";
   EXPECT_SAYS(sharded.answer(""), path + "the file is empty");
   EXPECT_SAYS(sharded.answer("{\"weight_map\":{}}}"), "not valid JSON");
-  EXPECT_SAYS(sharded.answer(std::string("{}\0", 3)), "a zero byte");
+  EXPECT_SAYS(sharded.answer(std::string("{}\0", 3)), "byte 2 is zero");
   EXPECT_SAYS(sharded.answer("[]"), path + "needed an object with the object weight_map");
   EXPECT_SAYS(sharded.answer("{}"), "needed an object with the object weight_map");
   EXPECT_SAYS(sharded.answer(R"({"weight_map":[]})"), "needed an object with the object weight_map");

@@ -167,13 +167,13 @@ TEST(DocumentSource, ArchivesThatCannotBeReadAreExplained) {
 TEST(DocumentSource, TextsAreReadAsPythonReadsThem) {
   const TemporaryFolder folder;
   write_text(folder / "a.txt", "\xEF\xBB\xBFone\r\n\r\ntwo\rthree\n");
-  EXPECT_EQ(read_documents({folder / "a.txt"}), Documents{"one\n\ntwo\rthree\n"});
+  EXPECT_EQ(read_documents({folder / "a.txt"}), Documents{"one\n\ntwo\nthree\n"});
   // A line end that the chunks of reading cut.
   const std::string begin((1 << 20) - 1, 'a');
   write_text(folder / "long.txt", begin + "\r\nb");
   EXPECT_TRUE(read_documents({folder / "long.txt"}) == Documents{begin + "\nb"});
   write_text(folder / "end.txt", "a\r");
-  EXPECT_EQ(read_documents({folder / "end.txt"}), Documents{"a\r"});
+  EXPECT_EQ(read_documents({folder / "end.txt"}), Documents{"a\n"});
   write_text(folder / "packed.txt", gzipped("packed"));
   EXPECT_EQ(read_documents({folder / "packed.txt"}), Documents{"packed"}) << "by its bytes, not its name";
   write_text(folder / "wide.txt", std::string("\xFF\xFE"
@@ -218,6 +218,20 @@ TEST(DocumentSource, HiddenFilesLinkedFoldersAndBrokenLinks) {
   EXPECT_TRUE(named(".ipynb_checkpoints (hidden)"));
   EXPECT_TRUE(named("gone.txt (a link to ../nowhere.txt, which does not exist)"));
   EXPECT_TRUE(named("two (searched already)") || named("one (searched already)"));
+}
+
+TEST(DocumentSource, AFileIsReadOnceHoweverManyLinksLeadToIt) {
+  const TemporaryFolder folder;
+  namespace fs = std::filesystem;
+  const std::string root = folder / "books";
+  write_text(root + "/m.txt", "m");
+  write_text(folder / "store/n.txt", "n");
+  fs::create_symlink("m.txt", root + "/a.txt");
+  fs::create_symlink("../store/n.txt", root + "/b.txt");
+  fs::create_symlink("../store/n.txt", root + "/z.txt");
+  EXPECT_EQ(read_documents({root}), (Documents{"n", "m"}));
+  EXPECT_EQ(find_documents({root}).left_out,
+            (Documents{"a.txt (a link to another)", "z.txt (a link to another)"}));
 }
 
 TEST(DocumentSource, FoldersAreSearchedWholeInNameOrder) {

@@ -68,6 +68,7 @@ TEST_F(XmlElementsTest, FaultsHaveTheirLine) {
   fails(begin + "\xFF</items>", ":3: not valid UTF-8");
   fails("", ":1: not well-formed XML");
   fails("plain text", ":1: not well-formed XML");
+  fails(std::string("\xFF\xFE<\0a\0", 6), ": text in UTF-16, needed UTF-8");
   fails("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><items/>",
         ": its encoding is \"ISO-8859-1\", needed UTF-8");
 }

@@ -20,7 +20,8 @@ using nlohmann::json;
 
 VocabularyFiles good_files() {
   VocabularyFiles files;
-  files.vocabulary_path = "vocab.json", files.merges_path = "merges.txt", files.config_path = "config.json";
+  files.vocabulary_path = "vocab.json", files.merges_path = "merges.txt";
+  files.beside.config_path = "config.json";
   files.vocabulary = read_file(kTokenizerFolder + "/vocab.json");
   files.merges = read_file(kTokenizerFolder + "/merges.txt");
   return files;
@@ -42,7 +43,7 @@ std::string with_merges(const std::string& from, const std::string& to) {
 }
 
 std::string with_config(const std::string& config) {
-  return files_error([&](VocabularyFiles& files) { files.config = config; });
+  return files_error([&](VocabularyFiles& files) { files.beside.config = config; });
 }
 
 // The error of the golden tokenizer.json after a change of its document.
@@ -117,7 +118,7 @@ TEST(TokenizerFiles, LineEndsOfOtherSystems) {
 
 TEST(TokenizerFiles, Configurations) {
   VocabularyFiles files = good_files();
-  files.config = R"({"model_max_length": 512, "add_prefix_space": true, "bos_token": "<s>",
+  files.beside.config = R"({"model_max_length": 512, "add_prefix_space": true, "bos_token": "<s>",
     "mask_token": {"__type": "AddedToken", "content": "<mask>", "lstrip": false, "rstrip": true,
                    "normalized": true, "single_word": false}})";
   const TokenizerDefinition definition = parse_vocabulary_files(files);
@@ -133,14 +134,19 @@ TEST(TokenizerFiles, Configurations) {
   EXPECT_EQ(with_config("[]"), "config.json is array, needed an object");
   EXPECT_EQ(with_config(R"({"add_prefix_space": 1})"),
             "config.json: add_prefix_space is number, needed true or false");
-  EXPECT_EQ(with_config(R"({"bos_token": "[CLS]"})"),
-            "config.json: bos_token is \"[CLS]\", which the vocabulary does not have");
+  EXPECT_EQ(with_config(R"({"bos_token": ""})"), "config.json: bos_token is empty");
   EXPECT_EQ(with_config(R"({"bos_token": 0})"),
             "config.json: bos_token is number, needed a text or an object");
   EXPECT_EQ(with_config(R"({"mask_token": {"content": "<mask>"}})"),
             "config.json: mask_token.single_word is missing");
   EXPECT_EQ(with_config(R"({"added_tokens_decoder": []})"),
             "config.json: added_tokens_decoder is array, needed an object");
+  EXPECT_EQ(with_config(R"({"added_tokens_decoder": {"x": "[URL]"}})"),
+            "config.json: added_tokens_decoder: \"x\" is no id");
+  EXPECT_EQ(with_config(R"({"additional_special_tokens": "[URL]"})"),
+            "config.json: additional_special_tokens is string, needed a list");
+  EXPECT_EQ(with_config(R"({"additional_special_tokens": [3]})"),
+            "config.json: additional_special_tokens: 0 is number, needed a text or an object");
 }
 
 TEST(TokenizerFiles, WrongTokenizerJson) {
@@ -153,8 +159,7 @@ TEST(TokenizerFiles, WrongTokenizerJson) {
             "t.json: tokenizer.normalizer is not supported; needed null");
   for (const std::string key : {"model", "pre_tokenizer", "decoder"}) {
     EXPECT_EQ(json_error([&](json& d) { d.erase(key); }), "t.json: tokenizer." + key + " is missing");
-    EXPECT_EQ(json_error([&](json& d) { d[key] = nullptr; }),
-              "t.json: " + key + " is null, needed an object");
+    EXPECT_EQ(json_error([&](json& d) { d[key] = 3; }), "t.json: " + key + " is number, needed an object");
   }
   for (const std::string key : {"vocab", "merges"}) {
     EXPECT_EQ(json_error([&](json& d) { d["model"].erase(key); }), "t.json: model." + key + " is missing");
@@ -174,8 +179,8 @@ TEST(TokenizerFiles, WrongTokenizerJson) {
 }
 
 TEST(TokenizerFiles, WrongRules) {
-  EXPECT_EQ(json_error([](json& d) { d["pre_tokenizer"]["type"] = "Sequence"; }),
-            "t.json: pre_tokenizer.type is \"Sequence\"; only \"ByteLevel\" is supported");
+  EXPECT_EQ(json_error([](json& d) { d["pre_tokenizer"]["type"] = "Digits"; }),
+            "t.json: pre_tokenizer.type is \"Digits\"; only \"ByteLevel\" is supported");
   EXPECT_EQ(json_error([](json& d) { d["pre_tokenizer"]["use_regex"] = false; }),
             "t.json: pre_tokenizer.use_regex is false; only true is supported");
   EXPECT_EQ(json_error([](json& d) { d["pre_tokenizer"]["add_prefix_space"] = "no"; }),

@@ -97,11 +97,11 @@ ByteMutator mutator_of(const std::string& original, uint64_t seed) {
 
 TEST(TokenizerFuzz, VocabularyAndMerges) {
   VocabularyFiles good;
-  good.vocabulary_path = good.merges_path = good.config_path = "NAME";
+  good.vocabulary_path = good.merges_path = good.beside.config_path = good.beside.map_path = "NAME";
   good.vocabulary = small_vocabulary(), good.merges = small_merges();
   const std::string config =
       R"({"add_prefix_space": true, "mask_token": {"content": "<mask>", "lstrip": true, "rstrip": false,)"
-      R"("normalized": false, "single_word": false}, "added_tokens_decoder": {}})";
+      R"("normalized": false, "single_word": false}, "extra_special_tokens": ["[X]"], "added_tokens_decoder": {}})";
   ByteMutator vocabularies = mutator_of(good.vocabulary, 1), merges = mutator_of(good.merges, 2),
               configurations = mutator_of(config, 3);
   std::mt19937_64 random(4);
@@ -110,7 +110,8 @@ TEST(TokenizerFuzz, VocabularyAndMerges) {
     VocabularyFiles files = good;
     if (random() % 2) files.vocabulary = vocabularies.next();
     if (random() % 2) files.merges = merges.next();
-    if (random() % 2) files.config = configurations.next();
+    if (random() % 2) files.beside.config = configurations.next();
+    if (random() % 2) files.beside.map = configurations.next();
     try {
       use(parse_vocabulary_files(files), random);
       ++counts.accepted;

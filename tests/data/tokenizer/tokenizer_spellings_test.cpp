@@ -101,6 +101,21 @@ TEST(TokenizerSpellings, IdsMayHaveGaps) {
   EXPECT_NE(error_with(document).find("ids may have gaps, but no more than 100000"), std::string::npos);
 }
 
+TEST(TokenizerSpellings, StepsThatDoNothingOrOne) {
+  json document = golden();
+  document["post_processor"] = roberta_template();
+  document["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array()}};
+  document["pre_tokenizer"] = {{"type", "Sequence"},
+                               {"pretokenizers", json::array({golden()["pre_tokenizer"]})}};
+  document["decoder"] = nullptr;
+  EXPECT_EQ(tokenizer_of(document).encode(kText), kMasked);
+  document["decoder"] = {{"type", "Sequence"}, {"decoders", json::array({golden()["decoder"]})}};
+  EXPECT_EQ(tokenizer_of(document).encode(kText), kMasked);
+  document["pre_tokenizer"]["pretokenizers"].push_back({{"type", "Digits"}});
+  EXPECT_NE(error_with(document).find("pre_tokenizer.pretokenizers: needed a list of one step, ByteLevel"),
+            std::string::npos);
+}
+
 class TwoFiles : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -176,6 +191,59 @@ TEST_F(TwoFiles, SpecialTokensByOtherNames) {
   document["post_processor"] = {{"type", "RobertaProcessing"}, {"sep", {"[SEP]", 2}}, {"cls", {"[CLS]", 0}}};
   write("tokenizer.json", document);
   EXPECT_EQ(ByteLevelTokenizer(folder_.path()).special_ids(), expected);
+}
+
+json token(const char* content, bool strips) {
+  return {{"__type", "AddedToken"}, {"content", content},  {"lstrip", strips},
+          {"rstrip", strips},       {"normalized", false}, {"single_word", false}};
+}
+
+// The ids are those of transformers (5.24) for the same folders.
+TEST_F(TwoFiles, TokensThatOtherFilesAdd) {
+  const std::string text = "a <mask> of [URL] [DATE] the whale";
+  const json mask = {{"__type", "AddedToken"}, {"content", "<mask>"}, {"lstrip", true},
+                     {"rstrip", false},        {"normalized", false}, {"single_word", false}};
+  const auto expect_ids = [&](const json& config, const json& map, const Ids& ids) {
+    write("tokenizer_config.json", config);
+    write("special_tokens_map.json", map);
+    EXPECT_EQ(encode(text), ids) << config << map;
+  };
+  const json both = {{"additional_special_tokens", {"[URL]", "[DATE]"}}};
+  expect_ids({{"mask_token", mask}}, both, {0, 69, 4, 286, 225, 2048, 225, 2049, 268, 266, 271, 306, 2});
+  expect_ids({{"mask_token", mask}, {"additional_special_tokens", {"[DATE]", token("[URL]", true)}}},
+             json::object(), {0, 69, 4, 286, 2049, 2048, 268, 266, 271, 306, 2});
+  // A mask by another name, which is added first; <mask> is then text.
+  expect_ids({{"mask_token", token("[URL]", false)}, {"additional_special_tokens", {"[DATE]"}}},
+             json::object(),
+             {0, 69, 225, 32, 81, 290, 79, 34, 286, 225, 2048, 225, 2049, 268, 266, 271, 306, 2});
+  // Newer versions write added_tokens_decoder, and then look at no map.
+  json known = mask, url = token("[URL]", false);
+  known["special"] = url["special"] = true;
+  expect_ids({{"added_tokens_decoder", {{"4", known}, {"2048", url}}}}, both,
+             {0, 69, 4, 286, 225, 2048, 225, 63, 40, 37, 56, 41, 65, 268, 266, 271, 306, 2});
+  expect_ids(
+      {{"mask_token", "[DATE]"}}, {{"mask_token", "[URL]"}},
+      {0, 69, 225, 32, 81, 290, 79, 34, 286, 225, 2048, 225, 63, 40, 37, 56, 41, 65, 268, 266, 271, 306, 2});
+  expect_ids(
+      {{"extra_special_tokens", {"[URL]"}}, {"additional_special_tokens", {"[DATE]"}}, {"mask_token", mask}},
+      json::object(), {0, 69, 4, 286, 225, 2048, 225, 63, 40, 37, 56, 41, 65, 268, 266, 271, 306, 2});
+  write("tokenizer_config.json", {{"added_tokens_decoder", {{"2050", url}}}});
+  EXPECT_ERROR(encode(text), "token \"[URL]\" has the id 2048 in the tokenizer, or would get it");
+}
+
+TEST_F(TwoFiles, WhatStandsBesideTokenizerJson) {
+  json document = golden();
+  document["post_processor"] = roberta_template();
+  write("tokenizer.json", document);
+  write("special_tokens_map.json", {{"additional_special_tokens", {"[URL]"}}});
+  EXPECT_EQ(encode("see [URL] the river"), (Ids{0, 321, 73, 225, 2048, 268, 1369, 329, 2}));
+  write("tokenizer_config.json", {{"add_prefix_space", true}});
+  const Ids spaced = encode("the whale");
+  EXPECT_EQ(spaced, (Ids{0, 268, 266, 271, 306, 2}));
+  const TokenizerOptions without{.add_prefix_space = false};
+  EXPECT_NE(ByteLevelTokenizer(folder_.path(), without).encode("the whale"), spaced);
+  write("tokenizer_config.json", {{"cls_token", "<pad>"}});
+  EXPECT_ERROR(encode("a"), "puts \"<s>\" around a text, but cls_token is \"<pad>\"");
 }
 
 }  // namespace

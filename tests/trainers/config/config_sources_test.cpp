@@ -52,6 +52,30 @@ TEST(ConfigInclude, ErrorsPointIntoTheFileTheyCameFrom) {
                 (folder / "base.yaml:4:3: model.layrs: unknown key; did you mean model.layers?"));
 }
 
+TEST(ConfigFile, WhatStandsInItsPlaceIsNamed) {
+  const TemporaryFolder folder;
+  write(folder / "lfs.yaml", "version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 498\n");
+  EXPECT_EQ(load_errors_of(folder / "lfs.yaml"),
+            folder /
+                "lfs.yaml: is a Git LFS pointer: the file itself (498 bytes) was not downloaded; get it "
+                "with `git lfs pull`");
+  write(folder / "packed.yaml", "\x1F\x8B\x08");
+  EXPECT_EQ(load_errors_of(folder / "packed.yaml"),
+            folder / "packed.yaml: is data packed by gzip; unpack it with `gunzip`");
+  std::filesystem::create_symlink("nowhere", folder / "link.yaml");
+  EXPECT_EQ(load_errors_of(folder / "link.yaml"),
+            folder / "link.yaml: cannot be read: it is a link to nowhere, which does not exist");
+}
+
+// YAML 1.2, section 5.2: the encodings that a reader must know.
+TEST(ConfigFile, TextInUtf16IsYaml) {
+  const TemporaryFolder folder;
+  std::string wide = "\xFF\xFE";
+  for (const char c : "seed: 7\n" + kStages) wide += {c, '\0'};
+  write(folder / "wide.yaml", wide);
+  EXPECT_EQ(load_run_config(folder / "wide.yaml").seed, 7);
+}
+
 TEST(ConfigInclude, CyclesMissingFilesAndWrongNames) {
   const TemporaryFolder folder;
   write(folder / "a.yaml", "include: b.yaml\n");

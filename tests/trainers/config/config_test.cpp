@@ -9,6 +9,7 @@
 #include "tests/trainers/config/config_errors.h"
 #include "trainers/config/load.h"
 #include "trainers/config/outline.h"
+#include "trainers/config/paths.h"
 #include "trainers/config/run_config.h"
 #include "trainers/config/suggestion.h"
 
@@ -219,6 +220,14 @@ TEST(Config, ReportsEverythingInTheOrderOfTheText) {
             "run.yaml:5:12: model.dropout: must be at least 0 and below 1, found 2\n"
             "run.yaml:6:20: log.every_steps: must be at least 1, found 0\n"
             "--set threads=many: threads: expected a whole number, found many");
+}
+
+TEST(Config, DataAreNamedByEveryKeyThatIsGiven) {
+  RunConfig config;
+  config.data.path = "train.tsv";
+  EXPECT_EQ(data_words(config), "data.path train.tsv");
+  config.classification.test.given = "test.tsv";
+  EXPECT_EQ(data_words(config), "data.path train.tsv or classification.test test.tsv");
 }
 
 }  // namespace

@@ -219,14 +219,14 @@ TEST(Generate, NamesTheSettingThatIsWrong) {
 TEST(SamplingFromJson, ReadsHuggingFacesNames) {
   const SamplingSettings s = sampling_from_json(
       R"({"max_new_tokens": 7, "do_sample": false, "temperature": 0.5, "top_k": 3, "top_p": 0.9, "seed": 8})",
-      {});
+      "g.json", {});
   EXPECT_EQ(s.max_new_tokens, 7);
   EXPECT_FALSE(s.do_sample);
   EXPECT_EQ(s.temperature, 0.5);
   EXPECT_EQ(s.top_k, 3);
   EXPECT_EQ(s.top_p, 0.9);
   EXPECT_EQ(s.seed, 8u);
-  EXPECT_EQ(sampling_from_json("{}", {.top_k = 4}).top_k, 4);
+  EXPECT_EQ(sampling_from_json("{}", "g.json", {.top_k = 4}).top_k, 4);
 }
 
 // A generation_config.json as transformers writes it.
@@ -236,22 +236,24 @@ TEST(SamplingFromJson, LeavesOutWhatChangesNothing) {
       R"("max_new_tokens": 12, "pad_token_id": 1, "temperature": 0.7, "top_k": 50, "top_p": 0.95,)"
       R"("repetition_penalty": 1.0, "min_length": 0, "early_stopping": false, "length_penalty": null,)"
       R"("transformers_version": "4.44.0"})",
-      {});
+      "g.json", {});
   EXPECT_EQ(s.max_new_tokens, 12);
   EXPECT_EQ(s.top_k, 50);
   for (const char* other :
        {R"({"num_beams": 4})", R"({"repetition_penalty": 1.2})", R"({"no_repeat_ngram_size": 3})"})
-    EXPECT_ERROR(sampling_from_json(other, {}), "which may change the text");
+    EXPECT_ERROR(sampling_from_json(other, "g.json", {}), "which may change the text");
 }
 
 TEST(SamplingFromJson, RefusesWhatItDoesNotKnow) {
-  EXPECT_ERROR(sampling_from_json(R"({"top_q": 1})", {}), "unknown key \"top_q\"");
-  EXPECT_ERROR(sampling_from_json(R"({"top_k": "many"})", {}), "top_k");
-  EXPECT_ERROR(sampling_from_json(R"({"top_k": 1.5})", {}), "top_k");
-  EXPECT_ERROR(sampling_from_json(R"({"seed": -1})", {}), "seed");
-  EXPECT_ERROR(sampling_from_json(R"({"top_p": 2})", {}), "top_p is 2");
-  EXPECT_ERROR(sampling_from_json("[1]", {}), "a JSON object");
-  EXPECT_ERROR(sampling_from_json("{", {}), "generation settings");
+  EXPECT_ERROR(sampling_from_json(R"({"top_q": 1})", "g.json", {}), "g.json: unknown key \"top_q\"");
+  EXPECT_ERROR(sampling_from_json(R"({"top_k": "many"})", "g.json", {}),
+               "g.json: top_k is \"many\"; needed a whole number");
+  EXPECT_ERROR(sampling_from_json(R"({"top_k": 1.5})", "g.json", {}), "top_k");
+  EXPECT_ERROR(sampling_from_json(R"({"seed": -1})", "g.json", {}),
+               "g.json: seed is -1; needed a whole number of at least 0");
+  EXPECT_ERROR(sampling_from_json(R"({"top_p": 2})", "g.json", {}), "g.json: top_p is 2; needed above 0");
+  EXPECT_ERROR(sampling_from_json("[1]", "g.json", {}), "g.json: needed a JSON object");
+  EXPECT_ERROR(sampling_from_json("{", "g.json", {}), "g.json:1:2: not valid JSON");
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ TEST_F(RunCorpus, AReplacedCorpusIsNoticed) {
   fs::rename(program_ / "corpus", program_ / "original");
   prepare("corpus", {"--newlines", "strip"});  // of the same text, cut elsewhere
   expect_error(run({"evaluate", "run"}), 2,
-               {"corpus (data.path) has changed since", "--set data.path=", "--allow-other-data"});
+               {"corpus has changed since", "--set data.path=", "--allow-other-data"});
   for (const std::vector<std::string>& told : {std::vector<std::string>{"--set", "data.path=corpus"},
                                                std::vector<std::string>{"--allow-other-data"}}) {
     std::vector<std::string> command = {"evaluate", "run"};
