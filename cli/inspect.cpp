@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.h"
+#include "core/file_paths.h"
 #include "core/json.h"
 #include "core/messages.h"
 #include "core/weights/safetensors.h"
@@ -126,7 +127,7 @@ ordered_json inspect_documents(const std::string& path) {
 }
 
 ordered_json inspect(const std::string& path) {
-  CHECK(fs::exists(path), path, " does not exist");
+  CHECK(fs::exists(path), absence(path));
   if (fs::exists(path + "/manifest.json") ||
       (fs::is_directory(path) && fs::path(path).filename().string().rfind("step-", 0) == 0)) {
     return inspect_checkpoint_folder(path);

@@ -73,7 +73,8 @@ class TokenizeJob {
 
  private:
   bool reads_records() const {
-    return options_.decode || options_.jsonl || (!options_.lines && options_.file.ends_with(".jsonl"));
+    return options_.decode || options_.jsonl ||
+           (!options_.lines && has_ending(unpacked_name(options_.file), ".jsonl"));
   }
 
   void write_records() {

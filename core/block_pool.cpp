@@ -45,7 +45,8 @@ std::string device_memory_left(Device device) {
 
 Block BlockPool::take(int64_t bytes, const std::function<std::string()>& purpose) {
   const std::lock_guard lock(mutex_);
-  Block block{.data = nullptr, .capacity = capacity_for(bytes), .touched = 0};
+  const int64_t wanted = capacity_for(bytes);
+  Block block{.data = nullptr, .capacity = wanted, .wanted = wanted, .touched = 0};
   if (!take_cached(block)) {
     block.data = allocate(block.capacity);
     if (!block.data && device_ != Device::plan) {
@@ -58,8 +59,11 @@ Block BlockPool::take(int64_t bytes, const std::function<std::string()>& purpose
                              format_bytes(static_cast<double>(use_.live)), ", cached ",
                              format_bytes(static_cast<double>(use_.cached)), device_memory_left(device_)));
     }
+    reserved_ += block.capacity;
   }
-  use_.live += block.capacity;
+  block.wanted = wanted;
+  use_.live += wanted;
+  use_.cached = reserved_ - use_.live;
   use_.peak = std::max(use_.peak, use_.live);
   use_.touched += std::max<int64_t>(bytes - block.touched, 0);
   block.touched = std::max(block.touched, bytes);
@@ -68,8 +72,8 @@ Block BlockPool::take(int64_t bytes, const std::function<std::string()>& purpose
 
 void BlockPool::give_back(const Block& block) {
   const std::lock_guard lock(mutex_);
-  use_.live -= block.capacity;
-  use_.cached += block.capacity;
+  use_.live -= block.wanted;
+  use_.cached = reserved_ - use_.live;
   free_blocks_.emplace(block.capacity, block);
 }
 
@@ -96,11 +100,11 @@ void BlockPool::add_scratch(int64_t bytes) {
 }
 
 bool BlockPool::take_cached(Block& block) {
-  const auto found = free_blocks_.find(block.capacity);
-  if (found == free_blocks_.end()) return false;
+  // Batches of documents differ in size: a larger block serves, too, but none that is much too large.
+  const auto found = free_blocks_.lower_bound(block.capacity);
+  if (found == free_blocks_.end() || found->first > 2 * block.capacity) return false;
   block = found->second;
   free_blocks_.erase(found);
-  use_.cached -= block.capacity;
   return true;
 }
 
@@ -117,9 +121,10 @@ void BlockPool::free_all() {
   for (const auto& [capacity, block] : free_blocks_) {
     if (block.data) release(device_, block.data);
     use_.touched -= block.touched;
+    reserved_ -= block.capacity;
   }
   free_blocks_.clear();
-  use_.cached = 0;
+  use_.cached = reserved_ - use_.live;
 }
 
 }  // namespace lf

@@ -26,6 +26,7 @@ struct MemoryUse {
 struct Block {
   std::byte* data = nullptr;
   int64_t capacity = 0;
+  int64_t wanted = 0;   // of it, what counts as in use: the capacity of a block of its own
   int64_t touched = 0;  // bytes from its begin on that were part of a tensor
 };
 
@@ -54,6 +55,7 @@ class BlockPool {
   mutable std::mutex mutex_;
   std::multimap<int64_t, Block> free_blocks_;  // by capacity
   MemoryUse use_;
+  int64_t reserved_ = 0;  // of all blocks; what of it is not in use counts as cached
 };
 
 // Bytes of guard behind every block; none unless built with LF_CHECKED_MEMORY.

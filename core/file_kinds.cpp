@@ -1,6 +1,7 @@
 #include "core/file_kinds.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/check.h"
@@ -21,6 +22,33 @@ std::string stated_size(std::string_view pointer) {
   return digits.empty() ? "" : text(" (", digits, " bytes)");
 }
 
+// Ways to pack files, told by the first bytes of the result.
+struct Packing {
+  std::string_view magic, ending, short_ending, name, tool;
+  std::string words() const { return text(name, "; unpack it with `", tool, "`"); }
+};
+constexpr std::array kPackings = {
+    Packing{"\x1F\x8B", ".gz", ".tgz", "data packed by gzip", "gunzip"},
+    Packing{"PK\x03\x04", ".zip", ".zip", "a zip archive", "unzip"},
+    Packing{"\xFD"
+            "7zXZ",
+            ".xz", ".txz", "data packed by xz", "unxz"},
+    Packing{"BZh", ".bz2", ".tbz2", "data packed by bzip2", "bunzip2"},
+    Packing{"\x28\xB5\x2F\xFD", ".zst", ".tzst", "data packed by zstd", "unzstd"},
+    Packing{"\x04\x22\x4D\x18", ".lz4", ".lz4", "data packed by lz4", "unlz4"},
+    Packing{"\x1F\x9D", ".z", ".z", "data packed by compress", "uncompress"},
+    Packing{"7z\xBC\xAF\x27\x1C", ".7z", ".7z", "a 7z archive", "7z x"},
+    Packing{"Rar!\x1A\x07", ".rar", ".rar", "a rar archive", "unrar x"}};
+
+const Packing* packing_of(std::string_view begin) {
+  const auto found = std::find_if(kPackings.begin(), kPackings.end(), [&](const Packing& packing) {
+    // A text may begin as bzip2's data do; a digit and the first block's mark follow there.
+    if (packing.magic == "BZh" && begin.substr(std::min<size_t>(begin.size(), 4), 3) != "1AY") return false;
+    return begin.starts_with(packing.magic);
+  });
+  return found == kPackings.end() ? nullptr : &*found;
+}
+
 // What a Git LFS pointer is for; "" for anything else.
 std::string git_lfs_pointer(std::string_view begin) {
   if (!begin.starts_with(kGitLfs)) return "";
@@ -36,9 +64,19 @@ void refuse_git_lfs_pointer(const std::string& path, std::span<const uint8_t> be
 }
 
 std::string stand_in(std::string_view begin) {
-  if (begin.starts_with("\x1F\x8B")) return "data packed by gzip; unpack it with `gunzip`";
-  if (begin.starts_with("PK\x03\x04")) return "a zip archive; unpack it with `unzip`";
-  return git_lfs_pointer(begin);
+  const Packing* const packing = packing_of(begin);
+  return packing ? packing->words() : git_lfs_pointer(begin);
+}
+
+std::string unread_packing(std::string_view name, std::string_view begin) {
+  const Packing* const packing = packing_of(begin);
+  const bool is_read = packing == &kPackings[0] || packing == &kPackings[1];
+  if (packing && !is_read && (has_ending(name, packing->ending) || has_ending(name, packing->short_ending)))
+    return packing->words();
+  constexpr std::string_view kTar = "ustar";
+  const bool is_tar =
+      has_ending(name, ".tar") && begin.substr(std::min<size_t>(begin.size(), 257)).starts_with(kTar);
+  return is_tar ? "a tar archive; unpack it with `tar -xf`" : "";
 }
 
 size_t text_begin(const std::string& path, std::string_view begin) {
@@ -57,6 +95,14 @@ size_t text_begin(const std::string& path, std::string_view begin) {
         " is zero; needed text in UTF-8");
   constexpr auto kMark = "\xEF\xBB\xBF"sv;
   return begin.starts_with(kMark) ? kMark.size() : 0;
+}
+
+bool has_ending(std::string_view name, std::string_view ending) {
+  if (name.size() < ending.size()) return false;
+  name.remove_prefix(name.size() - ending.size());
+  return std::equal(name.begin(), name.end(), ending.begin(), [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+  });
 }
 
 bool is_hidden_name(std::string_view name) {

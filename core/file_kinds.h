@@ -12,13 +12,20 @@ namespace lf {
 // (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md): with its size and the way to get it.
 void refuse_git_lfs_pointer(const std::string& path, std::span<const uint8_t> begin);
 
-// What stands in place of a file that is to be read as it is, and what helps: a Git LFS pointer, gzip data, a
-// zip archive; "" for anything else.
+// What stands in place of a file that is to be read as it is, and what helps: a Git LFS pointer, data packed
+// by gzip, xz, ..., a zip archive; "" for anything else.
 std::string stand_in(std::string_view begin);
+
+// The same where any bytes may be meant: for data whose packing the file's name says as well, and which is
+// none of those that are unpacked here (gzip, zip), and for tar archives.
+std::string unread_packing(std::string_view name, std::string_view begin);
 
 // Where text begins: behind a byte order mark in UTF-8. Throws Error that names what it is for text in UTF-16
 // or UTF-32, for binary data, which have zero bytes, and for what stands in its place.
 size_t text_begin(const std::string& path, std::string_view begin);
+
+// Whether a name ends so, in capitals or not: x.txt, x.TXT. `ending` is in small letters.
+bool has_ending(std::string_view name, std::string_view ending);
 
 // Whether a file of this name, with folders, is somebody's bookkeeping and no user's: hidden files and
 // folders (.ipynb_checkpoints, ._name of macOS), and what macOS puts beside a zip archive's files (__MACOSX).

@@ -21,8 +21,19 @@ std::filesystem::path temporary_folder() {
 }
 
 bool is_there(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+  std::error_code error;
+  const auto type = std::filesystem::symlink_status(path, error).type();
+  return type != std::filesystem::file_type::not_found;  // without rights to look: opening it says so
+}
+
+std::string absence(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) return "";
+  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+    return text("cannot use ", path, ": ", reason(error.value()));
+  const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+  return target.empty() ? path + " does not exist"
+                        : text(path, " is a link to ", target.string(), ", which does not exist");
 }
 
 bool is_link(const std::string& path) {

@@ -16,6 +16,9 @@ std::filesystem::path temporary_folder();
 // so.
 bool is_there(const std::string& path);
 
+// "PATH does not exist", or what the link that stands there leads to; "" where there is a file or folder.
+std::string absence(const std::string& path);
+
 // Whether a symbolic link stands there, wherever it leads.
 bool is_link(const std::string& path);
 

@@ -161,6 +161,8 @@ Json parse(std::string content, const std::string& path, int64_t line) {
   Builder<Json> builder(where);
   const rapidjson::ParseResult result = rapidjson::Reader().Parse<kFlags>(stream, builder);
   CHECK(result.Code() != rapidjson::kParseErrorNumberTooBig, where, ": holds a number that is too large");
+  CHECK(result.Code() != rapidjson::kParseErrorStringInvalidEncoding, place(stream, result.Offset()),
+        ": not valid JSON: bytes that are no UTF-8");
   CHECK(!result.IsError(), place(stream, result.Offset()), ": not valid JSON");
   return builder.result();
 }
@@ -177,6 +179,10 @@ json parse_json_of_python(std::string content, const std::string& path, int64_t 
 
 ordered_json parse_ordered_json(std::string content, const std::string& path) {
   return parse<ordered_json>(std::move(content), path, 0);
+}
+
+ordered_json parse_ordered_json_of_python(std::string content, const std::string& path) {
+  return parse<ordered_json, rapidjson::kParseNanAndInfFlag>(std::move(content), path, 0);
 }
 
 std::string json_line(const ordered_json& value) {

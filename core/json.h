@@ -19,8 +19,9 @@ inline constexpr int kDeepestJson = 32;
 nlohmann::json parse_json(std::string content, const std::string& path, int64_t line = 0);
 // The same for what Python's json module writes: NaN, Infinity and -Infinity are numbers, too.
 nlohmann::json parse_json_of_python(std::string content, const std::string& path, int64_t line = 0);
-// The same with the keys in the file's order, for what is written again.
+// The same with the keys in the file's order.
 nlohmann::ordered_json parse_ordered_json(std::string content, const std::string& path);
+nlohmann::ordered_json parse_ordered_json_of_python(std::string content, const std::string& path);
 
 // One line of JSON; bytes that are no UTF-8, as names of files may have, are U+FFFD in it.
 std::string json_line(const nlohmann::ordered_json& value);

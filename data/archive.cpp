@@ -25,16 +25,10 @@ namespace {
 
 constexpr size_t kBlock = 1 << 17;
 
-bool ends_with(std::string_view name, std::string_view ending) {
-  return name.size() >= ending.size() &&
-         std::equal(ending.begin(), ending.end(), name.end() - static_cast<int64_t>(ending.size()),
-                    [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
-}
-
 // A zip archive may have another name, a tar.gz cannot be told from other gzip data.
 bool holds_zip(const std::string& path, std::span<const uint8_t> bytes) {
   constexpr uint8_t kLocalHeader[4] = {'P', 'K', 3, 4};
-  return ends_with(path, ".zip") ||
+  return has_ending(path, ".zip") ||
          (bytes.size() >= 4 && std::equal(std::begin(kLocalHeader), std::end(kLocalHeader), bytes.begin()));
 }
 
@@ -85,7 +79,7 @@ la_ssize_t on_read(archive* opened, void* user, const void** bytes) {
 }  // namespace
 
 bool is_archive_name(std::string_view name) {
-  return ends_with(name, ".zip") || ends_with(name, ".tar.gz") || ends_with(name, ".tgz");
+  return has_ending(name, ".zip") || has_ending(name, ".tar.gz") || has_ending(name, ".tgz");
 }
 
 struct ArchiveReader::State {

@@ -18,9 +18,14 @@ namespace {
 constexpr size_t kLooked = 1024;  // bytes that say what a file is
 }
 
+std::string unpacked_name(const std::string& path) {
+  if (is_archive_name(path)) return only_member(path).name;
+  return has_ending(path, ".gz") ? path.substr(0, path.size() - 3) : path;
+}
+
 ByteSource::Packing ByteSource::promised_packing(std::string_view name) {
   if (is_archive_name(name)) return Packing::kArchive;
-  return name.ends_with(".gz") ? Packing::kGzip : Packing::kNone;
+  return has_ending(name, ".gz") ? Packing::kGzip : Packing::kNone;
 }
 
 ByteSource::Packing ByteSource::packing_of(const std::string& path) {

@@ -15,6 +15,10 @@
 
 namespace lf {
 
+// The name of what is packed: an archive's only file, gzip data without their ending; other names as they
+// are.
+std::string unpacked_name(const std::string& path);
+
 // Bytes that readers of such sources ask for at once.
 inline constexpr size_t kReadAtOnce = 1 << 18;
 

@@ -12,6 +12,7 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_kinds.h"
 #include "core/json.h"
 
 namespace lf {
@@ -154,6 +155,12 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> file, const 
         " bytes, needed at least ", kLengthBytes);
   uint64_t length = 0;
   std::memcpy(&length, file.data(), kLengthBytes);
+  // What packs data may begin as a length does.
+  const std::string packed = stand_in({reinterpret_cast<const char*>(file.data()), file.size()});
+  constexpr std::string_view kBegins = " \t\r\n{";
+  const bool has_header =
+      file.size() > kLengthBytes && kBegins.find(static_cast<char>(file[kLengthBytes])) != kBegins.npos;
+  CHECK(has_header || packed.empty(), path, ": not a safetensors file: ", packed);
   CHECK(length <= kLargestHeader, path, ": not a safetensors file: its header would be ", length,
         " bytes long, allowed are ", kLargestHeader);
   CHECK(length <= file.size() - kLengthBytes, path, ": the header is ", length, " bytes long, but only ",

@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_kinds.h"
 #include "core/weights/half.h"
 #include "core/weights/torch_legacy.h"
 #include "core/weights/torch_types.h"
@@ -46,6 +47,9 @@ TorchFile::TorchFile(const std::string& path) : file_(path) {
   if (is_zip(file_.bytes())) {
     open_zip();
   } else {
+    const std::string packed =
+        stand_in({reinterpret_cast<const char*>(file_.bytes().data()), file_.bytes().size()});
+    CHECK(packed.empty(), path, ": ", packed);
     TorchLegacy legacy = parse_torch_legacy(file_.bytes(), path);
     contents_ = std::move(legacy.contents);
     storages_ = std::move(legacy.storages);

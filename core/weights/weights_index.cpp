@@ -22,23 +22,22 @@ void check_file_name(const std::string& name, const std::string& who) {
   CHECK(plain, who, ": ", escaped(name), " is not the name of a file beside the index");
 }
 
-std::optional<int64_t> total_size(const json& document, const std::string& path) {
+// Information only, so that what is no size is none.
+std::optional<int64_t> total_size(const json& document) {
   const auto metadata = document.find("metadata");
-  if (metadata == document.end() || metadata->is_null()) return std::nullopt;
-  CHECK(metadata->is_object(), path, ": metadata must be an object");
+  if (metadata == document.end() || !metadata->is_object()) return std::nullopt;
   const auto size = metadata->find("total_size");
-  if (size == metadata->end()) return std::nullopt;
+  if (size == metadata->end() || !size->is_number()) return std::nullopt;
   constexpr double kLargest = 9e15;  // below it every whole number is a double, as some writers give it
-  const double value = size->is_number() ? size->get<double>() : -1;
-  CHECK(value >= 0 && value < kLargest && value == std::floor(value), path,
-        ": metadata.total_size must be a whole number of bytes");
-  return static_cast<int64_t>(value);
+  const double value = size->get<double>();
+  const bool is_size = value >= 0 && value < kLargest && value == std::floor(value);
+  return is_size ? std::optional(static_cast<int64_t>(value)) : std::nullopt;
 }
 
 }  // namespace
 
 WeightsIndex parse_weights_index(std::string content, const std::string& path) {
-  const json document = parse_json(std::move(content), path);
+  const json document = parse_json_of_python(std::move(content), path);
   CHECK(document.is_object() && document.contains("weight_map") && document["weight_map"].is_object(), path,
         ": needed an object with the object weight_map");
   WeightsIndex index;
@@ -51,7 +50,7 @@ WeightsIndex parse_weights_index(std::string content, const std::string& path) {
   }
   CHECK(!index.file_of.empty(), path, ": weight_map is empty");
   index.files.assign(files.begin(), files.end());
-  index.total_size = total_size(document, path);
+  index.total_size = total_size(document);
   return index;
 }
 

@@ -203,12 +203,15 @@ PreparedCorpus prepare_corpus(const CorpusRequest& request) {
   const std::string scratch = request.folder + "/source";
   remove_abandoned_partials(scratch);
   source.unpack(scratch, request.progress);
-  if (request.kind == CorpusKind::text8) check_text8(request.source, source.bytes());
+  const auto bytes = source.bytes();
+  const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (request.kind == CorpusKind::text8) {
+    text_begin(request.source, content);
+    check_text8(request.source, bytes);
+  }
   const SplitSizes sizes = split_sizes(static_cast<int64_t>(source.bytes().size()), request.split);
   PreparedCorpus corpus = describe(source, request);
-  const auto bytes = source.bytes();
-  if (request.kind != CorpusKind::bytes)
-    text_begin(request.source, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  if (request.kind != CorpusKind::bytes) text_begin(request.source, content);
   check_output_folder(request.folder, {corpus.source_sha256});
 
   std::array<Split, 3> splits = cut(source.bytes(), sizes);
@@ -220,6 +223,8 @@ PreparedCorpus prepare_corpus(const CorpusRequest& request) {
   corpus.symbols = choose_symbols(splits, request.kind, request.newlines);
   corpus.symbols_unseen_in_train = unseen_in_train(splits, corpus.symbols);
   warn_of_unseen(corpus);
+  if (const std::string packed = stand_in(content); !packed.empty())
+    corpus.warnings.push_back(text(request.source, " is ", packed, "; its packed bytes are what is learned"));
 
   PreparedSplit* const prepared[3] = {&corpus.train, &corpus.validation, &corpus.test};
   int64_t bytes_before = 0;

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/check.h"
+#include "core/file_kinds.h"
+#include "core/file_paths.h"
 
 namespace lf {
 namespace {
@@ -27,9 +29,13 @@ MappedFile open_source(const std::string& path, CorpusKind kind) {
   const std::optional<OfficialCorpus> official = official_corpus(kind);
   struct stat status = {};
   const bool missing = ::stat(path.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
-  if (missing && official) throw Error(text("no file ", path, "; ", how_to_get(*official)));
+  if (missing && official && !is_there(path))
+    throw Error(text("no file ", path, "; ", how_to_get(*official)));
   MappedFile file(path);
   CHECK(!file.bytes().empty(), path, ": empty file, needed text to learn from");
+  const std::string packed =
+      unread_packing(path, {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  CHECK(packed.empty(), path, ": ", packed);
   return file;
 }
 
@@ -90,7 +96,7 @@ std::unique_ptr<ByteSource> CorpusSource::open_packed(int64_t& bytes) {
   const std::optional<OfficialCorpus> official = official_corpus(kind_);
   bytes = 0;
   if (packing() == ByteSource::Packing::kGzip) {
-    if (name_.size() > 3 && name_.ends_with(".gz")) name_.resize(name_.size() - 3);
+    if (name_.size() > 3 && has_ending(name_, ".gz")) name_.resize(name_.size() - 3);
     return std::make_unique<ByteSource>(path(), ByteSource::Packing::kGzip);
   }
   try {

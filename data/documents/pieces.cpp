@@ -37,6 +37,8 @@ bool PartReader::read_chunk() {
     reader_.reset();
     bytes_of_files_before_ += files_[next_file_++].bytes;
   }
+  // In a record the characters count as they are, but an empty line is one in any form.
+  if (rules_.paragraphs) unify_line_ends(chunk.text);
   if (buffer_.empty()) {
     buffer_ = std::move(chunk.text);  // a line may hold a whole book
   } else {

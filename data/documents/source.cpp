@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "core/check.h"
@@ -27,8 +28,8 @@ constexpr size_t kChunk = 1 << 20;
 
 // What a name ends in.
 std::optional<DocumentFormat> format_of(std::string_view name) {
-  if (name.ends_with(".jsonl")) return DocumentFormat::kJsonLines;
-  if (name.ends_with(".txt")) return DocumentFormat::kText;
+  if (has_ending(name, ".jsonl")) return DocumentFormat::kJsonLines;
+  if (has_ending(name, ".txt")) return DocumentFormat::kText;
   return is_archive_name(name) ? std::optional(DocumentFormat::kArchive) : std::nullopt;
 }
 
@@ -38,7 +39,7 @@ std::optional<DocumentFile> file_of_name(const std::string& path, const std::str
   file.path = path;
   file.name = name;
   std::string_view rest = name;
-  const bool gzip = rest.ends_with(".gz") && !is_archive_name(name);
+  const bool gzip = has_ending(rest, ".gz") && !is_archive_name(name);
   if (gzip) rest.remove_suffix(3);
   const std::optional<DocumentFormat> format = format_of(rest);
   if (!format || (gzip && *format == DocumentFormat::kArchive)) return std::nullopt;
@@ -77,6 +78,11 @@ class FolderSearch {
   std::vector<fs::path> paths;
 
  private:
+  // A link to itself leads nowhere, too.
+  static bool leads_somewhere(const fs::directory_entry& entry) {
+    std::error_code error;
+    return entry.exists(error) && !error;
+  }
   void search(const fs::path& folder) {
     if (!searched_.insert(fs::canonical(folder).string()).second) {
       left_out_.push_back(name_of(folder) + " (searched already)");
@@ -86,7 +92,7 @@ class FolderSearch {
       const std::string name = entry.path().filename().string();
       if (is_hidden_name(name)) {
         left_out_.push_back(name_of(entry.path()) + " (hidden)");
-      } else if (entry.is_symlink() && !entry.exists()) {
+      } else if (entry.is_symlink() && !leads_somewhere(entry)) {
         left_out_.push_back(text(name_of(entry.path()), " (a link to ",
                                  fs::read_symlink(entry.path()).string(), ", which does not exist)"));
       } else if (entry.is_directory()) {
@@ -165,8 +171,7 @@ DocumentFiles find_documents(const std::vector<std::string>& sources) {
       continue;
     }
     const std::optional<DocumentFile> file = file_of_name(source, fs::path(source).filename().string());
-    if (!fs::exists(source) && is_there(source)) throw_file_error("open", source, ENOENT);
-    CHECK(fs::exists(source), "no file or folder ", source);
+    CHECK(fs::exists(source), absence(source));
     CHECK(file, source,
           ": not a name of documents, needed .txt, .jsonl, .txt.gz, .jsonl.gz, .zip, .tar.gz or a folder");
     CHECK(file->format != DocumentFormat::kArchive || look_into(*file, found.left_out), source,
@@ -235,7 +240,6 @@ struct DocumentReader::State {
   bool ended = false;
 };
 
-// "\n" for "\r\n" and for "\r" alone, as Python reads files of text.
 void unify_line_ends(std::string& text) {
   size_t to = text.find('\r');
   if (to == text.npos) return;

@@ -40,6 +40,9 @@ struct DocumentChunk {
   bool ends_document = false;  // the last chunk of its document
 };
 
+// "\n" for "\r\n" and for "\r" alone, as Python reads files of text.
+void unify_line_ends(std::string& text);
+
 // Reads the documents of one file in order.
 class DocumentReader {
  public:

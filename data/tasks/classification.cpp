@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_kinds.h"
 #include "data/archive.h"
 #include "data/tasks/classification_imdb.h"
 #include "data/tasks/classification_splits.h"
@@ -148,7 +149,7 @@ ClassificationData read_classification(const ClassificationSource& source) {
 std::vector<LabelledDocument> read_unlabelled(const std::string& path, const RecordColumns& columns,
                                               const ArticleText& article) {
   const std::string name = is_archive_name(path) ? only_member(path).name : path;
-  if (name.ends_with(".xml") || name.ends_with(".xml.gz")) return read_articles(path, article);
+  if (has_ending(name, ".xml") || has_ending(name, ".xml.gz")) return read_articles(path, article);
   return read_labelled_records(path, columns, Labels::kIgnored);
 }
 

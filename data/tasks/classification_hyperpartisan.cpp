@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_paths.h"
 #include "data/byte_source.h"
 #include "data/tasks/article_cleaning.h"
 #include "data/tasks/classification_records.h"
@@ -72,7 +73,7 @@ std::map<std::string, Truth> read_truth(const std::string& path) {
 
 HyperpartisanFiles find_hyperpartisan(const std::string& folder_or_articles) {
   const fs::path given = folder_or_articles;
-  CHECK(fs::exists(given), "no file or folder ", folder_or_articles);
+  CHECK(fs::exists(given), absence(folder_or_articles));
   const fs::path folder = fs::is_directory(given) ? given : given.parent_path();
   const auto truths = files_by_set(folder.empty() ? "." : folder, kGroundTruth);
   std::map<std::string, std::string> articles;

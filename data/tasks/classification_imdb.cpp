@@ -11,6 +11,7 @@
 #include "core/check.h"
 #include "core/escaped.h"
 #include "core/file_kinds.h"
+#include "core/file_paths.h"
 #include "core/files.h"
 #include "data/archive.h"
 #include "data/tokenizer/utf8.h"
@@ -104,7 +105,7 @@ void finish(Documents& documents, const char* split, const std::string& path) {
 }  // namespace
 
 DocumentSplits read_imdb(const std::string& folder_or_archive) {
-  CHECK(fs::exists(folder_or_archive), "no file or folder ", folder_or_archive);
+  CHECK(fs::exists(folder_or_archive), absence(folder_or_archive));
   DocumentSplits splits;
   if (fs::is_directory(folder_or_archive)) {
     splits = read_folders(folder_or_archive);

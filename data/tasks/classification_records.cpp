@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/escaped.h"
+#include "core/file_kinds.h"
 #include "core/json.h"
 #include "data/byte_source.h"
 #include "data/json_lines.h"
@@ -20,12 +21,6 @@ namespace lf {
 namespace {
 
 using nlohmann::json;
-
-// The name of what is packed: an archive's only file, gzip data without their ending.
-std::string unpacked_name(const std::string& path) {
-  if (is_archive_name(path)) return only_member(path).name;
-  return path.ends_with(".gz") ? path.substr(0, path.size() - 3) : path;
-}
 
 // A value of a JSON record that is to be a text.
 std::string text_of(const JsonRecord& record, const json& value, const std::string& key) {
@@ -129,11 +124,11 @@ std::vector<LabelledDocument> read_text(const std::string& path) {
 
 std::vector<LabelledDocument> read_any(const std::string& path, const RecordColumns& columns, Labels labels) {
   const std::string name = unpacked_name(path);
-  if (name.ends_with(".jsonl")) return read_json(path, columns, labels);
-  if (name.ends_with(".csv")) return read_table(path, Delimiter::kComma, columns, labels);
-  if (name.ends_with(".tsv")) return read_table(path, Delimiter::kTab, columns, labels);
+  if (has_ending(name, ".jsonl")) return read_json(path, columns, labels);
+  if (has_ending(name, ".csv")) return read_table(path, Delimiter::kComma, columns, labels);
+  if (has_ending(name, ".tsv")) return read_table(path, Delimiter::kTab, columns, labels);
   CHECK(
-      name.ends_with(".txt"), path,
+      has_ending(name, ".txt"), path,
       ": not a name of records, needed .jsonl, .csv, .tsv or .txt, or one of them with .gz, .zip or .tar.gz "
       "behind it");
   CHECK(labels == Labels::kIgnored, path, ": a text has no label, needed .jsonl, .csv or .tsv");

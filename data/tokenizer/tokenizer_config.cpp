@@ -14,7 +14,7 @@
 namespace lf {
 namespace {
 
-using nlohmann::json;
+using nlohmann::ordered_json;
 
 // In the order in which transformers adds those that are missing, each with its usual name.
 struct Key {
@@ -24,31 +24,34 @@ constexpr std::array kKeys = {
     Key{"bos_token", "<s>"},   Key{"eos_token", "</s>"}, Key{"unk_token", "<unk>"},  Key{"sep_token", "</s>"},
     Key{"pad_token", "<pad>"}, Key{"cls_token", "<s>"},  Key{"mask_token", "<mask>"}};
 constexpr const char* kDecoder = "added_tokens_decoder";
+constexpr const char* kOlderList = "additional_special_tokens";
+constexpr const char* kNewerList = "extra_special_tokens";
 
 // "<mask>" or {"content": "<mask>", "lstrip": true, ...}: a special token and, in the second form, how it
-// treats white space.
-void add_token(const json& value, const std::string& who, bool rules_count, TokenIds& ids,
-               std::vector<AddedToken>& added) {
+// treats white space. Returns it with its id.
+AddedToken add_token(const ordered_json& value, const std::string& who, bool rules_count, TokenIds& ids,
+                     std::vector<AddedToken>& added) {
   CHECK(value.is_string() || value.is_object(), who, " is ", value.type_name(),
         ", needed a text or an object");
-  AddedToken token =
-      value.is_object() ? parse_added_token(value, who) : AddedToken{.content = value.get<std::string>()};
+  AddedToken token = value.is_object() ? parse_added_token(nlohmann::json(value), who)
+                                       : AddedToken{.content = value.get<std::string>()};
   CHECK(!token.content.empty(), who, " is empty");
   token.id = ids.emplace(token.content, static_cast<int32_t>(ids.size())).first->second;
   const auto known = std::find_if(added.begin(), added.end(),
                                   [&](const AddedToken& other) { return other.content == token.content; });
   if (known == added.end()) {
-    added.push_back(std::move(token));
+    added.push_back(token);
   } else if (rules_count && value.is_object()) {
-    *known = std::move(token);
+    *known = token;
   }
+  return token;
 }
 
 // {"2048": {"content": "[URL]", ...}}, by id.
-void add_decoder(const json& decoder, const std::string& who, bool rules_count, TokenIds& ids,
+void add_decoder(const ordered_json& decoder, const std::string& who, TokenIds& ids,
                  std::vector<AddedToken>& added) {
   CHECK(decoder.is_object(), who, " is ", decoder.type_name(), ", needed an object");
-  std::map<int32_t, const json*> by_id;
+  std::map<int32_t, const ordered_json*> by_id;
   for (const auto& [name, value] : decoder.items()) {
     int32_t id = 0;
     const char* const end = name.data() + name.size();
@@ -58,38 +61,69 @@ void add_decoder(const json& decoder, const std::string& who, bool rules_count, 
   }
   for (const auto& [id, value] : by_id) {
     const std::string whose = text(who, ": \"", id, '"');
-    add_token(*value, whose, rules_count, ids, added);
-    const std::string content = parse_added_token(*value, whose).content;
-    CHECK(ids.at(content) == id, whose, ": token ", escaped(content), " has the id ", ids.at(content),
+    const AddedToken token = add_token(*value, whose, true, ids, added);
+    CHECK(token.id == id, whose, ": token ", escaped(token.content), " has the id ", token.id,
           " in the tokenizer, or would get it");
   }
 }
 
 }  // namespace
 
-TokenizerConfig::TokenizerConfig(const Files& files) {
-  const auto put = [this](const std::string& content, const std::string& path) {
-    if (content.empty()) return;
-    const json object = parse_json_of_python(content, path);
-    CHECK(object.is_object(), path, " is ", object.type_name(), ", needed an object");
-    for (const auto& [key, value] : object.items()) {
-      if (!value.is_null()) settings_[key] = {value, path + ": " + key};
+// Of the map, the older list of further tokens counts where the configuration has none; the newer is one list
+// with the configuration's.
+void TokenizerConfig::put(const std::string& content, const std::string& path) {
+  if (content.empty()) return;
+  const ordered_json object = parse_ordered_json_of_python(content, path);
+  CHECK(object.is_object(), path, " is ", object.type_name(), ", needed an object");
+  for (const auto& [key, value] : object.items()) {
+    const Setting* const before = find(key);
+    if (before && (key == kOlderList || value.is_null())) continue;
+    Setting setting{value, path + ": " + key};
+    if (key == kNewerList && before && before->value.is_array() && value.is_array()) {
+      setting.value = before->value;
+      setting.value.insert(setting.value.end(), value.begin(), value.end());
     }
+    settings_[key] = std::move(setting);
+  }
+}
+
+void TokenizerConfig::name_class(const Files& files) {
+  const auto begins = [](const std::string& name, auto... beginnings) {
+    return (name.starts_with(beginnings) || ...);
   };
+  const Setting* const named = find("tokenizer_class");
+  if (named && named->value.is_string()) {
+    const std::string name = named->value.get<std::string>();
+    if (begins(name, "Roberta", "Longformer", "Bart", "LED")) class_ = Class::roberta;
+    if (begins(name, "GPT2")) class_ = Class::gpt2;
+  } else if (!files.model.empty()) {
+    const ordered_json model = parse_ordered_json_of_python(files.model, files.model_path);
+    const auto type = model.is_object() ? model.value("model_type", ordered_json()) : ordered_json();
+    for (const char* like : {"roberta", "longformer", "bart", "led"})
+      if (type == like) class_ = Class::roberta;
+    if (type == "gpt2") class_ = Class::gpt2;
+  }
+}
+
+TokenizerConfig::TokenizerConfig(const Files& files) {
   put(files.config, files.config_path);
   if (!find(kDecoder)) put(files.map, files.map_path);
+  name_class(files);
+  const Setting* const splits = find("split_special_tokens");
+  CHECK(!splits || splits->value == false, splits->who,
+        " is not false: special tokens that are text like any other are not supported");
 }
 
 const TokenizerConfig::Setting* TokenizerConfig::find(const std::string& key) const {
   const auto found = settings_.find(key);
-  return found == settings_.end() ? nullptr : &found->second;
+  return found == settings_.end() || found->second.value.is_null() ? nullptr : &found->second;
 }
 
 // The content of "<mask>" or {"content": "<mask>", ...}.
 std::optional<std::string> TokenizerConfig::name_of(const std::string& key) const {
   const Setting* const setting = find(key);
   if (!setting) return std::nullopt;
-  const json& value = setting->value;
+  const ordered_json& value = setting->value;
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_object() || !value.contains("content") || !value.at("content").is_string())
     return std::nullopt;
@@ -98,7 +132,7 @@ std::optional<std::string> TokenizerConfig::name_of(const std::string& key) cons
 
 std::optional<bool> TokenizerConfig::add_prefix_space() const {
   const Setting* const setting = find("add_prefix_space");
-  if (!setting) return std::nullopt;
+  if (!setting) return is_roberta() ? std::optional(false) : std::nullopt;
   CHECK(setting->value.is_boolean(), setting->who, " is ", setting->value.type_name(),
         ", needed true or false");
   return setting->value.get<bool>();
@@ -117,25 +151,37 @@ bool TokenizerConfig::renames(const std::string& usual) const {
   for (const Key& key : kKeys) {
     if (key.usual != usual) continue;
     is_usual = true;
-    kept = kept || name_of(key.key).value_or(usual) == usual;
+    kept = kept || (settings_.contains(key.key) ? name_of(key.key) == usual : true);
   }
   return is_usual && !kept;
 }
 
 void TokenizerConfig::add_tokens(TokenIds& ids, std::vector<AddedToken>& added, bool rules_count) const {
-  if (const Setting* const decoder = find(kDecoder))
-    add_decoder(decoder->value, decoder->who, rules_count, ids, added);
+  if (const Setting* const decoder = find(kDecoder)) add_decoder(decoder->value, decoder->who, ids, added);
   for (const Key& key : kKeys) {
     if (const Setting* const token = find(key.key))
       add_token(token->value, token->who, rules_count, ids, added);
   }
-  const Setting* const newer = find("extra_special_tokens");
-  const Setting* const more = newer ? newer : find("additional_special_tokens");
-  if (!more) return;
-  CHECK(more->value.is_array() || (newer && newer->value.is_object()), more->who, " is ",
-        more->value.type_name(), ", needed a list");
-  for (const auto& [place, token] : more->value.items())
-    add_token(token, more->who + ": " + place, rules_count, ids, added);
+  for (const auto& setting : settings_) {
+    const std::string& key = setting.first;
+    const Setting& token = setting.second;
+    // Whatever else is called a token is one ("image_token"), but for settings of the same ending.
+    const bool is_named =
+        std::any_of(kKeys.begin(), kKeys.end(), [&](const Key& known) { return key == known.key; });
+    const bool is_token =
+        token.value.is_string() || (token.value.is_object() && token.value.contains("content"));
+    if (!is_named && key.ends_with("_token") && is_token)
+      add_token(token.value, token.who, rules_count, ids, added);
+  }
+  const Setting* const newer = find(kNewerList);
+  const Setting* const more = newer && !newer->value.empty() ? newer : find(kOlderList);
+  for (const Setting* const list : {find("model_specific_special_tokens"), more}) {
+    if (!list) continue;
+    CHECK(list->value.is_structured() && (list->value.is_array() || list != find(kOlderList)), list->who,
+          " is ", list->value.type_name(), ", needed a list");
+    for (const auto& [place, token] : list->value.items())
+      add_token(token, list->who + ": " + place, rules_count, ids, added);
+  }
 }
 
 }  // namespace lf

@@ -53,8 +53,10 @@ std::vector<AddedToken> default_added_tokens(const TokenIds& ids, const Tokenize
     const bool strip_left = content == kMask && options.mask_takes_space;
     added.push_back({.content = content, .id = found->second, .strip_left = strip_left});
   };
-  for (const char* content : kRobertaTokens) add(content);
-  if (!ids.contains(kBegin) || !ids.contains(kEnd)) add(kGpt2End);
+  if (!config.is_gpt2()) {
+    for (const char* content : kRobertaTokens) add(content);
+  }
+  if (config.is_gpt2() || !ids.contains(kBegin) || !ids.contains(kEnd)) add(kGpt2End);
   return added;
 }
 
@@ -85,6 +87,8 @@ TokenizerConfig::Files read_config_files(const fs::path& folder) {
   files.map_path = (folder / "special_tokens_map.json").string();
   files.config = read_if_there(files.config_path);
   files.map = read_if_there(files.map_path);
+  files.model_path = (folder / "config.json").string();
+  files.model = read_if_there(files.model_path);
   return files;
 }
 
@@ -100,6 +104,13 @@ TokenizerDefinition read_two_files(const fs::path& folder, const FileNames& name
   files.beside = read_config_files(folder);
   files.added = read_if_there(files.added_path);
   return parse_vocabulary_files(files, options);
+}
+
+// The tokens around a text, where the vocabulary has both.
+std::optional<SequenceEnds> ends_of(const SpecialNames& names, const TokenIds& ids) {
+  const auto begin = ids.find(names.begin.value_or(kBegin)), end = ids.find(names.end.value_or(kEnd));
+  if (begin == ids.end() || end == ids.end()) return std::nullopt;
+  return SequenceEnds{begin->second, end->second};
 }
 
 // The token that a tokenizer.json puts at one end of every text is the one that the configuration names
@@ -126,8 +137,12 @@ TokenizerDefinition read_tokenizer_json(const std::string& path, const Tokenizer
     if (!result.tokens[id].empty()) ids.emplace(result.tokens[id], static_cast<int32_t>(id));
   }
   const size_t known = ids.size();
+  const std::string added = (fs::path(path).parent_path() / "added_tokens.json").string();
+  if (const std::string content = read_if_there(added); !content.empty())
+    add_later_tokens(parse_json(content, added), added, ids, result.added);
   config.add_tokens(ids, result.added, /*rules_count=*/false);
   if (ids.size() > known) result.tokens = tokens_by_id(ids, path);
+  if (!result.ends && config.is_roberta()) result.ends = ends_of(config.names(), ids);
   return result;
 }
 
@@ -167,15 +182,13 @@ TokenizerDefinition parse_vocabulary_files(const VocabularyFiles& files, const T
   result.tokens = tokens_by_id(ids, files.vocabulary_path);
   result.add_prefix_space = options.add_prefix_space.value_or(config.add_prefix_space().value_or(false));
   result.special = config.names();
-  const auto begin = ids.find(result.special.begin.value_or(kBegin)),
-             end = ids.find(result.special.end.value_or(kEnd));
-  if (begin != ids.end() && end != ids.end()) result.ends = {begin->second, end->second};
+  if (!config.is_gpt2()) result.ends = ends_of(result.special, ids);
   check_definition(result);
   return result;
 }
 
 TokenizerDefinition read_tokenizer_definition(const std::string& path, const TokenizerOptions& options) {
-  CHECK(fs::exists(path), path, " does not exist");
+  CHECK(fs::exists(path), absence(path));
   if (!fs::is_directory(path)) {
     const fs::path file(path);
     for (const FileNames& names : kFileNames) {

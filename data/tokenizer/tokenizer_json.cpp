@@ -295,7 +295,7 @@ TokenizerDefinition parse_tokenizer_json(const json& document, const std::string
     result.merges.push_back(parse_merge(merges[i], model_ids, text(path, ": model.merges[", i, "]")));
   }
   result.add_prefix_space = parse_pre_tokenizer(Section(top.at("pre_tokenizer"), path + ": pre_tokenizer"));
-  if (!top.at("decoder").is_null()) check_decoder(Section(top.at("decoder"), path + ": decoder"));
+  if (top.has("decoder")) check_decoder(Section(top.at("decoder"), path + ": decoder"));
   if (top.has("post_processor")) {
     result.ends = parse_post_processor(Section(top.at("post_processor"), path + ": post_processor"), ids);
   }

@@ -224,7 +224,15 @@ TEST_F(CliErrors, WhatIsNoRun) {
   refused({"bench", "generate", program_ / "folder"}, kBadUsage, "is not a run folder");
   refused({"plot", program_ / "folder"}, kFailed, "folder");
   refused({"inspect", program_ / "folder"}, kFailed, "folder");
-  refused({"inspect", program_ / "nowhere"}, kFailed, "nowhere does not exist");
+  std::filesystem::create_symlink("gone", program_ / "link");
+  for (const char* verb : {"inspect", "evaluate", "generate", "predict"}) {
+    std::vector<std::string> command = {verb, program_ / "nowhere"};
+    const int code = command[0] == "inspect" ? kFailed : kBadUsage;
+    if (command[0] == "predict") command.push_back(program_ / "records.jsonl");
+    refused(command, code, "nowhere does not exist");
+    command[1] = program_ / "link";
+    refused(command, code, "link is a link to gone, which does not exist");
+  }
   refused({"inspect", program_ / "corpus.txt"}, kFailed, "corpus.txt");
 }
 

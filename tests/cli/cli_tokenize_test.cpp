@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/tokenizer/byte_level_tokenizer.h"
+#include "tests/data/documents/document_input.h"
 #include "tests/data/tokenizer/tokenizer_cases.h"
 #include "tests/program.h"
 
@@ -85,6 +86,8 @@ TEST_F(CliTokenize, Records) {
   EXPECT_EQ(json::parse(lines[0]), (json{{"id", "x"}, {"ids", tokenizer_.encode("the sea")}}));
   EXPECT_EQ(json::parse(lines[1]), (json{{"id", 7}, {"ids", tokenizer_.encode_pair("who", "")}}));
   EXPECT_EQ(run_well({"-", "--jsonl"}, read_file(path("r.jsonl"))), lines);
+  program_.write("R.JSONL.GZ", gzipped(read_file(path("r.jsonl"))));
+  EXPECT_EQ(run_well({path("R.JSONL.GZ")}), lines) << "by what is packed";
 
   const auto whole = run_well({path("r.jsonl"), "--json"});
   ASSERT_EQ(whole.size(), 1u);

@@ -106,7 +106,7 @@ TEST_F(PrepareDocuments, RefusesWithTheRightCode) {
   refused(program_.run({"prepare", "documents", program_ / "books", "--tokenizer", kTokenizer, "--out",
                         program_ / "out", "--threads", "-1"}),
           2, "-1 threads");
-  refused(prepare("out", {"--test-source", program_ / "absent.txt"}), 1, "no file or folder");
+  refused(prepare("out", {"--test-source", program_ / "absent.txt"}), 1, "does not exist");
   write_text(program_ / "bad.jsonl", "{\"text\": \"a\"}\n{\"text\": }\n");
   refused(prepare("out", {"--test-source", program_ / "bad.jsonl"}), 1, "bad.jsonl:2:10: not valid JSON");
   EXPECT_FALSE(fs::exists(program_ / "out/documents.json"));

@@ -60,6 +60,17 @@ TEST(FileKinds, PackedFilesAreNamedWhereTextIsRead) {
   write_file_atomically(folder / "config.json", "\xEF\xBB\xBF{}");
   EXPECT_EQ(read_text_file(folder / "config.json"), "{}");
   EXPECT_EQ(stand_in("PK"), "");
+  EXPECT_EQ(stand_in("BZh, said he"), "");
+  EXPECT_EQ(stand_in("BZh91AY&SY"), "data packed by bzip2; unpack it with `bunzip2`");
+  // Where any bytes may be meant, the name must say so, too.
+  const std::string xz(
+      "\xFD"
+      "7zXZ\0",
+      6);
+  EXPECT_EQ(unread_packing("a.txt.xz", xz), "data packed by xz; unpack it with `unxz`");
+  EXPECT_EQ(unread_packing("a.bin", xz), "");
+  EXPECT_EQ(unread_packing("a.txt.xz", "text"), "");
+  EXPECT_EQ(unread_packing("a.gz", "\x1F\x8B"), "") << "is unpacked as it is read";
 }
 
 TEST(FileKinds, HiddenNames) {

@@ -5,6 +5,7 @@
 #include "trainers/config/config_tree.h"
 #include "trainers/config/consistency.h"
 #include "trainers/config/outline.h"
+#include "trainers/config/paths.h"
 #include "trainers/config/read_fields.h"
 
 namespace lf {
@@ -24,7 +25,9 @@ RunConfig from_tree(std::optional<Node> root, const std::vector<std::string>& ov
 
 RunConfig load_run_config(const std::string& path, const std::vector<std::string>& overrides) {
   Problems problems;
-  return from_tree(read_config_tree(path, problems), overrides, problems);
+  RunConfig config = from_tree(read_config_tree(path, problems), overrides, problems);
+  find_paths_beside(path, config);
+  return config;
 }
 
 RunConfig parse_run_config(const std::string& yaml, const std::string& name,

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "core/check.h"
 #include "core/escaped.h"
@@ -10,26 +11,42 @@
 namespace lf {
 namespace {
 
+namespace fs = std::filesystem;
+
 void make_absolute(std::string& path) {
   if (path.empty()) return;
-  const std::string absolute = std::filesystem::absolute(path).lexically_normal().string();
+  const std::string absolute = fs::absolute(path).lexically_normal().string();
   if (is_utf8(absolute)) path = absolute;  // YAML holds nothing else; then it stays as it was given
 }
-void make_absolute(std::optional<std::string>& path) {
-  if (path) make_absolute(*path);
+
+// Calls `change` with every path that is given.
+template <class F>
+void for_each_path(RunConfig& config, F&& change) {
+  const auto given = [&](std::optional<std::string>& path) {
+    if (path) change(*path);
+  };
+  if (config.data.path != "sample") change(config.data.path);
+  given(config.masked_lm.model);
+  ClassificationSection& c = config.classification;
+  given(c.model);
+  given(c.validation.given);
+  given(c.test.given);
+  given(c.ground_truth.given);
+  given(c.split_file.given);
 }
 
 }  // namespace
 
-void make_paths_absolute(RunConfig& config) {
-  if (config.data.path != "sample") make_absolute(config.data.path);
-  make_absolute(config.masked_lm.model);
-  ClassificationSection& c = config.classification;
-  make_absolute(c.model);
-  make_absolute(c.validation.given);
-  make_absolute(c.test.given);
-  make_absolute(c.ground_truth.given);
-  make_absolute(c.split_file.given);
+void make_paths_absolute(RunConfig& config) { for_each_path(config, make_absolute); }
+
+void find_paths_beside(const std::string& file, RunConfig& config) {
+  const fs::path folder = fs::path(file).parent_path();
+  for_each_path(config, [&](std::string& path) {
+    std::error_code error;
+    if (path.empty() || fs::path(path).is_absolute() || fs::exists(path, error)) return;
+    const fs::path beside = (folder / path).lexically_normal();
+    if (fs::exists(beside, error)) path = beside.string();
+  });
 }
 
 std::vector<std::pair<std::string, std::string>> data_paths(const RunConfig& config) {

@@ -13,6 +13,10 @@ namespace lf {
 // model from anywhere.
 void make_paths_absolute(RunConfig& config);
 
+// Lets a relative path that leads nowhere from the current folder start at the folder of the configuration's
+// file, if it leads somewhere from there.
+void find_paths_beside(const std::string& file, RunConfig& config);
+
 // The keys that name the data of a run, with their values: data.path, and what a task reads besides.
 std::vector<std::pair<std::string, std::string>> data_paths(const RunConfig& config);
 

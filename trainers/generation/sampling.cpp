@@ -31,12 +31,12 @@ bool is_left_out(const std::string& key, const nlohmann::json& value) {
   const auto one_of = [&](std::initializer_list<const char*> names) {
     return std::find(names.begin(), names.end(), key) != names.end();
   };
-  if (key.starts_with('_') || key.ends_with("_token_id") || value.is_null()) return true;
+  if (key.starts_with('_') || key.ends_with("_token_id") || value.is_null() || value.empty()) return true;
   if (one_of({"transformers_version", "max_length", "use_cache", "cache_implementation", "output_attentions",
               "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"}))
     return true;
   if (one_of({"num_beams", "num_return_sequences", "num_beam_groups", "repetition_penalty",
-              "encoder_repetition_penalty", "length_penalty", "typical_p"}))
+              "encoder_repetition_penalty", "length_penalty", "typical_p", "guidance_scale"}))
     return value == 1;
   if (one_of({"no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "min_length", "min_new_tokens",
               "diversity_penalty", "epsilon_cutoff", "eta_cutoff", "penalty_alpha", "min_p"}))
@@ -57,7 +57,9 @@ SamplingSettings sampling_from_json(const std::string& json, const std::string& 
     const auto require = [&, &name = key, &given = value](bool ok, const char* needed) {
       if (!ok) throw UsageError(text(source, ": ", name, " is ", given.dump(), "; needed ", needed));
     };
-    if (key == "max_new_tokens" || key == "top_k") {
+    if (is_left_out(key, value)) {
+      left_out.push_back(key);
+    } else if (key == "max_new_tokens" || key == "top_k") {
       require(value.is_number_integer(), "a whole number");
       (key == "top_k" ? s.top_k : s.max_new_tokens) = value.get<int64_t>();
     } else if (key == "temperature" || key == "top_p") {
@@ -69,8 +71,6 @@ SamplingSettings sampling_from_json(const std::string& json, const std::string& 
     } else if (key == "seed") {
       require(value.is_number_unsigned(), "a whole number of at least 0");
       s.seed = value.get<uint64_t>();
-    } else if (is_left_out(key, value)) {
-      left_out.push_back(key);
     } else {
       throw UsageError(
           text(source, ": unknown key \"", key,

@@ -25,6 +25,8 @@ namespace fs = std::filesystem;
 constexpr std::array kDescriptionFiles = {"config.json",
                                           "vocab.json",
                                           "merges.txt",
+                                          "encoder.json",
+                                          "vocab.bpe",
                                           "tokenizer.json",
                                           "tokenizer_config.json",
                                           "special_tokens_map.json",
@@ -54,6 +56,8 @@ bool is_replaced(const std::string& name) {
                                  ".ot", ".index.json"});
 }
 
+constexpr const char* kUsualClass = "RobertaTokenizer";
+
 // What kind of tokenizer transformers is to take, where no tokenizer_config.json says it: that of the
 // source's model, or that of the files.
 std::string tokenizer_class(const std::string& folder, const std::string& source) {
@@ -73,10 +77,10 @@ std::string tokenizer_class(const std::string& folder, const std::string& source
                             model->at("type").is_string();
     const std::string type = names_type ? model->at("type").get<std::string>() : "";
     if (type == "Unigram") return "XLMRobertaTokenizer";
-    if (type == "BPE" || type.empty()) return "RobertaTokenizer";
+    if (type == "BPE" || type.empty()) return kUsualClass;
     return "PreTrainedTokenizerFast";
   }
-  if (fs::exists(folder + "/vocab.json")) return "RobertaTokenizer";
+  if (fs::exists(folder + "/vocab.json")) return kUsualClass;
   return fs::exists(folder + "/sentencepiece.bpe.model") ? "XLMRobertaTokenizer" : "";
 }
 
@@ -92,26 +96,31 @@ void write_tokenizer_config(const std::string& folder, const std::string& source
                   [](const auto& entry) { return is_tokenizer_file(entry.path().filename().string()); });
   if (!any) return;
   nlohmann::ordered_json config = nlohmann::ordered_json::object();
-  if (fs::exists(path)) {
-    config = parse_ordered_json(read_text_file(path), path);
-    CHECK(config.is_object(), path, " is not a JSON object");
-  } else {
+  const bool given = fs::exists(path);
+  if (given) {
+    const std::string original = source + "/tokenizer_config.json";  // which a message is to name
+    config = parse_ordered_json_of_python(read_text_file(original), original);
+    CHECK(config.is_object(), original, " is not a JSON object");
+  }
+  const nlohmann::ordered_json before = config;
+  const auto names_class = [](const auto& json) {
+    return json.contains("tokenizer_class") && !json["tokenizer_class"].is_null();
+  };
+  if (!names_class(config) && !names_class(model)) {
     const std::string name = tokenizer_class(folder, source);
     if (name.empty())
       messages::warning(text(source,
-                             " does not say what kind of tokenizer it has (no tokenizer_config.json); "
-                             "transformers will guess by the model's type"));
-    else
+                             " does not say what kind of tokenizer it has; transformers will guess by the "
+                             "model's type"));
+    else if (!given || name != kUsualClass)  // what transformers takes for a Longformer itself
       config["tokenizer_class"] = name;
-    if (has_vocabulary && !has_whole) {
-      config["mask_token"] = {{"__type", "AddedToken"}, {"content", "<mask>"}, {"lstrip", true},
-                              {"normalized", false},    {"rstrip", false},     {"single_word", false}};
-    }
   }
-  const int64_t longest = encoder_shape({.path = folder + "/config.json", .json = model}).longest();
-  if (config.value("model_max_length", nlohmann::ordered_json()) == longest) return;
-  config["model_max_length"] = longest;
-  write_file_atomically(path, config.dump(2) + "\n");
+  if (!given && has_vocabulary && !has_whole) {
+    config["mask_token"] = {{"__type", "AddedToken"}, {"content", "<mask>"}, {"lstrip", true},
+                            {"normalized", false},    {"rstrip", false},     {"single_word", false}};
+  }
+  config["model_max_length"] = encoder_shape({.path = folder + "/config.json", .json = model}).longest();
+  if (config != before) write_file_atomically(path, config.dump(2) + "\n");
 }
 
 int64_t element_bytes(const NamedTensor& t) { return size_of(t.tensor.dtype()); }
@@ -121,7 +130,7 @@ int64_t element_bytes(const NamedTensor& t) { return size_of(t.tensor.dtype()); 
 std::string pretrained_hash(const std::string& folder) {
   ContentHash hash;
   const auto add = [&](const std::string& name) {
-    if (!fs::is_regular_file(folder + "/" + name)) return;
+    if (!is_there(folder + "/" + name)) return;
     const std::string content = name + '\n' + read_file(folder + "/" + name);
     hash.update({reinterpret_cast<const uint8_t*>(content.data()), content.size()});
   };

@@ -19,9 +19,11 @@ namespace {
 constexpr double kTimingSeconds = 20;
 // So many micro-batches of an update stand for all.
 constexpr size_t kMicroBatches = 4;
-// So many updates are searched for the largest micro-batch, and so many show how micro-batches differ: where
-// they do, so do the blocks of memory that are kept for them.
-constexpr int64_t kUpdatesSearched = 2000, kUpdatesTried = 8;
+// So many updates are searched for the largest micro-batch, and so many at most show how micro-batches
+// differ: where they do, so do the blocks of memory that are kept for them. When this many in a row need no
+// further block, only the largest is tried.
+constexpr int64_t kUpdatesSearched = 2000, kUpdatesTried = 64;
+constexpr int kEnoughInARow = 8;
 
 int64_t tokens_of(const Task& task, const Stage& stage, const ExampleRange& range) {
   int64_t tokens = 0;
@@ -29,23 +31,25 @@ int64_t tokens_of(const Task& task, const Stage& stage, const ExampleRange& rang
   return tokens;
 }
 
-// Micro-batches that decide how much memory the stage needs: the largest of its first epoch, as far as that
-// is searched, and some from all over it.
+// Micro-batches that decide how much memory the stage needs, in the order in which they come: one of each of
+// its first updates, and the largest of its first epoch, as far as that is searched.
 std::vector<ExampleRange> telling_micro_batches(const Task& task, const Stage& stage) {
   const int64_t updates =
       std::max<int64_t>(1, std::min(task.examples(stage) / stage.batch_size, kUpdatesSearched));
-  std::vector<ExampleRange> telling(1);
+  std::vector<ExampleRange> telling;
+  ExampleRange largest = {};
   int64_t most = -1;
   for (int64_t update = 0; update < updates; ++update) {
     const std::vector<ExampleRange> ranges = micro_batches_of(task, stage, update * stage.batch_size);
-    if (update % std::max<int64_t>(updates / kUpdatesTried, 1) == 0) telling.push_back(ranges.back());
+    if (update < kUpdatesTried) telling.push_back(ranges.back());
     for (const ExampleRange& range : ranges) {
       const int64_t tokens = tokens_of(task, stage, range);
       if (tokens <= most) continue;
       most = tokens;
-      telling.front() = range;
+      largest = range;
     }
   }
+  telling.push_back(largest);
   return telling;
 }
 
@@ -116,9 +120,14 @@ PredictedRun::Update PredictedRun::update(const Stage& stage) {
     scalars.push_back(forward_backward(*task_, *batch, stage, 1.0, pass));
     return elapsed.seconds();
   };
-  for (const ExampleRange& range : telling_micro_batches(*task_, stage)) {
-    run(range, 0);
+  const std::vector<ExampleRange> telling = telling_micro_batches(*task_, stage);
+  int in_a_row = 0;
+  for (size_t i = 0; i < telling.size(); ++i) {
+    if (in_a_row >= kEnoughInARow) i = telling.size() - 1;
+    const int64_t before = plan_.pool()->use().touched;
+    run(telling[i], 0);
     scalars.clear();
+    in_a_row = plan_.pool()->use().touched == before ? in_a_row + 1 : 0;
   }
   Update result;
   const double asked = operations().model();

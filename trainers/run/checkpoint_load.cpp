@@ -40,6 +40,8 @@ std::string damaged_part(const std::string& path, const Manifest::File& entry) {
 // Throws Error unless the file is bit for bit the one that was saved.
 SafetensorsFile verified_file(const std::string& path, const Manifest::File& entry) {
   const HashedFile found = content_hash_of_file(path);
+  if (found.bytes < entry.bytes)
+    static_cast<void>(MappedFile(path));  // says so where it is a Git LFS pointer
   CHECK(found.bytes == entry.bytes, path, " has ", found.bytes, " bytes, saved were ", entry.bytes,
         found.bytes < entry.bytes ? " (truncated)" : "");
   if (found.hash == entry.hash) return SafetensorsFile(path);

@@ -135,8 +135,8 @@ RunConfig settled(RunConfig config) {
 
 RunConfig run_folder_config(const std::string& folder) {
   const std::string path = folder + "/" + kConfigName;
-  if (!std::filesystem::exists(path))
-    throw UsageError(folder + " is not a run folder: it has no " + kConfigName);
+  if (!fs::exists(folder)) throw UsageError(absence(folder));
+  if (!is_there(path)) throw UsageError(folder + " is not a run folder: it has no " + kConfigName);
   return settled(load_run_config(path));
 }
 

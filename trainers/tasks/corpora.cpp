@@ -173,9 +173,10 @@ void check_there(const DataSection& data) {
 }  // namespace
 
 std::string missing_corpus(const std::string& path) {
+  const bool relative = fs::path(path).is_relative();
   return text("data.path ", path, ": there is no ", fs::absolute(path).string(),
-              " (a relative path starts at the current folder); name where the corpus is with --set "
-              "data.path=..., or make it with longform prepare");
+              relative ? " (a relative path starts at the current folder, or at the configuration's)" : "",
+              "; name where the corpus is with --set data.path=..., or make it with longform prepare");
 }
 
 DataSection written_out(DataSection data) {

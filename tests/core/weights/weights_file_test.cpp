@@ -198,13 +198,14 @@ TEST(WeightsFile, DamagedIndexesAreRefused) {
   EXPECT_SAYS(sharded.answer(R"({"weight_map":{},"weight_map":{}})"), "\"weight_map\" appears twice");
   EXPECT_SAYS(sharded.answer(std::string(1'000'000, '[')), "nested more than 32 deep");
   EXPECT_SAYS(sharded.answer(R"({"weight_map":{"a":1e999}})"), "a number that is too large");
-  for (const char* size : {"-1", "1.5", "\"36\"", "1e300", "null"}) {
-    EXPECT_SAYS(sharded.answer(text(R"({"metadata":{"total_size":)", size,
-                                    R"(},"weight_map":{"a":"one.safetensors"}})")),
-                "metadata.total_size must be a whole number of bytes");
+  // Information that nobody needs.
+  const std::string without = sharded.answer(R"({"weight_map":{"a":"one.safetensors"}})");
+  for (const char* size : {"-1", "1.5", "\"36\"", "1e300", "null", "NaN"}) {
+    EXPECT_EQ(sharded.answer(
+                  text(R"({"metadata":{"total_size":)", size, R"(},"weight_map":{"a":"one.safetensors"}})")),
+              without);
   }
-  EXPECT_SAYS(sharded.answer(R"({"metadata":3,"weight_map":{"a":"one.safetensors"}})"),
-              "metadata must be an object");
+  EXPECT_EQ(sharded.answer(R"({"metadata":3,"weight_map":{"a":"one.safetensors"}})"), without);
 }
 
 TEST(WeightsFile, TotalSizeMayCountTiedWeightsOnce) {

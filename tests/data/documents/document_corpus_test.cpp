@@ -166,7 +166,7 @@ TEST_F(DocumentCorpora, RequestsThatCannotBeServedAreExplained) {
   fails(bad, "lies in the source");
   bad = request_;
   bad.sources = {folder_ / "absent"};
-  fails(bad, "no file or folder");
+  fails(bad, "does not exist");
 }
 
 TEST_F(DocumentCorpora, TextThatCannotBePreparedIsExplained) {

@@ -142,5 +142,14 @@ TEST(DocumentPieces, TextWithoutSpacesStaysWhole) {
       << "a space behind a character that is no ASCII letter is no place to cut";
 }
 
+TEST(DocumentPieces, AnEmptyLineOfARecordEndsAParagraphInAnyForm) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.jsonl", R"({"text": "one\r\n\r\ntwo\r\rthree"})"
+                                 "\n");
+  EXPECT_EQ(pieces_of(read_parts({folder / "a.jsonl"}, {.paragraphs = true})),
+            (Strings{"one", "two", "three", "$"}));
+  EXPECT_EQ(pieces_of(read_parts({folder / "a.jsonl"}, {})), (Strings{"one\r\n\r\ntwo\r\rthree", "$"}));
+}
+
 }  // namespace
 }  // namespace lf

@@ -206,6 +206,7 @@ TEST(DocumentSource, HiddenFilesLinkedFoldersAndBrokenLinks) {
   fs::create_directory_symlink("../store", root + "/two");
   fs::create_directory_symlink("..", folder / "store/up");  // a circle
   fs::create_symlink("../nowhere.txt", root + "/gone.txt");
+  fs::create_symlink("self.txt", root + "/self.txt");
   const DocumentFiles found = find_documents({root});
   Documents left_out = found.left_out;
   std::sort(left_out.begin(), left_out.end());
@@ -217,6 +218,7 @@ TEST(DocumentSource, HiddenFilesLinkedFoldersAndBrokenLinks) {
   EXPECT_TRUE(named("._a.txt (hidden)"));
   EXPECT_TRUE(named(".ipynb_checkpoints (hidden)"));
   EXPECT_TRUE(named("gone.txt (a link to ../nowhere.txt, which does not exist)"));
+  EXPECT_TRUE(named("self.txt (a link to self.txt, which does not exist)"));
   EXPECT_TRUE(named("two (searched already)") || named("one (searched already)"));
 }
 
@@ -252,7 +254,7 @@ TEST(DocumentSource, FoldersAreSearchedWholeInNameOrder) {
   EXPECT_EQ(found.files[1].bytes, 1);
   EXPECT_EQ(read_documents({root}), (Documents{"B", "a", "y", "z1", "z2", "b"}));
 
-  EXPECT_ERROR(find_documents({folder / "absent.txt"}), "no file or folder " + (folder / "absent.txt"));
+  EXPECT_ERROR(find_documents({folder / "absent.txt"}), (folder / "absent.txt") + " does not exist");
   EXPECT_ERROR(find_documents({root + "/notes.md"}), "not a name of documents, needed .txt, .jsonl");
   std::filesystem::create_directories(folder / "none");
   EXPECT_ERROR(find_documents({root, folder / "none"}), "a folder without documents");

@@ -71,7 +71,7 @@ TEST_F(Imdb, FaultsNameTheFile) {
   write_archive(folder_ / "twice.tar.gz",
                 {{"train/neg/0_1.txt", "a"}, {"train/pos/0_9.txt", "a"}, {"x/train/neg/0_1.txt", "a"}});
   EXPECT_ERROR(read_imdb(folder_ / "twice.tar.gz"), "the review \"train/neg/0_1\" is there twice");
-  EXPECT_ERROR(read_imdb(folder_ / "absent"), "no file or folder " + (folder_ / "absent"));
+  EXPECT_ERROR(read_imdb(folder_ / "absent"), (folder_ / "absent") + " does not exist");
   write_text(folder_ / "a.txt", "text");
   EXPECT_ERROR(read_imdb(folder_ / "a.txt"), "needed the folder aclImdb, or aclImdb_v1.tar.gz");
 }
@@ -162,7 +162,7 @@ TEST_F(Hyperpartisan, FilesAreFoundAsPublished) {
   fs::create_directories(folder_ / "none");
   EXPECT_ERROR(find_hyperpartisan(folder_ / "none"),
                "needed one file articles-*.xml or articles-*.zip, there is none");
-  EXPECT_ERROR(find_hyperpartisan(folder_ / "absent"), "no file or folder");
+  EXPECT_ERROR(find_hyperpartisan(folder_ / "absent"), "absent does not exist");
 }
 
 TEST_F(Hyperpartisan, FaultsAreNamed) {

@@ -82,7 +82,7 @@ TEST(TokenizerFiles, WrongVocabularies) {
   EXPECT_EQ(files_error([](VocabularyFiles& f) { f.vocabulary = "[]"; }),
             "vocab.json is array, needed an object {\"token\": id}");
   EXPECT_EQ(files_error([](VocabularyFiles& f) { f.vocabulary = "{\n \"a\xFF\": 1}"; }),
-            "vocab.json:2:4: not valid JSON");
+            "vocab.json:2:4: not valid JSON: bytes that are no UTF-8");
   EXPECT_EQ(files_error([](VocabularyFiles& f) { f.vocabulary = std::string("{}\0", 3); }),
             "vocab.json:1:3: not valid JSON: a zero byte");
 }
@@ -158,7 +158,8 @@ TEST(TokenizerFiles, WrongTokenizerJson) {
   EXPECT_EQ(json_error([&](json& d) { d["normalizer"] = json::object(); }),
             "t.json: tokenizer.normalizer is not supported; needed null");
   for (const std::string key : {"model", "pre_tokenizer", "decoder"}) {
-    EXPECT_EQ(json_error([&](json& d) { d.erase(key); }), "t.json: tokenizer." + key + " is missing");
+    const std::string missing = key == "decoder" ? "" : "t.json: tokenizer." + key + " is missing";
+    EXPECT_EQ(json_error([&](json& d) { d.erase(key); }), missing) << key;
     EXPECT_EQ(json_error([&](json& d) { d[key] = 3; }), "t.json: " + key + " is number, needed an object");
   }
   for (const std::string key : {"vocab", "merges"}) {

@@ -231,6 +231,40 @@ TEST_F(TwoFiles, TokensThatOtherFilesAdd) {
   EXPECT_ERROR(encode(text), "token \"[URL]\" has the id 2048 in the tokenizer, or would get it");
 }
 
+TEST_F(TwoFiles, FurtherSpellingsOfTokens) {
+  const std::string text = "see [URL] [DATE]";
+  const Ids plain = encode(text);
+  const auto ids_with = [&](const json& config, const json& map = json::object()) {
+    write("tokenizer_config.json", config);
+    write("special_tokens_map.json", map);
+    return encode(text);
+  };
+  const Ids both = ids_with({{"additional_special_tokens", {"[URL]", "[DATE]"}}});
+  EXPECT_NE(both, plain);
+  // An empty newer list leaves the older one; of two older ones the configuration's counts; two newer are
+  // one.
+  EXPECT_EQ(ids_with({{"extra_special_tokens", json::object()},
+                      {"additional_special_tokens", {"[URL]", "[DATE]"}}}),
+            both);
+  EXPECT_EQ(ids_with({{"additional_special_tokens", {"[URL]", "[DATE]"}}},
+                     {{"additional_special_tokens", {"see"}}}),
+            both);
+  EXPECT_EQ(ids_with({{"extra_special_tokens", {"[URL]"}}}, {{"extra_special_tokens", {"[DATE]"}}}), both);
+  EXPECT_EQ(ids_with({{"url_token", "[URL]"},
+                      {"model_specific_special_tokens", {{"date", "[DATE]"}}},
+                      {"add_bos_token", false}}),
+            both);
+  // In the file's order, not the keys'.
+  write_file_atomically(folder_ / "tokenizer_config.json",
+                        R"({"extra_special_tokens": {"zeta": "[URL]", "alpha": "[DATE]"}})");
+  EXPECT_EQ(encode(text), both);
+  const Ids as_gpt2 = ids_with({{"tokenizer_class", "GPT2Tokenizer"}});
+  EXPECT_EQ(as_gpt2, Ids(plain.begin() + 1, plain.end() - 1)) << "nothing around the text";
+  EXPECT_ERROR(ids_with({{"split_special_tokens", true}}), "split_special_tokens is not false");
+  write("tokenizer_config.json", {{"mask_token", nullptr}});
+  EXPECT_EQ(ByteLevelTokenizer(folder_.path()).encode("a <mask>", false).size(), 7u) << "text like any other";
+}
+
 TEST_F(TwoFiles, WhatStandsBesideTokenizerJson) {
   json document = golden();
   document["post_processor"] = roberta_template();
@@ -241,7 +275,18 @@ TEST_F(TwoFiles, WhatStandsBesideTokenizerJson) {
   const Ids spaced = encode("the whale");
   EXPECT_EQ(spaced, (Ids{0, 268, 266, 271, 306, 2}));
   const TokenizerOptions without{.add_prefix_space = false};
-  EXPECT_NE(ByteLevelTokenizer(folder_.path(), without).encode("the whale"), spaced);
+  const Ids without_space = ByteLevelTokenizer(folder_.path(), without).encode("the whale");
+  EXPECT_NE(without_space, spaced);
+  write("tokenizer_config.json", {{"tokenizer_class", "RobertaTokenizer"}});
+  EXPECT_EQ(encode("the whale"), without_space) << "the class's own default";
+  document["post_processor"] = nullptr;
+  write("tokenizer.json", document);
+  EXPECT_EQ(encode("the whale"), without_space) << "which puts <s> and </s> around a text";
+  write("added_tokens.json", {{"[DATE]", 2048}});
+  write("special_tokens_map.json", json::object());
+  EXPECT_EQ(encode("[DATE]"), (Ids{0, 2048, 2}));
+  document["post_processor"] = roberta_template();
+  write("tokenizer.json", document);
   write("tokenizer_config.json", {{"cls_token", "<pad>"}});
   EXPECT_ERROR(encode("a"), "puts \"<s>\" around a text, but cls_token is \"<pad>\"");
 }

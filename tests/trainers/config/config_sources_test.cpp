@@ -67,6 +67,15 @@ TEST(ConfigFile, WhatStandsInItsPlaceIsNamed) {
             folder / "link.yaml: cannot be read: it is a link to nowhere, which does not exist");
 }
 
+TEST(ConfigFile, PathsStartAtTheCurrentFolderOrAtItsOwn) {
+  const TemporaryFolder folder;
+  write(folder / "run.yaml", "data: {path: corpus.txt}\n" + kStages);
+  EXPECT_EQ(load_run_config(folder / "run.yaml").data.path, "corpus.txt")
+      << "as given where nothing is there";
+  write(folder / "corpus.txt", "a");
+  EXPECT_EQ(load_run_config(folder / "run.yaml").data.path, folder / "corpus.txt");
+}
+
 // YAML 1.2, section 5.2: the encodings that a reader must know.
 TEST(ConfigFile, TextInUtf16IsYaml) {
   const TemporaryFolder folder;

@@ -239,6 +239,8 @@ TEST(SamplingFromJson, LeavesOutWhatChangesNothing) {
       "g.json", {});
   EXPECT_EQ(s.max_new_tokens, 12);
   EXPECT_EQ(s.top_k, 50);
+  const char* const nothing = R"({"temperature": null, "suppress_tokens": [], "guidance_scale": 1.0})";
+  EXPECT_EQ(sampling_from_json(nothing, "g.json", {.temperature = 0.5}).temperature, 0.5);
   for (const char* other :
        {R"({"num_beams": 4})", R"({"repetition_penalty": 1.2})", R"({"no_repeat_ngram_size": 3})"})
     EXPECT_ERROR(sampling_from_json(other, "g.json", {}), "which may change the text");

@@ -276,6 +276,10 @@ TEST_F(HuggingFace, TokenizersOfEveryKindAreCarriedAlong) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "a/notes.txt"));
   write("tokenizer_config.json", R"({"tokenizer_class": "XLMRobertaTokenizer", "model_max_length": 64})");
   EXPECT_EQ(convert_to("b").at("model_max_length"), 128);
+  write("tokenizer_config.json", R"({"tokenizer_class": null, "nobody_needs": NaN})");
+  EXPECT_EQ(convert_to("unnamed").at("tokenizer_class"), "XLMRobertaTokenizer");
+  write("tokenizer_config.json", "[]");
+  EXPECT_ERROR_TEXT(convert_to("list"), folder + "/tokenizer_config.json is not a JSON object");
   std::filesystem::remove(folder + "/sentencepiece.bpe.model");
   std::filesystem::remove(folder + "/tokenizer_config.json");
   write("tokenizer.json", R"({"model": {"type": "Unigram", "vocab": []}})");
@@ -323,7 +327,7 @@ TEST_F(HuggingFace, BadConfigurationsAreNamed) {
   write_file_atomically(folder + "/config.json", "{");
   EXPECT_ERROR_TEXT(read_model_config(folder), "not valid JSON");
   EXPECT_ERROR_TEXT(read_model_config(folder_.path()), "has no config.json: it is not a model's folder");
-  EXPECT_ERROR_TEXT(read_model_config(folder_ / "none"), "is no folder");
+  EXPECT_ERROR_TEXT(read_model_config(folder_ / "none"), "none does not exist");
 }
 
 }  // namespace

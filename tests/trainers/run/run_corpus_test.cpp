@@ -155,7 +155,10 @@ TEST_F(RunCorpus, AMovedCorpusIsNamedAndResumedFromElsewhere) {
   fs::create_directory(program_ / "elsewhere");
   const std::vector<std::string> parts = {program_ / "elsewhere/corpus", "--set data.path="};
   EXPECT_EQ(run({"evaluate", program_ / "run"}, "elsewhere").code, 0) << "a run's own paths are absolute";
+  EXPECT_EQ(train({"--resume"}, "elsewhere").code, 0) << "a configuration's start at its folder, too";
+  fs::rename(program_ / "corpus", program_ / "moved");
   expect_error(train({"--resume"}, "elsewhere"), 1, parts);
+  fs::rename(program_ / "moved", program_ / "corpus");
   prepare("other", {"--newlines", "strip", "--validation", "0.1", "--test", "0.2"}, "config.yaml");
   const std::string before = read_file(program_ / "run/config.yaml");
   expect_error(train({"--resume", "--set", "data.path=" + (program_ / "other")}, "elsewhere"), 2,
