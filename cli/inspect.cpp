@@ -127,7 +127,7 @@ ordered_json inspect_documents(const std::string& path) {
 }
 
 ordered_json inspect(const std::string& path) {
-  CHECK(fs::exists(path), absence(path));
+  check_exists(path);
   if (fs::exists(path + "/manifest.json") ||
       (fs::is_directory(path) && fs::path(path).filename().string().rfind("step-", 0) == 0)) {
     return inspect_checkpoint_folder(path);

@@ -51,13 +51,13 @@ struct Result {
 class TokenizeJob {
  public:
   TokenizeJob(const Options& options, const ByteLevelTokenizer& tokenizer)
-      : options_(options), tokenizer_(tokenizer) {
+      : options_(options), tokenizer_(tokenizer), reads_records_(holds_records(options)) {
     file_id_ = options.file == "-" ? "-" : std::filesystem::path(options.file).filename().string();
-    by_line_ = options.lines || reads_records();
+    by_line_ = options.lines || reads_records_;
   }
 
   void run() {
-    if (reads_records()) {
+    if (reads_records_) {
       write_records();
     } else {
       write_texts();
@@ -72,11 +72,6 @@ class TokenizeJob {
   }
 
  private:
-  bool reads_records() const {
-    return options_.decode || options_.jsonl ||
-           (!options_.lines && has_ending(unpacked_name(options_.file), ".jsonl"));
-  }
-
   void write_records() {
     JsonLines lines(options_.file);
     std::vector<Source> batch;
@@ -99,8 +94,7 @@ class TokenizeJob {
     const std::optional<MappedFile> file = as_it_is ? std::optional<MappedFile>(options_.file) : std::nullopt;
     std::string input;
     if (!file) input = ByteSource(options_.file).read_rest(SIZE_MAX);  // standard input, or what is packed
-    rest_ = file ? std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size())
-                 : std::string_view(input);
+    rest_ = file ? as_text(file->bytes()) : std::string_view(input);
     rest_.remove_prefix(text_begin(options_.file, rest_));
     bytes_ = rest_.size();
     for (bool first = true; first || !rest_.empty(); first = false) write(read_batch());
@@ -130,7 +124,7 @@ class TokenizeJob {
 #pragma omp parallel for schedule(dynamic, 4)
     for (size_t i = 0; i < batch.size(); ++i) {
       try {
-        results[i] = reads_records() ? convert(std::move(batch[i].record)) : encode(batch[i]);
+        results[i] = reads_records_ ? convert(std::move(batch[i].record)) : encode(batch[i]);
       } catch (const std::exception& error) {
         results[i].error = error.what();
       }
@@ -213,8 +207,15 @@ class TokenizeJob {
     messages::warning(first_bad_ + ": not UTF-8; read as U+FFFD" + which);
   }
 
+  // By the name of what is packed; that of an archive's file takes reading the archive.
+  static bool holds_records(const Options& options) {
+    return options.decode || options.jsonl ||
+           (!options.lines && has_ending(unpacked_name(options.file), ".jsonl"));
+  }
+
   const Options& options_;
   const ByteLevelTokenizer& tokenizer_;
+  const bool reads_records_;
   std::string file_id_, first_bad_;
   std::string_view rest_;
   bool by_line_ = false;

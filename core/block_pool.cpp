@@ -46,7 +46,7 @@ std::string device_memory_left(Device device) {
 Block BlockPool::take(int64_t bytes, const std::function<std::string()>& purpose) {
   const std::lock_guard lock(mutex_);
   const int64_t wanted = capacity_for(bytes);
-  Block block{.data = nullptr, .capacity = wanted, .wanted = wanted, .touched = 0};
+  Block block{.capacity = wanted};
   if (!take_cached(block)) {
     block.data = allocate(block.capacity);
     if (!block.data && device_ != Device::plan) {
@@ -57,13 +57,12 @@ Block BlockPool::take(int64_t bytes, const std::function<std::string()>& purpose
       throw OutOfMemory(text(name(device_), ": out of memory allocating ", purpose(), " = ",
                              format_bytes(static_cast<double>(bytes)), "; live ",
                              format_bytes(static_cast<double>(use_.live)), ", cached ",
-                             format_bytes(static_cast<double>(use_.cached)), device_memory_left(device_)));
+                             format_bytes(static_cast<double>(cached())), device_memory_left(device_)));
     }
     reserved_ += block.capacity;
   }
   block.wanted = wanted;
   use_.live += wanted;
-  use_.cached = reserved_ - use_.live;
   use_.peak = std::max(use_.peak, use_.live);
   use_.touched += std::max<int64_t>(bytes - block.touched, 0);
   block.touched = std::max(block.touched, bytes);
@@ -73,13 +72,14 @@ Block BlockPool::take(int64_t bytes, const std::function<std::string()>& purpose
 void BlockPool::give_back(const Block& block) {
   const std::lock_guard lock(mutex_);
   use_.live -= block.wanted;
-  use_.cached = reserved_ - use_.live;
   free_blocks_.emplace(block.capacity, block);
 }
 
 MemoryUse BlockPool::use() const {
   const std::lock_guard lock(mutex_);
-  return use_;
+  MemoryUse result = use_;
+  result.cached = cached();
+  return result;
 }
 
 void BlockPool::reset_peaks() {
@@ -124,7 +124,6 @@ void BlockPool::free_all() {
     reserved_ -= block.capacity;
   }
   free_blocks_.clear();
-  use_.cached = reserved_ - use_.live;
 }
 
 }  // namespace lf

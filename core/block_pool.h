@@ -47,6 +47,7 @@ class BlockPool {
   void add_scratch(int64_t bytes);  // negative: no longer needed
 
  private:
+  int64_t cached() const { return reserved_ - use_.live; }
   bool take_cached(Block& block);
   std::byte* allocate(int64_t bytes);
   void free_all();
@@ -54,8 +55,8 @@ class BlockPool {
   const Device device_;
   mutable std::mutex mutex_;
   std::multimap<int64_t, Block> free_blocks_;  // by capacity
-  MemoryUse use_;
-  int64_t reserved_ = 0;  // of all blocks; what of it is not in use counts as cached
+  MemoryUse use_;                              // but for `cached`
+  int64_t reserved_ = 0;                       // of all blocks
 };
 
 // Bytes of guard behind every block; none unless built with LF_CHECKED_MEMORY.

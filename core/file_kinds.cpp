@@ -25,11 +25,13 @@ std::string stated_size(std::string_view pointer) {
 // Ways to pack files, told by the first bytes of the result.
 struct Packing {
   std::string_view magic, ending, short_ending, name, tool;
+  bool is_read = false;  // readers of text and records unpack it
   std::string words() const { return text(name, "; unpack it with `", tool, "`"); }
 };
+constexpr std::string_view kGzip = "\x1F\x8B", kZip = "PK\x03\x04";
 constexpr std::array kPackings = {
-    Packing{"\x1F\x8B", ".gz", ".tgz", "data packed by gzip", "gunzip"},
-    Packing{"PK\x03\x04", ".zip", ".zip", "a zip archive", "unzip"},
+    Packing{kGzip, ".gz", ".tgz", "data packed by gzip", "gunzip", true},
+    Packing{kZip, ".zip", ".zip", "a zip archive", "unzip", true},
     Packing{"\xFD"
             "7zXZ",
             ".xz", ".txz", "data packed by xz", "unxz"},
@@ -59,9 +61,12 @@ std::string git_lfs_pointer(std::string_view begin) {
 }  // namespace
 
 void refuse_git_lfs_pointer(const std::string& path, std::span<const uint8_t> begin) {
-  const std::string found = git_lfs_pointer({reinterpret_cast<const char*>(begin.data()), begin.size()});
+  const std::string found = git_lfs_pointer(as_text(begin));
   CHECK(found.empty(), path, ": ", found);
 }
+
+bool is_gzip(std::span<const uint8_t> begin) { return as_text(begin).starts_with(kGzip); }
+bool is_zip(std::span<const uint8_t> begin) { return as_text(begin).starts_with(kZip); }
 
 std::string stand_in(std::string_view begin) {
   const Packing* const packing = packing_of(begin);
@@ -70,8 +75,8 @@ std::string stand_in(std::string_view begin) {
 
 std::string unread_packing(std::string_view name, std::string_view begin) {
   const Packing* const packing = packing_of(begin);
-  const bool is_read = packing == &kPackings[0] || packing == &kPackings[1];
-  if (packing && !is_read && (has_ending(name, packing->ending) || has_ending(name, packing->short_ending)))
+  if (packing && !packing->is_read &&
+      (has_ending(name, packing->ending) || has_ending(name, packing->short_ending)))
     return packing->words();
   constexpr std::string_view kTar = "ustar";
   const bool is_tar =

@@ -8,6 +8,15 @@
 
 namespace lf {
 
+// The same bytes as characters.
+inline std::string_view as_text(std::span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// Whether data packed by gzip, or a zip archive, begins so.
+bool is_gzip(std::span<const uint8_t> begin);
+bool is_zip(std::span<const uint8_t> begin);
+
 // Throws Error where the bytes are a Git LFS pointer, which stands where a file was not downloaded
 // (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md): with its size and the way to get it.
 void refuse_git_lfs_pointer(const std::string& path, std::span<const uint8_t> begin);

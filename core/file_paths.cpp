@@ -26,14 +26,24 @@ bool is_there(const std::string& path) {
   return type != std::filesystem::file_type::not_found;  // without rights to look: opening it says so
 }
 
+std::string broken_link(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+  return target.empty() ? "" : text("a link to ", target.string(), ", which does not exist");
+}
+
 std::string absence(const std::string& path) {
   std::error_code error;
   if (std::filesystem::exists(path, error)) return "";
   if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
     return text("cannot use ", path, ": ", reason(error.value()));
-  const std::filesystem::path target = std::filesystem::read_symlink(path, error);
-  return target.empty() ? path + " does not exist"
-                        : text(path, " is a link to ", target.string(), ", which does not exist");
+  const std::string link = broken_link(path);
+  return path + (link.empty() ? " does not exist" : " is " + link);
+}
+
+void check_exists(const std::string& path) {
+  const std::string words = absence(path);
+  CHECK(words.empty(), words);
 }
 
 bool is_link(const std::string& path) {

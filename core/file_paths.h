@@ -16,8 +16,14 @@ std::filesystem::path temporary_folder();
 // so.
 bool is_there(const std::string& path);
 
+// "a link to X, which does not exist" where the path is a link; "" for anything else.
+std::string broken_link(const std::string& path);
+
 // "PATH does not exist", or what the link that stands there leads to; "" where there is a file or folder.
 std::string absence(const std::string& path);
+
+// Throws Error with these words where there is no file and no folder.
+void check_exists(const std::string& path);
 
 // Whether a symbolic link stands there, wherever it leads.
 bool is_link(const std::string& path);

@@ -15,6 +15,7 @@
 #include "core/check.h"
 #include "core/failpoint.h"
 #include "core/file_kinds.h"
+#include "core/file_paths.h"
 #include "core/messages.h"
 
 namespace lf {
@@ -86,11 +87,8 @@ std::string reason(int error_number) {
 }
 
 std::string reason(const std::string& path, int error_number) {
-  std::error_code error;
-  const std::filesystem::path target =
-      error_number == ENOENT ? std::filesystem::read_symlink(path, error) : std::filesystem::path();
-  if (target.empty()) return reason(error_number);
-  return text("it is a link to ", target.string(), ", which does not exist");
+  const std::string link = error_number == ENOENT ? broken_link(path) : "";
+  return link.empty() ? reason(error_number) : "it is " + link;
 }
 
 void throw_file_error(const std::string& action, const std::string& path, int error_number) {
@@ -182,7 +180,7 @@ std::string read_file(const std::string& path) {
 
 std::string read_text_file(const std::string& path) {
   const MappedFile file(path);
-  const std::string_view content(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const std::string_view content = as_text(file.bytes());
   return std::string(content.substr(text_begin(path, content)));
 }
 

@@ -27,9 +27,7 @@ constexpr size_t kBlock = 1 << 17;
 
 // A zip archive may have another name, a tar.gz cannot be told from other gzip data.
 bool holds_zip(const std::string& path, std::span<const uint8_t> bytes) {
-  constexpr uint8_t kLocalHeader[4] = {'P', 'K', 3, 4};
-  return has_ending(path, ".zip") ||
-         (bytes.size() >= 4 && std::equal(std::begin(kLocalHeader), std::end(kLocalHeader), bytes.begin()));
+  return has_ending(path, ".zip") || is_zip(bytes);
 }
 
 struct Free {

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <initializer_list>
 
 #include "core/check.h"
 #include "core/file_kinds.h"
@@ -39,13 +38,10 @@ ByteSource::Packing ByteSource::packing_of(const std::string& path) {
   if (size < 0) return Packing::kNone;  // reading says why
   const std::span<const uint8_t> bytes(begin.data(), static_cast<size_t>(size));
   refuse_git_lfs_pointer(path, bytes);
-  const auto begins = [&](std::initializer_list<uint8_t> magic) {
-    return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), bytes.begin());
-  };
   // What a name promises must be there, or the file was cut short or is another.
   if (const Packing promised = promised_packing(path); promised != Packing::kNone) return promised;
-  if (begins({'P', 'K', 3, 4})) return Packing::kArchive;
-  return begins({0x1F, 0x8B}) ? Packing::kGzip : Packing::kNone;
+  if (is_zip(bytes)) return Packing::kArchive;
+  return is_gzip(bytes) ? Packing::kGzip : Packing::kNone;
 }
 
 ByteSource::ByteSource(const std::string& path, Packing packing) : path_(path) {

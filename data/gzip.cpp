@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/file_kinds.h"
 
 namespace lf {
 namespace {
 
-constexpr uint8_t kMagic[2] = {0x1F, 0x8B};
 // zlib counts in 32 bits.
 constexpr size_t kMost = 1 << 30;
 // Windows as large as they come, and gzip's header rather than zlib's.
@@ -30,8 +30,7 @@ struct GzipReader::State {
 
 GzipReader::GzipReader(std::string path, std::span<const uint8_t> packed)
     : path_(std::move(path)), packed_(packed) {
-  CHECK(packed.size() >= 2 && packed[0] == kMagic[0] && packed[1] == kMagic[1], path_,
-        ": not gzip data, though the name ends in .gz");
+  CHECK(is_gzip(packed), path_, ": not gzip data, though the name ends in .gz");
   state_ = std::make_unique<State>();
   state_->stream.next_in = const_cast<uint8_t*>(packed.data());
 }
@@ -44,8 +43,7 @@ int64_t GzipReader::packed_bytes_read() const { return state_->stream.next_in - 
 bool GzipReader::at_end_of_member() {
   const auto rest = packed_.subspan(static_cast<size_t>(packed_bytes_read()));
   if (std::all_of(rest.begin(), rest.end(), [](uint8_t byte) { return byte == 0; })) return true;
-  CHECK(rest.size() >= 2 && rest[0] == kMagic[0] && rest[1] == kMagic[1], path_, ": ", rest.size(),
-        " bytes behind the gzip data that are none");
+  CHECK(is_gzip(rest), path_, ": ", rest.size(), " bytes behind the gzip data that are none");
   inflateReset(&state_->stream);
   return false;
 }

@@ -18,7 +18,7 @@ bool JsonLines::fill() {
   const bool first = end_ == 0;
   begin_ = 0;
   end_ = source_->read(chunk_);
-  if (first) begin_ = text_begin(path_, {reinterpret_cast<const char*>(chunk_.data()), end_});
+  if (first) begin_ = text_begin(path_, as_text({chunk_.data(), end_}));
   return end_ > begin_;
 }
 

@@ -156,7 +156,7 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> file, const 
   uint64_t length = 0;
   std::memcpy(&length, file.data(), kLengthBytes);
   // What packs data may begin as a length does.
-  const std::string packed = stand_in({reinterpret_cast<const char*>(file.data()), file.size()});
+  const std::string packed = stand_in(as_text(file));
   constexpr std::string_view kBegins = " \t\r\n{";
   const bool has_header =
       file.size() > kLengthBytes && kBegins.find(static_cast<char>(file[kLengthBytes])) != kBegins.npos;

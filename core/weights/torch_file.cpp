@@ -47,8 +47,7 @@ TorchFile::TorchFile(const std::string& path) : file_(path) {
   if (is_zip(file_.bytes())) {
     open_zip();
   } else {
-    const std::string packed =
-        stand_in({reinterpret_cast<const char*>(file_.bytes().data()), file_.bytes().size()});
+    const std::string packed = stand_in(as_text(file_.bytes()));
     CHECK(packed.empty(), path, ": ", packed);
     TorchLegacy legacy = parse_torch_legacy(file_.bytes(), path);
     contents_ = std::move(legacy.contents);

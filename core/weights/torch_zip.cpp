@@ -35,11 +35,6 @@ zip_t* open_archive(std::span<const uint8_t> file, const std::string& path) {
 
 }  // namespace
 
-bool is_zip(std::span<const uint8_t> file) {
-  constexpr uint8_t kMagic[] = {'P', 'K', 3, 4};
-  return file.size() >= sizeof kMagic && std::equal(std::begin(kMagic), std::end(kMagic), file.begin());
-}
-
 TorchZip::TorchZip(std::span<const uint8_t> file, std::string path)
     : path_(std::move(path)), archive_(open_archive(file, path_)) {
   try {

@@ -48,7 +48,4 @@ class TorchZip {
   mutable std::shared_ptr<const std::vector<uint8_t>> kept_;
 };
 
-// True for a file that begins as a zip archive does.
-bool is_zip(std::span<const uint8_t> file);
-
 }  // namespace lf

@@ -204,7 +204,7 @@ PreparedCorpus prepare_corpus(const CorpusRequest& request) {
   remove_abandoned_partials(scratch);
   source.unpack(scratch, request.progress);
   const auto bytes = source.bytes();
-  const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string_view content = as_text(bytes);
   if (request.kind == CorpusKind::text8) {
     text_begin(request.source, content);
     check_text8(request.source, bytes);

@@ -33,8 +33,7 @@ MappedFile open_source(const std::string& path, CorpusKind kind) {
     throw Error(text("no file ", path, "; ", how_to_get(*official)));
   MappedFile file(path);
   CHECK(!file.bytes().empty(), path, ": empty file, needed text to learn from");
-  const std::string packed =
-      unread_packing(path, {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  const std::string packed = unread_packing(path, as_text(file.bytes()));
   CHECK(packed.empty(), path, ": ", packed);
   return file;
 }

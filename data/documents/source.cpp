@@ -93,8 +93,7 @@ class FolderSearch {
       if (is_hidden_name(name)) {
         left_out_.push_back(name_of(entry.path()) + " (hidden)");
       } else if (entry.is_symlink() && !leads_somewhere(entry)) {
-        left_out_.push_back(text(name_of(entry.path()), " (a link to ",
-                                 fs::read_symlink(entry.path()).string(), ", which does not exist)"));
+        left_out_.push_back(text(name_of(entry.path()), " (", broken_link(entry.path().string()), ")"));
       } else if (entry.is_directory()) {
         search(entry.path());
       } else {
@@ -171,7 +170,7 @@ DocumentFiles find_documents(const std::vector<std::string>& sources) {
       continue;
     }
     const std::optional<DocumentFile> file = file_of_name(source, fs::path(source).filename().string());
-    CHECK(fs::exists(source), absence(source));
+    check_exists(source);
     CHECK(file, source,
           ": not a name of documents, needed .txt, .jsonl, .txt.gz, .jsonl.gz, .zip, .tar.gz or a folder");
     CHECK(file->format != DocumentFormat::kArchive || look_into(*file, found.left_out), source,

@@ -73,7 +73,7 @@ std::map<std::string, Truth> read_truth(const std::string& path) {
 
 HyperpartisanFiles find_hyperpartisan(const std::string& folder_or_articles) {
   const fs::path given = folder_or_articles;
-  CHECK(fs::exists(given), absence(folder_or_articles));
+  check_exists(folder_or_articles);
   const fs::path folder = fs::is_directory(given) ? given : given.parent_path();
   const auto truths = files_by_set(folder.empty() ? "." : folder, kGroundTruth);
   std::map<std::string, std::string> articles;

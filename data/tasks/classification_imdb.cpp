@@ -105,7 +105,7 @@ void finish(Documents& documents, const char* split, const std::string& path) {
 }  // namespace
 
 DocumentSplits read_imdb(const std::string& folder_or_archive) {
-  CHECK(fs::exists(folder_or_archive), absence(folder_or_archive));
+  check_exists(folder_or_archive);
   DocumentSplits splits;
   if (fs::is_directory(folder_or_archive)) {
     splits = read_folders(folder_or_archive);

@@ -9,8 +9,7 @@ namespace lf {
 DelimitedRows::DelimitedRows(const std::string& path, Delimiter delimiter)
     : path_(path), source_(path), chunk_(kReadAtOnce), delimiter_(static_cast<char>(delimiter)) {
   end_ = source_.read(chunk_);
-  const std::string_view begin(reinterpret_cast<const char*>(chunk_.data()), end_);
-  at_ = text_begin(path, begin);
+  at_ = text_begin(path, as_text({chunk_.data(), end_}));
 }
 
 int DelimitedRows::peek() {

@@ -151,7 +151,7 @@ bool TokenizerConfig::renames(const std::string& usual) const {
   for (const Key& key : kKeys) {
     if (key.usual != usual) continue;
     is_usual = true;
-    kept = kept || (settings_.contains(key.key) ? name_of(key.key) == usual : true);
+    kept = kept || !settings_.contains(key.key) || name_of(key.key) == usual;
   }
   return is_usual && !kept;
 }
@@ -173,14 +173,18 @@ void TokenizerConfig::add_tokens(TokenIds& ids, std::vector<AddedToken>& added, 
     if (!is_named && key.ends_with("_token") && is_token)
       add_token(token.value, token.who, rules_count, ids, added);
   }
+  const auto add_all = [&](const Setting& list, bool may_be_object) {
+    CHECK(list.value.is_array() || (may_be_object && list.value.is_object()), list.who, " is ",
+          list.value.type_name(), ", needed a list");
+    for (const auto& [place, token] : list.value.items())
+      add_token(token, list.who + ": " + place, rules_count, ids, added);
+  };
+  if (const Setting* const specific = find("model_specific_special_tokens")) add_all(*specific, true);
   const Setting* const newer = find(kNewerList);
-  const Setting* const more = newer && !newer->value.empty() ? newer : find(kOlderList);
-  for (const Setting* const list : {find("model_specific_special_tokens"), more}) {
-    if (!list) continue;
-    CHECK(list->value.is_structured() && (list->value.is_array() || list != find(kOlderList)), list->who,
-          " is ", list->value.type_name(), ", needed a list");
-    for (const auto& [place, token] : list->value.items())
-      add_token(token, list->who + ": " + place, rules_count, ids, added);
+  if (newer && !newer->value.empty()) {
+    add_all(*newer, true);
+  } else if (const Setting* const older = find(kOlderList)) {
+    add_all(*older, false);
   }
 }
 

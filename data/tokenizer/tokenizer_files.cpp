@@ -123,7 +123,8 @@ void check_end(const TokenizerDefinition& definition, int32_t id, const std::opt
 }
 
 TokenizerDefinition read_tokenizer_json(const std::string& path, const TokenizerOptions& options) {
-  TokenizerDefinition result = parse_tokenizer_json(parse_json(read_text_file(path), path), path);
+  TokenIds ids;
+  TokenizerDefinition result = parse_tokenizer_json(parse_json(read_text_file(path), path), path, &ids);
   const TokenizerConfig config(read_config_files(fs::path(path).parent_path()));
   result.add_prefix_space =
       options.add_prefix_space.value_or(config.add_prefix_space().value_or(result.add_prefix_space));
@@ -132,17 +133,13 @@ TokenizerDefinition read_tokenizer_json(const std::string& path, const Tokenizer
     check_end(result, result.ends->begin, result.special.begin, "cls_token");
     check_end(result, result.ends->end, result.special.end, "sep_token");
   }
-  TokenIds ids;
-  for (size_t id = 0; id < result.tokens.size(); ++id) {
-    if (!result.tokens[id].empty()) ids.emplace(result.tokens[id], static_cast<int32_t>(id));
-  }
   const size_t known = ids.size();
   const std::string added = (fs::path(path).parent_path() / "added_tokens.json").string();
   if (const std::string content = read_if_there(added); !content.empty())
     add_later_tokens(parse_json(content, added), added, ids, result.added);
   config.add_tokens(ids, result.added, /*rules_count=*/false);
   if (ids.size() > known) result.tokens = tokens_by_id(ids, path);
-  if (!result.ends && config.is_roberta()) result.ends = ends_of(config.names(), ids);
+  if (!result.ends && config.is_roberta()) result.ends = ends_of(result.special, ids);
   return result;
 }
 
@@ -188,7 +185,7 @@ TokenizerDefinition parse_vocabulary_files(const VocabularyFiles& files, const T
 }
 
 TokenizerDefinition read_tokenizer_definition(const std::string& path, const TokenizerOptions& options) {
-  CHECK(fs::exists(path), absence(path));
+  check_exists(path);
   if (!fs::is_directory(path)) {
     const fs::path file(path);
     for (const FileNames& names : kFileNames) {

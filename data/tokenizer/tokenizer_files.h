@@ -23,7 +23,7 @@ struct TokenizerOptions {
 // are special and, if <s> and </s> are there, put around every text; otherwise <|endoftext|> is special.
 // tokenizer_config.json and special_tokens_map.json beside them may set add_prefix_space, name the special
 // tokens, add further ones and, of the two files, set which white space they take; added_tokens.json adds
-// tokens to the two files.
+// tokens.
 // Throws Error with the file, and the line where there is one, for whatever is missing, damaged or
 // unsupported.
 TokenizerDefinition read_tokenizer_definition(const std::string& path, const TokenizerOptions& options = {});

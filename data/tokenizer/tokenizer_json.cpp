@@ -273,7 +273,7 @@ AddedToken parse_added_token(const json& value, const std::string& who) {
           .strip_right = fields.flag("rstrip")};
 }
 
-TokenizerDefinition parse_tokenizer_json(const json& document, const std::string& path) {
+TokenizerDefinition parse_tokenizer_json(const json& document, const std::string& path, TokenIds* all_ids) {
   const Section top(document, path + ": tokenizer");
   top.allow({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
              "post_processor", "decoder", "model"});
@@ -300,6 +300,7 @@ TokenizerDefinition parse_tokenizer_json(const json& document, const std::string
     result.ends = parse_post_processor(Section(top.at("post_processor"), path + ": post_processor"), ids);
   }
   check_definition(result);
+  if (all_ids) *all_ids = std::move(ids);
   return result;
 }
 

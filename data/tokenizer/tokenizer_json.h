@@ -15,7 +15,9 @@ TokenIds parse_vocabulary(const nlohmann::json& value, const std::string& source
 AddedToken parse_added_token(const nlohmann::json& value, const std::string& who);
 
 // A byte-level BPE tokenizer. Throws Error naming the field for everything that is missing, of the wrong
-// type, or asks for behaviour that is not implemented: nothing in the file is ignored.
-TokenizerDefinition parse_tokenizer_json(const nlohmann::json& document, const std::string& path);
+// type, or asks for behaviour that is not implemented: nothing in the file is ignored. The ids of all its
+// tokens go to `all_ids`, where it is given.
+TokenizerDefinition parse_tokenizer_json(const nlohmann::json& document, const std::string& path,
+                                         TokenIds* all_ids = nullptr);
 
 }  // namespace lf

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "core/check.h"
@@ -19,20 +20,29 @@ void make_absolute(std::string& path) {
   if (is_utf8(absolute)) path = absolute;  // YAML holds nothing else; then it stays as it was given
 }
 
-// Calls `change` with every path that is given.
+// Calls `use` with every key that names data and is given, and its path.
+template <class Config, class F>
+void for_each_data_path(Config& config, F&& use) {
+  const auto given = [&](const char* key, auto& path) {
+    if (path) use(key, *path);
+  };
+  use("data.path", config.data.path);
+  auto& c = config.classification;
+  given("classification.validation", c.validation.given);
+  given("classification.test", c.test.given);
+  given("classification.ground_truth", c.ground_truth.given);
+  given("classification.split_file", c.split_file.given);
+}
+
+// Calls `change` with every path that is given, models' too; data.path may be a word instead.
 template <class F>
 void for_each_path(RunConfig& config, F&& change) {
-  const auto given = [&](std::optional<std::string>& path) {
-    if (path) change(*path);
-  };
-  if (config.data.path != "sample") change(config.data.path);
-  given(config.masked_lm.model);
-  ClassificationSection& c = config.classification;
-  given(c.model);
-  given(c.validation.given);
-  given(c.test.given);
-  given(c.ground_truth.given);
-  given(c.split_file.given);
+  for_each_data_path(config, [&](std::string_view key, std::string& path) {
+    if (key != "data.path" || path != "sample") change(path);
+  });
+  for (std::optional<std::string>* model : {&config.masked_lm.model, &config.classification.model}) {
+    if (*model) change(**model);
+  }
 }
 
 }  // namespace
@@ -50,15 +60,9 @@ void find_paths_beside(const std::string& file, RunConfig& config) {
 }
 
 std::vector<std::pair<std::string, std::string>> data_paths(const RunConfig& config) {
-  std::vector<std::pair<std::string, std::string>> result = {{"data.path", config.data.path}};
-  const auto add = [&](const char* key, const std::optional<std::string>& path) {
-    if (path) result.emplace_back(key, *path);
-  };
-  const ClassificationSection& c = config.classification;
-  add("classification.validation", c.validation.given);
-  add("classification.test", c.test.given);
-  add("classification.ground_truth", c.ground_truth.given);
-  add("classification.split_file", c.split_file.given);
+  std::vector<std::pair<std::string, std::string>> result;
+  for_each_data_path(config,
+                     [&](const char* key, const std::string& path) { result.emplace_back(key, path); });
   return result;
 }
 

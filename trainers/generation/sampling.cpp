@@ -31,7 +31,7 @@ bool is_left_out(const std::string& key, const nlohmann::json& value) {
   const auto one_of = [&](std::initializer_list<const char*> names) {
     return std::find(names.begin(), names.end(), key) != names.end();
   };
-  if (key.starts_with('_') || key.ends_with("_token_id") || value.is_null() || value.empty()) return true;
+  if (key.starts_with('_') || key.ends_with("_token_id") || value.empty()) return true;  // null, [] and {}
   if (one_of({"transformers_version", "max_length", "use_cache", "cache_implementation", "output_attentions",
               "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"}))
     return true;

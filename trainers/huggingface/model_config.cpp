@@ -84,7 +84,7 @@ std::string ModelConfig::type() const { return value_of<std::string>(*this, "mod
 
 ModelConfig read_model_config(const std::string& folder) {
   ModelConfig config{.path = folder + "/config.json", .json = {}};
-  CHECK(std::filesystem::exists(folder), absence(folder));
+  check_exists(folder);
   CHECK(std::filesystem::is_directory(folder), folder,
         " is no folder; a model is a folder with config.json, "
         "model.safetensors and its tokenizer's files");

@@ -31,25 +31,27 @@ int64_t tokens_of(const Task& task, const Stage& stage, const ExampleRange& rang
   return tokens;
 }
 
-// Micro-batches that decide how much memory the stage needs, in the order in which they come: one of each of
-// its first updates, and the largest of its first epoch, as far as that is searched.
-std::vector<ExampleRange> telling_micro_batches(const Task& task, const Stage& stage) {
+// Micro-batches that decide how much memory the stage needs.
+struct TellingMicroBatches {
+  std::vector<ExampleRange> first;  // one of each of the first updates, in their order
+  ExampleRange largest = {};        // of the first epoch, as far as that is searched
+};
+
+TellingMicroBatches telling_micro_batches(const Task& task, const Stage& stage) {
   const int64_t updates =
       std::max<int64_t>(1, std::min(task.examples(stage) / stage.batch_size, kUpdatesSearched));
-  std::vector<ExampleRange> telling;
-  ExampleRange largest = {};
+  TellingMicroBatches telling;
   int64_t most = -1;
   for (int64_t update = 0; update < updates; ++update) {
     const std::vector<ExampleRange> ranges = micro_batches_of(task, stage, update * stage.batch_size);
-    if (update < kUpdatesTried) telling.push_back(ranges.back());
+    if (update < kUpdatesTried) telling.first.push_back(ranges.back());
     for (const ExampleRange& range : ranges) {
       const int64_t tokens = tokens_of(task, stage, range);
       if (tokens <= most) continue;
       most = tokens;
-      largest = range;
+      telling.largest = range;
     }
   }
-  telling.push_back(largest);
   return telling;
 }
 
@@ -120,15 +122,17 @@ PredictedRun::Update PredictedRun::update(const Stage& stage) {
     scalars.push_back(forward_backward(*task_, *batch, stage, 1.0, pass));
     return elapsed.seconds();
   };
-  const std::vector<ExampleRange> telling = telling_micro_batches(*task_, stage);
+  const TellingMicroBatches telling = telling_micro_batches(*task_, stage);
   int in_a_row = 0;
-  for (size_t i = 0; i < telling.size(); ++i) {
-    if (in_a_row >= kEnoughInARow) i = telling.size() - 1;
+  for (const ExampleRange& range : telling.first) {
     const int64_t before = plan_.pool()->use().touched;
-    run(telling[i], 0);
-    scalars.clear();
+    run(range, 0);
     in_a_row = plan_.pool()->use().touched == before ? in_a_row + 1 : 0;
+    scalars.clear();
+    if (in_a_row == kEnoughInARow) break;
   }
+  run(telling.largest, 0);
+  scalars.clear();
   Update result;
   const double asked = operations().model();
   for (size_t i = 0; i < ranges.size(); ++i) result.seconds += share * run(ranges[i], i);
