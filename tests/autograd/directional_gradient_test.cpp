@@ -11,15 +11,7 @@
 namespace lf {
 namespace {
 
-constexpr double kStep = 1e-5;
-constexpr double kTolerance = 1e-6;
-
-double inner_product(const Tensor& a, const Tensor& b) {
-  const double *x = a.data<double>(), *y = b.data<double>();
-  double total = 0;
-  for (int64_t i = 0; i < a.elements(); ++i) total += x[i] * y[i];
-  return total;
-}
+constexpr double kDirectionalTolerance = 1e-6;
 
 class DirectionalGradient : public ::testing::TestWithParam<OpCase> {
  protected:
@@ -45,11 +37,12 @@ TEST_P(DirectionalGradient, EqualsTheSlope) {
     const Tensor direction = random_tensor(inputs_[input].shape(), DType::f64, 200);
     const double received = inner_product(gradients[input], direction);
     const double expected =
-        (objective(input, direction, kStep) - objective(input, direction, -kStep)) / (2 * kStep);
+        (objective(input, direction, kDifferenceStep) - objective(input, direction, -kDifferenceStep)) /
+        (2 * kDifferenceStep);
     // The terms of the slope have random signs, so it is about as large as the gradient.
     const double size = std::sqrt(inner_product(gradients[input], gradients[input]));
     EXPECT_GT(size, 0.1) << GetParam().name << ", input " << input << ": vacuous";
-    EXPECT_NEAR(received, expected, kTolerance * size) << GetParam().name << ", input " << input;
+    EXPECT_NEAR(received, expected, kDirectionalTolerance * size) << GetParam().name << ", input " << input;
   }
 }
 

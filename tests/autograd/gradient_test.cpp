@@ -11,16 +11,8 @@
 namespace lf {
 namespace {
 
-constexpr double kStep = 1e-5;
 constexpr double kTolerance = 1e-7;
 constexpr double kLeastGradient = 1e-3;  // below this a wrong factor would go unnoticed
-
-double inner_product(const Tensor& a, const Tensor& b) {
-  const double *x = a.data<double>(), *y = b.data<double>();
-  double total = 0;
-  for (int64_t i = 0; i < a.elements(); ++i) total += x[i] * y[i];
-  return total;
-}
 
 class Gradient : public ::testing::TestWithParam<OpCase> {
  protected:
@@ -38,12 +30,12 @@ class Gradient : public ::testing::TestWithParam<OpCase> {
 
   double central_difference(double& element) const {
     const double before = element;
-    element = before + kStep;
+    element = before + kDifferenceStep;
     const double above = objective();
-    element = before - kStep;
+    element = before - kDifferenceStep;
     const double below = objective();
     element = before;
-    return (above - below) / (2 * kStep);
+    return (above - below) / (2 * kDifferenceStep);
   }
 
   std::string describe(size_t input, int64_t element) const {

@@ -273,6 +273,13 @@ std::vector<Tensor> inputs_of(const OpCase& row, DType dtype) {
 
 Tensor cotangent_like(const Tensor& output) { return random_tensor(output.shape(), output.dtype(), 100); }
 
+double inner_product(const Tensor& a, const Tensor& b) {
+  const double *x = a.data<double>(), *y = b.data<double>();
+  double total = 0;
+  for (int64_t i = 0; i < a.elements(); ++i) total += x[i] * y[i];
+  return total;
+}
+
 OpResult run_forward_and_backward(const OpCase& row, DType dtype, Device device) {
   std::vector<Var> inputs;
   for (const Tensor& input : inputs_of(row, dtype)) inputs.push_back(Var::leaf(input.to(device)));

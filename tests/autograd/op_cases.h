@@ -46,6 +46,12 @@ OpResult run_forward_and_backward(const OpCase& row, DType dtype, Device device 
 // The fixed random r, of the output's shape and dtype.
 Tensor cotangent_like(const Tensor& output);
 
+// What a value is moved by, up and down, to see the slope of a function in double.
+inline constexpr double kDifferenceStep = 1e-5;
+
+// Of two double tensors with equal numbers of elements.
+double inner_product(const Tensor& a, const Tensor& b);
+
 // So that test lists show a row by its name.
 inline void PrintTo(const OpCase& row, std::ostream* out) { *out << row.name; }
 

@@ -18,7 +18,7 @@ TEST(BlockPool, AFreedBlockServesWhatNeedsHalfOfItOrMore) {
   pool.give_back(same);
   const Block most = pool.take(kLarge * 5 / 8, purpose);
   EXPECT_EQ(most.data, large.data);
-  EXPECT_LT(pool.use().live, kLarge * 3 / 4) << "as much as a block of its own would have";
+  EXPECT_LT(pool.use().live, kLarge) << "as much as a block of its own would have";
   EXPECT_GE(pool.use().live + pool.use().cached, kLarge);
   pool.give_back(most);
   const Block little = pool.take(kLarge * 3 / 8, purpose);

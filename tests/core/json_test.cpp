@@ -6,12 +6,14 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "data/json_lines.h"
 #include "data/json_record.h"
@@ -22,6 +24,12 @@ namespace lf {
 namespace {
 
 using nlohmann::json;
+
+TEST(Json, AListIsWrittenAsItIsRead) {
+  const std::vector<std::vector<int32_t>> lists = {
+      {}, {7}, {0, -1, 50264}, std::vector<int32_t>(300, INT32_MIN), std::vector<int32_t>(300, INT32_MAX)};
+  for (const std::vector<int32_t>& list : lists) EXPECT_EQ(json_list(list), json(list).dump());
+}
 
 TEST(Json, IsReadAsItStands) {
   const std::string content =

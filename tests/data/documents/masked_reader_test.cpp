@@ -9,7 +9,7 @@
 namespace lf {
 namespace {
 
-const SpecialIds kSpecial{0, 1, 2, 3, 4};
+const SpecialIds kReaderSpecial{0, 1, 2, 3, 4};
 
 // Tokens 5, 6, 7, ... so that a token tells its position.
 std::string write_stream(const TemporaryFolder& folder, int64_t count) {
@@ -35,7 +35,7 @@ std::vector<int32_t> original(const MaskedBatch& batch, int64_t row) {
 TEST(DocumentBlocks, AreConsecutiveTokensBetweenTheFrame) {
   const TemporaryFolder folder;
   const TokenFile tokens(write_stream(folder, 100));
-  const DocumentBlocks blocks(tokens, 10, kSpecial);
+  const DocumentBlocks blocks(tokens, 10, kReaderSpecial);
   EXPECT_EQ(blocks.count(), 12) << "the last 4 tokens fill no block";
   EXPECT_EQ(blocks.text_length(), 8);
   std::vector<int32_t> block(10);
@@ -49,10 +49,10 @@ TEST(DocumentBlocks, AreConsecutiveTokensBetweenTheFrame) {
   EXPECT_ERROR(blocks.copy(-1, block), "block -1");
   block.resize(9);
   EXPECT_ERROR(blocks.copy(0, block), "room for 9 tokens, a block has 10");
-  EXPECT_ERROR(DocumentBlocks(tokens, 2, kSpecial), "a length of 2, needed at least 3");
-  EXPECT_ERROR(DocumentBlocks(tokens, 103, kSpecial), "has 100 tokens, a block of 103 needs 101");
-  EXPECT_EQ(DocumentBlocks(tokens, 102, kSpecial).count(), 1);
-  SpecialIds without = kSpecial;
+  EXPECT_ERROR(DocumentBlocks(tokens, 2, kReaderSpecial), "a length of 2, needed at least 3");
+  EXPECT_ERROR(DocumentBlocks(tokens, 103, kReaderSpecial), "has 100 tokens, a block of 103 needs 101");
+  EXPECT_EQ(DocumentBlocks(tokens, 102, kReaderSpecial).count(), 1);
+  SpecialIds without = kReaderSpecial;
   without.begin.reset();
   EXPECT_ERROR(DocumentBlocks(tokens, 10, without), "no <s> and </s> to frame");
 }
@@ -84,7 +84,7 @@ TEST(DocumentBlocks, EveryEpochCutsTheStreamAnew) {
 TEST(MaskedBatches, RowsAreTheBlocksOfTheOrder) {
   const TemporaryFolder folder;
   const TokenFile tokens(write_stream(folder, 5000));
-  const DocumentBlocks blocks(tokens, 34, kSpecial);
+  const DocumentBlocks blocks(tokens, 34, kReaderSpecial);
   const MaskedBatch batch = make_masked_batch(blocks, {}, 9, 150, 6);
   ASSERT_EQ(batch.rows, 6);
   ASSERT_EQ(batch.length, 34);
@@ -107,7 +107,7 @@ TEST(MaskedBatches, RowsAreTheBlocksOfTheOrder) {
 TEST(MaskedBatches, EvaluationIsInOrderAndAlwaysTheSame) {
   const TemporaryFolder folder;
   const TokenFile tokens(write_stream(folder, 1000));
-  const DocumentBlocks blocks(tokens, 12, kSpecial);
+  const DocumentBlocks blocks(tokens, 12, kReaderSpecial);
   const MaskedBatch whole = make_evaluation_batch(blocks, {}, 0, blocks.count());
   const MaskedBatch part = make_evaluation_batch(blocks, {}, 37, 5);
   EXPECT_TRUE(std::equal(part.inputs.begin(), part.inputs.end(), whole.inputs.begin() + 37 * 12));
@@ -123,12 +123,12 @@ TEST(MaskedBatches, EvaluationIsInOrderAndAlwaysTheSame) {
 TEST(MaskedBatches, DoNotDependOnWhereTheyBegin) {
   const TemporaryFolder folder;
   const TokenFile tokens(write_stream(folder, 1000));
-  const DocumentBlocks blocks(tokens, 18, kSpecial);
+  const DocumentBlocks blocks(tokens, 18, kReaderSpecial);
   const MaskedBatch whole = make_masked_batch(blocks, {}, 5, 0, 120);
   const MaskedBatch part = make_masked_batch(blocks, {}, 5, 57, 4);
   EXPECT_TRUE(std::equal(part.inputs.begin(), part.inputs.end(), whole.inputs.begin() + 57 * 18));
   EXPECT_TRUE(std::equal(part.targets.begin(), part.targets.end(), whole.targets.begin() + 57 * 18));
-  SpecialIds special = kSpecial;
+  SpecialIds special = kReaderSpecial;
   special.mask.reset();
   EXPECT_ERROR(make_masked_batch(DocumentBlocks(tokens, 18, special), {}, 5, 0, 4),
                "a tokenizer without <mask>");

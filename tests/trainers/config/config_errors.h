@@ -1,4 +1,4 @@
-// What a configuration is refused with.
+// A configuration as text: what it says, or what it is refused with.
 #pragma once
 
 #include <string>
@@ -11,6 +11,8 @@ namespace lf {
 
 inline const std::string kStages =
     "stages: {list: [{sequence_length: 8, windows: 4, learning_rate: 0.1, steps: 5}]}\n";
+
+inline RunConfig parse(const std::string& yaml) { return parse_run_config(yaml, "run.yaml"); }
 
 // The lines of the error for a text with stages of its own; empty when it is accepted.
 inline std::string stage_errors_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {

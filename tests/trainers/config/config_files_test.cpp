@@ -13,6 +13,7 @@
 #include "core/check.h"
 #include "core/choices.h"
 #include "tests/places.h"
+#include "tests/trainers/config/config_errors.h"
 #include "trainers/config/load.h"
 #include "trainers/config/outline.h"
 #include "trainers/config/reference.h"
@@ -23,10 +24,8 @@ namespace {
 
 const std::string kConfigs = source_path("configs/");
 
-RunConfig parse(const std::string& yaml) { return parse_run_config(yaml, "run.yaml"); }
-
 // A configuration with one stage.
-RunConfig one_stage() {
+RunConfig smallest_config() {
   return parse("stages: {list: [{sequence_length: 64, windows: 8, learning_rate: 0.1, steps: 1}]}");
 }
 
@@ -138,7 +137,7 @@ TEST(ConfigFiles, AblationsAreOnePhaseOfText8WithTheAverageWindow) {
 }
 
 TEST(ConfigPrinting, LoadsBackToAnEqualConfig) {
-  RunConfig config = one_stage();
+  RunConfig config = smallest_config();
   for (const std::string path :
        {"~", "null", "true", "1e3", "a: b", " padded ", "#no", "- x", "line\nbreak", "\"q\"", "it's",
         "caf\xc3\xa9", "[a", "*a", "\ttab", "a\\b", "%x", "@", "include: y"}) {
@@ -148,7 +147,7 @@ TEST(ConfigPrinting, LoadsBackToAnEqualConfig) {
 }
 
 TEST(ConfigPrinting, NumbersLoseNothing) {
-  RunConfig config = one_stage();
+  RunConfig config = smallest_config();
   std::mt19937_64 draw(2);
   for (int i = 0; i < 300; ++i) {
     config.schedule.power =
@@ -161,13 +160,13 @@ TEST(ConfigPrinting, NumbersLoseNothing) {
 }
 
 TEST(ConfigPrinting, OtherReadersTakeNumbersForNumbers) {
-  RunConfig config = one_stage();
+  RunConfig config = smallest_config();
   config.optimizer.epsilon = 1e-8;
   EXPECT_NE(to_yaml(config).find("epsilon: 1.0e-08\n"), std::string::npos) << to_yaml(config);
 }
 
 TEST(ConfigPrinting, ChangedKeys) {
-  const RunConfig before = one_stage();
+  const RunConfig before = smallest_config();
   EXPECT_TRUE(changed_keys(before, before).empty());
   RunConfig after = before;
   after.model.width = 256;

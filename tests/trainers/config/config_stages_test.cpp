@@ -11,15 +11,10 @@
 
 #include "core/check.h"
 #include "tests/temporary_folder.h"
+#include "tests/trainers/config/config_errors.h"
 
 namespace lf {
 namespace {
-
-RunConfig parse(const std::string& yaml) { return parse_run_config(yaml, "run.yaml"); }
-
-std::string errors_of(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
-  return error_of([&] { parse_run_config(yaml, "run.yaml", overrides); });
-}
 
 // One stage of three layers on line 4; `more` goes into it.
 std::string one_stage(const std::string& more, const std::string& other = "") {
@@ -29,61 +24,61 @@ std::string one_stage(const std::string& more, const std::string& other = "") {
 }
 
 TEST(ConfigContradictions, Sections) {
-  EXPECT_EQ(errors_of(one_stage("steps: 1", "data: {split: [0.9, 0.05, 0.06]}\n")),
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1", "data: {split: [0.9, 0.05, 0.06]}\n")),
             "run.yaml:1:8: data.split: the fractions sum to 1.01, not 1");
-  EXPECT_EQ(errors_of(one_stage("steps: 1", "evaluation: {step: 9, sequence_length: 8}\n")),
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1", "evaluation: {step: 9, sequence_length: 8}\n")),
             "run.yaml:1:14: evaluation.step: 9 is longer than evaluation.sequence_length 8");
-  EXPECT_EQ(errors_of(one_stage("steps: 1", "validation: {step: 9, sequence_length: 8}\n")),
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1", "validation: {step: 9, sequence_length: 8}\n")),
             "run.yaml:1:14: validation.step: 9 is longer than validation.sequence_length 8");
-  EXPECT_EQ(errors_of(one_stage("steps: 1", "validation: {step: 65}\n")),
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1", "validation: {step: 65}\n")),
             "run.yaml:1:14: validation.step: 65 is longer than the sequences of stage1 (64), which "
             "validation.sequence_length 0 uses");
-  EXPECT_EQ(errors_of(one_stage("minutes: 1", "schedule: {kind: cosine}\n")),
+  EXPECT_EQ(stage_errors_of(one_stage("minutes: 1", "schedule: {kind: cosine}\n")),
             "run.yaml:1:12: schedule.kind: cosine needs the length of every stage in steps, tokens or "
             "epochs, and stage1 has none of them");
-  EXPECT_EQ(errors_of(one_stage("tokens: 1", "schedule: {kind: cosine}\n")), "");
-  EXPECT_EQ(errors_of(one_stage("steps: 1"), {"model.width=333", "model.heads=3"}),
+  EXPECT_EQ(stage_errors_of(one_stage("tokens: 1", "schedule: {kind: cosine}\n")), "");
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1"), {"model.width=333", "model.heads=3"}),
             "--set model.width=333: model.width: must be even for relative positions (sines and cosines), "
             "found 333");
-  EXPECT_EQ(errors_of(one_stage("steps: 1"), {"model.heads=3", "model.head_width=10"}), "");
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1"), {"model.heads=3", "model.head_width=10"}), "");
 }
 
 TEST(ConfigContradictions, Stages) {
-  EXPECT_EQ(errors_of(""), "run.yaml:1:1: stages.list: at least one stage is needed");
-  EXPECT_EQ(errors_of(one_stage("")),
+  EXPECT_EQ(stage_errors_of(""), "run.yaml:1:1: stages.list: at least one stage is needed");
+  EXPECT_EQ(stage_errors_of(one_stage("")),
             "run.yaml:4:7: stages.list.0.steps: the stage never ends; give steps, tokens, epochs, minutes or "
             "patience");
-  EXPECT_EQ(errors_of(one_stage("steps: 0, tokens: 0")),
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 0, tokens: 0")),
             "run.yaml:4:61: stages.list.0.steps: the stage never ends; give steps, tokens, epochs, minutes "
             "or patience");
-  EXPECT_EQ(errors_of(one_stage("patience: 2")),
+  EXPECT_EQ(stage_errors_of(one_stage("patience: 2")),
             "run.yaml:4:61: stages.list.0.patience: counts validations, but validation.every_steps is 0");
-  EXPECT_EQ(errors_of(one_stage("patience: 2", "validation: {every_steps: 5}\n")), "");
-  EXPECT_EQ(errors_of(one_stage("steps: 1, dilation: [1, 2]")),
+  EXPECT_EQ(stage_errors_of(one_stage("patience: 2", "validation: {every_steps: 5}\n")), "");
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1, dilation: [1, 2]")),
             "run.yaml:4:71: stages.list.0.dilation: has 2 numbers, but model.layers is 3; give one number or "
             "one per "
             "layer");
-  EXPECT_EQ(errors_of(one_stage("steps: 1, dilated_heads: 9")),
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1, dilated_heads: 9")),
             "run.yaml:4:71: stages.list.0.dilated_heads: 9 heads are dilated, but model.heads is 8");
   EXPECT_EQ(
-      errors_of(one_stage("steps: 1, batch_size: 6, micro_batch: 4")),
+      stage_errors_of(one_stage("steps: 1, batch_size: 6, micro_batch: 4")),
       "run.yaml:4:86: stages.list.0.micro_batch: micro-batches of 4 sequences do not divide batch_size 6");
   EXPECT_EQ(
-      errors_of(
+      stage_errors_of(
           one_stage("steps: 1, name: phase2, dilation: [1, 1, 2]", "attention: {implementation: chunks}\n")),
       "run.yaml:5:85: stages.list.0.dilation: attention.implementation chunks cannot dilate, but phase2 has "
       "dilation 2 in layer 2 (counted from 0); use fused, loop or full");
-  EXPECT_EQ(errors_of(one_stage("steps: 1, dilation: 2, dilated_heads: 0",
-                                "attention: {implementation: chunks}\n")),
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1, dilation: 2, dilated_heads: 0",
+                                      "attention: {implementation: chunks}\n")),
             "");
-  EXPECT_EQ(errors_of(one_stage("steps: 1"), {"model.heads=1"}), "");
-  EXPECT_EQ(errors_of(one_stage("steps: 1, dilation: 2"), {"model.heads=1"}),
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1"), {"model.heads=1"}), "");
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1, dilation: 2"), {"model.heads=1"}),
             "run.yaml:4:7: stages.list.0.dilated_heads: 2 heads are dilated, but model.heads is 1");
 }
 
 TEST(ConfigContradictions, ListsOfStages) {
   EXPECT_EQ(
-      errors_of(one_stage("steps: 1, name: a") + "    - {steps: 2, name: a}\n"),
+      stage_errors_of(one_stage("steps: 1, name: a") + "    - {steps: 2, name: a}\n"),
       "run.yaml:5:7: stages.list.1.sequence_length: is missing; with stages.doubling.enabled: true it would "
       "be "
       "generated\n"
@@ -92,17 +87,17 @@ TEST(ConfigContradictions, ListsOfStages) {
       "run.yaml:5:7: stages.list.1.learning_rate: is missing; with stages.doubling.enabled: true it would be "
       "generated\n"
       "run.yaml:5:18: stages.list.1.name: a is also the name of stage 1");
-  EXPECT_EQ(errors_of("stages:\n  doubling: {enabled: true}\n  list:\n    - steps: 1\n"),
+  EXPECT_EQ(stage_errors_of("stages:\n  doubling: {enabled: true}\n  list:\n    - steps: 1\n"),
             "run.yaml:4:7: stages.list.0.sequence_length: is missing; the first stage gives it\n"
             "run.yaml:4:7: stages.list.0.windows: is missing; the first stage gives it\n"
             "run.yaml:4:7: stages.list.0.learning_rate: is missing; the first stage gives it");
-  EXPECT_EQ(errors_of(one_stage("steps: 1") + "  count: 3\n"),
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1") + "  count: 3\n"),
             "run.yaml:5:3: stages.count: asks for 3 stages, but stages.list has 1; add stages, or set "
             "stages.doubling.enabled: true");
-  EXPECT_EQ(
-      errors_of(one_stage("steps: 1, batch_size: 3") + "    - {minutes: 0}\n  doubling: {enabled: true}\n"),
-      "run.yaml:5:7: stages.list.1.steps: the stage never ends; give steps, tokens, epochs, minutes or "
-      "patience");
+  EXPECT_EQ(stage_errors_of(one_stage("steps: 1, batch_size: 3") +
+                            "    - {minutes: 0}\n  doubling: {enabled: true}\n"),
+            "run.yaml:5:7: stages.list.1.steps: the stage never ends; give steps, tokens, epochs, minutes or "
+            "patience");
 }
 
 TEST(Stages, DoublingFillsInWhatIsLeftOut) {

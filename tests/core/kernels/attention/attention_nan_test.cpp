@@ -8,7 +8,7 @@
 #include "core/kernels/convert.h"
 #include "tests/testing.h"
 
-namespace lf {
+namespace lf::attention_nan_tests {
 namespace {
 
 constexpr int64_t B = 1, T = 70, H = 1, K = 32;
@@ -96,4 +96,4 @@ TEST(AttentionOfNaN, InAGlobalQueryShowsInItsRow) {
 }
 
 }  // namespace
-}  // namespace lf
+}  // namespace lf::attention_nan_tests

@@ -7,7 +7,7 @@
 
 #include "tests/testing.h"
 
-namespace lf {
+namespace lf::composed_attention_tests {
 namespace {
 
 using enum AttentionImplementation;
@@ -147,4 +147,4 @@ TEST(ComposedAttention, MemoryFollowsTheWindowExceptForFull) {
 }
 
 }  // namespace
-}  // namespace lf
+}  // namespace lf::composed_attention_tests

@@ -14,7 +14,7 @@
 #include "tests/core/kernels/attention/attention_oracle.h"
 #include "tests/testing.h"
 
-namespace lf {
+namespace lf::global_attention_tests {
 namespace {
 
 using oracle::AttentionInputs;
@@ -220,4 +220,4 @@ TEST(GlobalAttention, oracleGradientsEqualFiniteDifferences) {
 }
 
 }  // namespace
-}  // namespace lf
+}  // namespace lf::global_attention_tests
