@@ -13,6 +13,7 @@
 #include "core/check.h"
 #include "core/file_kinds.h"
 #include "core/files.h"
+#include "core/json.h"
 #include "core/messages.h"
 #include "data/byte_source.h"
 #include "data/json_lines.h"
@@ -177,13 +178,8 @@ class TokenizeJob {
   }
 
   static Result ids_record(const json& id, const std::vector<int32_t>& ids) {
-    std::string record = "{\"id\":" + id.dump(-1, ' ', false, json::error_handler_t::replace) + ",\"ids\":[";
-    for (const int32_t token : ids) {
-      record += std::to_string(token);
-      record += ',';
-    }
-    if (!ids.empty()) record.pop_back();
-    return {.record = record + "]}", .tokens = static_cast<int64_t>(ids.size())};
+    return {.record = "{\"id\":" + json_line(id) + ",\"ids\":" + json_list(ids) + '}',
+            .tokens = static_cast<int64_t>(ids.size())};
   }
 
   Result decode(const json& id, const JsonRecord& record) const {

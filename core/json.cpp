@@ -5,6 +5,7 @@
 #include <rapidjson/reader.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <type_traits>
@@ -187,6 +188,21 @@ ordered_json parse_ordered_json_of_python(std::string content, const std::string
 
 std::string json_line(const ordered_json& value) {
   return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::string json_list(std::span<const int32_t> numbers) {
+  constexpr size_t kLongest = std::numeric_limits<int32_t>::digits10 + 3;  // a sign, all digits, a comma
+  std::string list(numbers.size() * kLongest + 2, '\0');
+  char* at = list.data();
+  *at++ = '[';
+  for (const int32_t number : numbers) {
+    at = std::to_chars(at, list.data() + list.size(), number).ptr;
+    *at++ = ',';
+  }
+  if (!numbers.empty()) --at;
+  *at++ = ']';
+  list.resize(static_cast<size_t>(at - list.data()));
+  return list;
 }
 
 }  // namespace lf

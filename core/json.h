@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 
 namespace lf {
@@ -25,5 +26,8 @@ nlohmann::ordered_json parse_ordered_json_of_python(std::string content, const s
 
 // One line of JSON; bytes that are no UTF-8, as names of files may have, are U+FFFD in it.
 std::string json_line(const nlohmann::ordered_json& value);
+
+// "[1,2,3]": for lists that are too long to be JSON values one by one.
+std::string json_list(std::span<const int32_t> numbers);
 
 }  // namespace lf

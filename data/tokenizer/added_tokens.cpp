@@ -10,18 +10,27 @@ namespace lf {
 AddedTokenFinder::AddedTokenFinder(const std::vector<AddedToken>& tokens) {
   for (const AddedToken& token : tokens) {
     Pass& pass = passes_[token.normalized ? 1 : 0];
-    pass[static_cast<uint8_t>(token.content[0])].push_back(token);
+    auto& same_begin = pass.beginning_with[static_cast<uint8_t>(token.content[0])];
+    if (same_begin.empty()) pass.first_bytes += token.content[0];
+    same_begin.push_back(token);
   }
   for (Pass& pass : passes_) {
-    for (auto& same_begin : pass) {
+    for (auto& same_begin : pass.beginning_with) {
       std::sort(same_begin.begin(), same_begin.end(),
                 [](const AddedToken& a, const AddedToken& b) { return a.content.size() > b.content.size(); });
     }
   }
 }
 
-const AddedToken* AddedTokenFinder::token_at(const Pass& pass, std::string_view text, size_t at) {
-  for (const AddedToken& token : pass[static_cast<uint8_t>(text[at])]) {
+size_t AddedTokenFinder::Pass::next_begin(std::string_view text, size_t at) const {
+  if (first_bytes.size() == 1)
+    return std::min(text.find(first_bytes[0], at), text.size());  // nearly always '<'
+  while (at < text.size() && beginning_with[static_cast<uint8_t>(text[at])].empty()) ++at;
+  return at;
+}
+
+const AddedToken* AddedTokenFinder::Pass::token_at(std::string_view text, size_t at) const {
+  for (const AddedToken& token : beginning_with[static_cast<uint8_t>(text[at])]) {
     if (text.substr(at).starts_with(token.content)) return &token;
   }
   return nullptr;
@@ -36,8 +45,8 @@ void AddedTokenFinder::split_section(const Pass& pass, std::string_view text, co
         {section.begin + static_cast<int64_t>(begin), section.begin + static_cast<int64_t>(end), id});
   };
   size_t done = 0;
-  for (size_t at = 0; at < part.size();) {
-    const AddedToken* token = token_at(pass, part, at);
+  for (size_t at = 0; (at = pass.next_begin(part, at)) < part.size();) {
+    const AddedToken* token = pass.token_at(part, at);
     if (!token) {
       ++at;
       continue;
@@ -58,6 +67,7 @@ std::vector<TextSection> AddedTokenFinder::split(std::string_view text) const {
   std::vector<TextSection> sections;
   if (!text.empty()) sections.push_back({0, static_cast<int64_t>(text.size()), TextSection::kNoToken});
   for (const Pass& pass : passes_) {
+    if (pass.first_bytes.empty()) continue;
     std::vector<TextSection> finer;
     for (const TextSection& section : sections) {
       if (section.id == TextSection::kNoToken) {

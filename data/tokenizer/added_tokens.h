@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,10 +28,15 @@ class AddedTokenFinder {
   std::vector<TextSection> split(std::string_view text) const;
 
  private:
-  // The tokens of one pass, longest first among those with the same first byte.
-  using Pass = std::array<std::vector<AddedToken>, 256>;
+  // The tokens of one pass, longest first among those with the same first byte, and what those bytes are.
+  struct Pass {
+    std::array<std::vector<AddedToken>, 256> beginning_with;
+    std::string first_bytes;
 
-  static const AddedToken* token_at(const Pass& pass, std::string_view text, size_t at);
+    size_t next_begin(std::string_view text, size_t at) const;  // or the text's end
+    const AddedToken* token_at(std::string_view text, size_t at) const;
+  };
+
   static void split_section(const Pass& pass, std::string_view text, const TextSection& section,
                             std::vector<TextSection>& sections);
 
