@@ -41,13 +41,25 @@ nlohmann::ordered_json report(const OpenedModel& opened, Split split, const Eval
   return result;
 }
 
+// A line; of a table a line for each of its rows.
+void print_detail(const std::string& key, const nlohmann::ordered_json& value) {
+  if (!value.is_structured() || value.empty() || !value.front().is_structured()) {
+    const std::string line = value.is_string() ? value.get<std::string>() : json_line(value);
+    std::printf("  %s: %s\n", key.c_str(), line.c_str());
+    return;
+  }
+  std::printf("  %s:\n", key.c_str());
+  for (const auto& [name, row] : value.items()) {
+    const std::string line = row.is_object() ? name + ": " + words(row) : json_line(row);
+    std::printf("    %s\n", line.c_str());
+  }
+}
+
 void print(const OpenedModel& opened, Split split, const Evaluation& score) {
   std::printf("%s: %lld %ss\n", name(split), static_cast<long long>(score.deciding().count),
               opened.task->unit().name.c_str());
   for (const Metric& metric : score.metrics) std::printf("  %s\n", words(metric).c_str());
-  for (const auto& [key, value] : score.details.items())
-    std::printf("  %s: %s\n", key.c_str(),
-                value.is_string() ? value.get<std::string>().c_str() : json_line(value).c_str());
+  for (const auto& [key, value] : score.details.items()) print_detail(key, value);
   std::printf("protocol: %s; %s\n", words(score.protocol).c_str(), opened.origin.c_str());
 }
 

@@ -1,8 +1,10 @@
-// longform predict MODEL FILE --what hidden|logits|loss|fill-mask [--out FILE]
+// longform predict MODEL FILE [--what hidden|logits|loss] [--out FILE]
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "cli/options.h"
@@ -59,6 +61,9 @@ class FileSink : public PredictionSink {
 };
 
 void predict(const Options& options) {
+  std::error_code error;
+  if (!options.out.empty() && std::filesystem::equivalent(options.file, options.out, error))
+    throw UsageError("--out " + options.out + " is the file of records itself");
   std::vector<Record> records = read_records(options.file);
   OpenOptions open{.checkpoint = options.checkpoint, .needs_data = false};
   if (!options.device.empty()) open.device = parse_device(options.device);
@@ -66,7 +71,9 @@ void predict(const Options& options) {
   print_warnings(opened.warnings);
   messages::detail("predicting with " + opened.origin);
   FileSink sink(options.what, options.out);
-  opened.task->predict(std::move(records), {.what = options.what, .top = options.top}, sink);
+  opened.task->predict(std::move(records),
+                       {.what = options.what, .top = options.top, .longest = opened.stage.sequence_length},
+                       sink);
   sink.commit();
 }
 
@@ -80,8 +87,7 @@ void add_predict(const Verb& app, Outcome&) {
       .required();
   verb.option(
       "--what", &options->what,
-      "hidden, logits or loss, as safetensors; without it, the answers that the model is for, as JSON lines "
-      "(of a masked_lm, fill-mask)");
+      "hidden, logits or loss, as safetensors; without it, the answers that the model is for, as JSON lines");
   verb.option("--out", &options->out, "File to write; JSON lines go to standard output without it");
   verb.option("--top", &options->top, "Candidates for each mask (5)").at_least(1);
   verb.option("--device", &options->device, "cpu or cuda; where a run trained, cpu for a model folder");

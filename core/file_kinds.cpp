@@ -114,7 +114,8 @@ bool is_hidden_name(std::string_view name) {
   while (!name.empty()) {
     const std::string_view part = name.substr(0, name.find('/'));
     name.remove_prefix(std::min(part.size() + 1, name.size()));
-    if (part == "__MACOSX" || (part.starts_with('.') && part != "." && part != "..")) return true;
+    if (part == "__MACOSX" || part == "Thumbs.db" || part == "desktop.ini") return true;
+    if (part.starts_with('.') && part != "." && part != "..") return true;
   }
   return false;
 }

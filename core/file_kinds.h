@@ -37,7 +37,8 @@ size_t text_begin(const std::string& path, std::string_view begin);
 bool has_ending(std::string_view name, std::string_view ending);
 
 // Whether a file of this name, with folders, is somebody's bookkeeping and no user's: hidden files and
-// folders (.ipynb_checkpoints, ._name of macOS), and what macOS puts beside a zip archive's files (__MACOSX).
+// folders (.ipynb_checkpoints, ._name of macOS), and what macOS puts beside a zip archive's files (__MACOSX)
+// and Windows into folders (Thumbs.db, desktop.ini).
 bool is_hidden_name(std::string_view name);
 
 }  // namespace lf

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/file_kinds.h"
+#include "data/byte_source.h"
 #include "data/json_lines.h"
 #include "data/json_record.h"
 
@@ -100,7 +102,8 @@ Record parse(JsonLine line, const std::string& path) {
     const json id = record_id(parsed);
     record.id = id.is_string() ? id.get<std::string>() : id.dump();
   }
-  CHECK(object.contains("text") != object.contains("ids"), record.where, ": a record has either text or ids");
+  CHECK(object.contains("text") || object.contains("ids"), record.where, ": no \"text\" and no \"ids\"");
+  CHECK(!object.contains("text") || !object.contains("ids"), record.where, ": both text and ids");
   if (object.contains("ids")) {
     read_ids(record, object);
     return record;
@@ -115,6 +118,9 @@ Record parse(JsonLine line, const std::string& path) {
 }  // namespace
 
 std::vector<Record> read_records(const std::string& path) {
+  const std::string name = unpacked_name(path);
+  CHECK(!has_ending(name, ".csv") && !has_ending(name, ".tsv"), path,
+        ": a table; records are JSON lines, {\"id\": ..., \"text\": ...}");
   JsonLines lines(path);
   std::vector<Record> records;
   std::set<std::string> ids;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -74,7 +75,11 @@ void divide(const ClassificationSource& source, DocumentSplits& splits, std::vec
   const double all = static_cast<double>(splits.train.size());
   const auto cut = [&](double share, Documents& split, const char* name) {
     if (share == 0 || !split.empty()) return;
-    split = cut_share(splits.train, share * all / static_cast<double>(splits.train.size()), source.seed);
+    try {
+      split = cut_share(splits.train, share * all / static_cast<double>(splits.train.size()), source.seed);
+    } catch (const Error& error) {
+      throw Error(text("documents cut from training for ", name, ": ", error.what()));
+    }
     notices.push_back(text(split.size(), " documents were cut from training for ", name, " (share ", share,
                            ", seed ", source.seed, ")"));
   };
@@ -101,6 +106,28 @@ std::vector<std::string> labels_of(const Documents& documents) {
   CHECK(labels.size() > 1, "all ", documents.size(), " documents to train on have the label ",
         escaped(labels.front()), "; a classifier needs at least two");
   return labels;
+}
+
+// A label without the ways to write it: blanks around it, capitals, "1.0" for "1".
+std::string plain_form(const std::string& label) {
+  const size_t begin = std::min(label.find_first_not_of(" \t"), label.size());
+  std::string form = label.substr(begin, label.find_last_not_of(" \t") + 1 - begin);
+  double number = 0;
+  const auto [stop, error] = std::from_chars(form.data(), form.data() + form.size(), number);
+  if (error == std::errc() && stop == form.data() + form.size()) return text(number);
+  std::transform(form.begin(), form.end(), form.begin(),
+                 [](char letter) { return letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter; });
+  return form;
+}
+
+void notice_alike(const ClassificationData& data, std::vector<std::string>& notices) {
+  std::map<std::string, std::string> seen;
+  for (const std::string& label : data.labels) {
+    const auto [found, added] = seen.emplace(plain_form(label), label);
+    if (!added)
+      notices.push_back(text("two classes that may be one: ", escaped(found->second), " and ", escaped(label),
+                             "; classification.labels says which there are"));
+  }
 }
 
 void notice_missing(const ClassificationData& data, std::vector<std::string>& notices) {
@@ -143,6 +170,7 @@ ClassificationData read_classification(const ClassificationSource& source) {
     for (const LabelledDocument& document : *documents) class_of(document, data.labels);
   }
   notice_missing(data, data.notices);
+  notice_alike(data, data.notices);
   return data;
 }
 

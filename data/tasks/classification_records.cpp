@@ -26,7 +26,7 @@ using nlohmann::json;
 std::string text_of(const JsonRecord& record, const json& value, const std::string& key) {
   if (value.is_string()) return value.get<std::string>();
   CHECK(value.is_number_integer() || value.is_boolean(), record.where, ": \"", key, "\" is ",
-        value.dump().substr(0, 40), ", needed a text or a whole number");
+        value.dump().substr(0, 40), ", needed a text, a whole number, true or false");
   return value.dump();
 }
 
@@ -84,9 +84,9 @@ Places find_columns(const std::vector<std::string>& names, const RecordColumns& 
           .count = names.size()};
 }
 
-std::vector<LabelledDocument> read_table(const std::string& path, Delimiter delimiter,
-                                         const RecordColumns& columns, Labels labels) {
-  DelimitedRows rows(path, delimiter);
+std::vector<LabelledDocument> read_rows(const std::string& path, Delimiter delimiter, Marks marks,
+                                        const RecordColumns& columns, Labels labels) {
+  DelimitedRows rows(path, delimiter, marks);
   std::vector<std::string> fields = columns.names;
   if (fields.empty()) CHECK(rows.next(fields), path, ": an empty file, needed a row that names the columns");
   const std::string header = columns.names.empty() ? text(path, ":1") : path;
@@ -107,6 +107,41 @@ std::vector<LabelledDocument> read_table(const std::string& path, Delimiter deli
   return documents;
 }
 
+// Whether a writer of CSV may have put the field in quotation marks: it does so where there are marks within,
+// and doubles those.
+bool looks_quoted(std::string_view field) {
+  if (field.size() < 4 || !field.starts_with('"') || !field.ends_with('"')) return false;
+  field = field.substr(1, field.size() - 2);
+  size_t pairs = 0;
+  for (size_t at = 0; (at = field.find('"', at)) != field.npos; at += 2, ++pairs) {
+    if (at + 1 == field.size() || field[at + 1] != '"') return false;
+  }
+  return pairs > 0;
+}
+
+// As it stands, for most writers know no quotation; as writers of CSV would have it where a text, or a row
+// that does not fit, shows that one of those wrote it.
+std::vector<LabelledDocument> read_tsv(const std::string& path, const RecordColumns& columns, Labels labels) {
+  const auto read = [&](Marks marks) { return read_rows(path, Delimiter::kTab, marks, columns, labels); };
+  std::vector<LabelledDocument> documents;
+  std::string misfit;
+  try {
+    documents = read(Marks::kAreText);
+    const auto quoted =
+        std::find_if(documents.begin(), documents.end(),
+                     [](const LabelledDocument& document) { return looks_quoted(document.text); });
+    if (quoted == documents.end()) return documents;
+    misfit = quoted->where + ": the text is in quotation marks as writers of CSV put them";
+  } catch (const Error& error) {
+    misfit = error.what();
+  }
+  try {
+    return read(Marks::kQuote);
+  } catch (const Error& error) {
+    throw Error(misfit == error.what() ? misfit : misfit + "; read as a CSV with tabs: " + error.what());
+  }
+}
+
 std::vector<LabelledDocument> read_text(const std::string& path) {
   ByteSource source(path);
   LabelledDocument document;
@@ -125,8 +160,8 @@ std::vector<LabelledDocument> read_text(const std::string& path) {
 std::vector<LabelledDocument> read_any(const std::string& path, const RecordColumns& columns, Labels labels) {
   const std::string name = unpacked_name(path);
   if (has_ending(name, ".jsonl")) return read_json(path, columns, labels);
-  if (has_ending(name, ".csv")) return read_table(path, Delimiter::kComma, columns, labels);
-  if (has_ending(name, ".tsv")) return read_table(path, Delimiter::kTab, columns, labels);
+  if (has_ending(name, ".csv")) return read_rows(path, Delimiter::kComma, Marks::kQuote, columns, labels);
+  if (has_ending(name, ".tsv")) return read_tsv(path, columns, labels);
   CHECK(
       has_ending(name, ".txt"), path,
       ": not a name of records, needed .jsonl, .csv, .tsv or .txt, or one of them with .gz, .zip or .tar.gz "

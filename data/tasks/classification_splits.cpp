@@ -232,8 +232,8 @@ Documents cut_share(Documents& documents, double share, uint64_t seed) {
   Documents cut, left;
   for (size_t i = 0; i < documents.size(); ++i) (goes[i] ? cut : left).push_back(std::move(documents[i]));
   const size_t total = cut.size() + left.size();
-  CHECK(!cut.empty() && !left.empty(), "split: ", share, " of ", total, " documents leaves ",
-        cut.empty() ? "nothing to cut" : "nothing", "; take another share or more documents");
+  CHECK(!cut.empty() && !left.empty(), "a share of ", share, " of ", total, " documents is ",
+        cut.empty() ? "none" : "all", " of them; take another share or more documents");
   documents = std::move(left);
   return cut;
 }

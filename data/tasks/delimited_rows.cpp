@@ -6,8 +6,12 @@
 
 namespace lf {
 
-DelimitedRows::DelimitedRows(const std::string& path, Delimiter delimiter)
-    : path_(path), source_(path), chunk_(kReadAtOnce), delimiter_(static_cast<char>(delimiter)) {
+DelimitedRows::DelimitedRows(const std::string& path, Delimiter delimiter, Marks marks)
+    : path_(path),
+      source_(path),
+      chunk_(kReadAtOnce),
+      delimiter_(static_cast<char>(delimiter)),
+      marks_(marks) {
   end_ = source_.read(chunk_);
   at_ = text_begin(path, as_text({chunk_.data(), end_}));
 }
@@ -48,8 +52,10 @@ void DelimitedRows::read_quoted(std::string& field) {
     }
   }
   const int next = peek();
+  const std::string begun = line_ == opened ? "" : text(" that began in line ", opened);
   CHECK(next == kEnd || next == delimiter_ || next == '\n' || next == '\r', path_, ':', line_,
-        ": text behind the quotation mark that closes a field; a mark within a field is written twice");
+        ": text behind the quotation mark that closes a field", begun,
+        "; a mark within a field is written twice");
 }
 
 void DelimitedRows::read_plain(std::string& field) {
@@ -84,7 +90,7 @@ bool DelimitedRows::next(std::vector<std::string>& fields) {
   if (peek() == kEnd) return false;
   do {
     std::string& field = fields.emplace_back();
-    if (peek() == '"' && delimiter_ == ',') {
+    if (peek() == '"' && marks_ == Marks::kQuote) {
       take();
       read_quoted(field);
     } else {

@@ -1,6 +1,6 @@
 // Rows of a CSV or TSV file, read in order. CSV is that of RFC 4180: fields between commas, of which those in
-// quotation marks may hold commas, line ends and, doubled, quotation marks. TSV has no quotation: a field is
-// all that stands between two tabs, whatever it is.
+// quotation marks may hold commas, line ends and, doubled, quotation marks. Some writers of TSV do the same
+// with tabs (pandas, Python's csv module), for others a quotation mark is a letter: whoever reads says which.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,15 @@ namespace lf {
 
 enum class Delimiter : char { kComma = ',', kTab = '\t' };
 
+// What a quotation mark at a field's begin is. Elsewhere it may stand in TSV only.
+enum class Marks { kQuote, kAreText };
+
 // The most bytes that a row may have.
 inline constexpr int64_t kLongestRow = int64_t{256} << 20;
 
 class DelimitedRows {
  public:
-  DelimitedRows(const std::string& path, Delimiter delimiter);
+  DelimitedRows(const std::string& path, Delimiter delimiter, Marks marks = Marks::kQuote);
 
   // The next row's fields; false at the end. Throws Error "PATH:LINE: ..." for a quotation mark where none
   // may be, one that is never closed, invalid UTF-8 and a row of more than kLongestRow bytes. A byte order
@@ -45,6 +48,7 @@ class DelimitedRows {
   ByteSource source_;
   std::vector<uint8_t> chunk_;
   char delimiter_;
+  Marks marks_;
   size_t at_ = 0, end_ = 0;  // of the chunk, what is not read yet
   int64_t line_ = 1, row_line_ = 1, row_bytes_ = 0;
 };

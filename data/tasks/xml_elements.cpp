@@ -21,6 +21,34 @@ bool ends_name(char letter) {
          letter == '\n';
 }
 
+// Behind an "&": amp; and its four kin, or a number. Others would need a document type that declares them.
+bool begins_reference(std::string_view rest) {
+  for (const std::string_view name : {"amp;", "lt;", "gt;", "quot;", "apos;"}) {
+    if (rest.starts_with(name)) return true;
+  }
+  if (!rest.starts_with('#')) return false;
+  const bool hexadecimal = rest.starts_with("#x");
+  const std::string_view digits = rest.substr(hexadecimal ? 2 : 1);
+  const size_t end = digits.find_first_not_of(hexadecimal ? "0123456789abcdefABCDEF" : "0123456789");
+  return end != digits.npos && end > 0 && digits[end] == ';';
+}
+
+// The first "&" that begins no reference; the parser leaves such as they are. The element's end without one.
+size_t first_bad_reference(std::string_view element) {
+  for (size_t at = element.find_first_of("&<"); at != element.npos;
+       at = element.find_first_of("&<", at + 1)) {
+    if (element[at] == '&') {
+      if (!begins_reference(element.substr(at + 1))) return at;
+      continue;
+    }
+    for (const auto& [opening, closing] : {std::pair("<![CDATA[", "]]>"), std::pair("<!--", "-->")}) {
+      if (element.substr(at).starts_with(opening))
+        at = std::min(element.find(closing, at), element.size() - 1);
+    }
+  }
+  return element.size();
+}
+
 int64_t count_lines(std::string_view text) { return std::count(text.begin(), text.end(), '\n'); }
 
 }  // namespace
@@ -153,6 +181,9 @@ bool XmlElements::next(pugi::xml_document& element) {
       whole.data(), whole.size(), pugi::parse_default | pugi::parse_ws_pcdata, pugi::encoding_utf8);
   CHECK(result, path_, ':', line_of(static_cast<size_t>(result.offset)),
         ": not well-formed XML: ", result.description());
+  const size_t reference = first_bad_reference(whole);
+  CHECK(reference == whole.size(), path_, ':', line_of(reference),
+        ": not well-formed XML: & begins no reference; in text it is &amp;");
   drop(end);
   return true;
 }

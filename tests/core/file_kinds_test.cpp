@@ -74,7 +74,8 @@ TEST(FileKinds, PackedFilesAreNamedWhereTextIsRead) {
 }
 
 TEST(FileKinds, HiddenNames) {
-  for (const char* hidden : {".a", "a/.ipynb_checkpoints/b.txt", "__MACOSX/._a", "a/._b.txt", "a/.git/b"})
+  for (const char* hidden : {".a", "a/.ipynb_checkpoints/b.txt", "__MACOSX/._a", "a/._b.txt", "a/.git/b",
+                             "a/Thumbs.db", "desktop.ini"})
     EXPECT_TRUE(is_hidden_name(hidden)) << hidden;
   for (const char* shown : {"a", "./a", "../a/b.txt", "a.b/c.d", "_MACOSX/a", ""})
     EXPECT_FALSE(is_hidden_name(shown)) << shown;

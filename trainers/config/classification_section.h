@@ -42,24 +42,29 @@ struct ClassificationSection {
   double dropout = 0.1;
   double attention_dropout = 0.1;
   double head_rate_factor = 1.0;
+  bool new_head = false;
 
   static void visit(auto& self, auto&& field) {
     field(
         "model", self.model,
         "Folder of the pretrained model in Hugging Face form, a RoBERTa or a Longformer; a head that it does "
-        "not have starts anew.");
+        "not have starts anew, and the rows of one that it has go by the names of its classes.",
+        FieldMark::model_path);
     field("corpus", self.corpus,
           "What data.path is: records (a file of JSON lines, TSV or CSV with text and label, gzipped or not, "
           "for "
           "training), imdb (the folder aclImdb or its tar.gz), or hyperpartisan (the folder of the published "
           "XML files, or the file of articles).");
-    field("validation", self.validation, "Of records, the file of the validation split.");
-    field("test", self.test, "Of records, the file of the test split.");
+    field("validation", self.validation, "Of records, the file of the validation split.",
+          FieldMark::data_path);
+    field("test", self.test, "Of records, the file of the test split.", FieldMark::data_path);
     field("ground_truth", self.ground_truth,
-          "Of hyperpartisan, the file of labels; left out, the one beside the articles.");
+          "Of hyperpartisan, the file of labels; left out, the one beside the articles.",
+          FieldMark::data_path);
     field(
         "split_file", self.split_file,
-        "JSON that divides the documents by their ids, {\"train\": [...], \"dev\": [...], \"test\": [...]}.");
+        "JSON that divides the documents by their ids, {\"train\": [...], \"dev\": [...], \"test\": [...]}.",
+        FieldMark::data_path);
     field("validation_share", self.validation_share,
           "Share of the training documents that is cut off where there is no validation split.",
           from_below(0, 1));
@@ -76,7 +81,8 @@ struct ClassificationSection {
     field("title", self.title, "Of hyperpartisan, whether the title stands in front of the text.");
     field("clean", self.clean, "Of hyperpartisan, whether texts are cleaned as the published split's were.");
     field("labels", self.labels,
-          "The labels in the order of the classes; left out, those of the training split, sorted.");
+          "The labels in the order of the classes; left out, those of the training split, sorted.",
+          FieldMark::learned);
     field("metric", self.metric,
           "The score of the validation split that decides which checkpoint is best and when patience ends.");
     field("class_weights", self.class_weights,
@@ -89,6 +95,8 @@ struct ClassificationSection {
           from_below(0, 1));
     field("head_rate_factor", self.head_rate_factor, "Learning rate of the head in terms of the stage's.",
           above(0));
+    field("new_head", self.new_head,
+          "A model that has a classification head gets another one, as for other classes.");
   }
   bool operator==(const ClassificationSection&) const = default;
 };

@@ -1,6 +1,6 @@
 // The vocabulary of a section's field list: bounds of numbers, names of enumerations, values with a fallback.
 // A section is a struct with `static void visit(auto& self, auto&& field)` that calls
-// field(name, member, one-sentence description, bounds or for_tasks(...)) for each member.
+// field(name, member, one-sentence description, bounds, for_tasks(...) or a FieldMark) for each member.
 #pragma once
 
 #include <algorithm>
@@ -37,14 +37,20 @@ inline Range between(double low, double high) {
   return {.low = low, .high = high, .low_open = true, .high_open = true};
 }
 
+// What others than its reader should know of a field. Paths are found beside the configuration and stored
+// absolute; those of data may be given anew when a run is opened. What was learned may not change then.
+enum class FieldMark { none, data_path, model_path, learned };
+
 // What a field accepts, and for which tasks it says something; for all when none is named, and then those of
 // its section.
 struct FieldRules {
   Range range;
   std::vector<TaskChoice> tasks;
+  FieldMark mark = FieldMark::none;
 
   FieldRules() = default;
-  FieldRules(Range range_) : range(range_) {}  // NOLINT: most fields have bounds alone
+  FieldRules(Range range_) : range(range_) {}   // NOLINT: most fields have bounds alone
+  FieldRules(FieldMark mark_) : mark(mark_) {}  // NOLINT: or nothing but a mark
   FieldRules(std::vector<TaskChoice> tasks_, Range range_) : range(range_), tasks(std::move(tasks_)) {}
 };
 

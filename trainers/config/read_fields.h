@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -72,6 +73,10 @@ class FieldReader {
 
   template <class T>
   void read_value(const Node& node, const Range& range, Inherited<T>& member, const std::string& path) {
+    if constexpr (std::is_same_v<T, std::string>) {
+      // "" takes back what a file that this one includes gave.
+      if (node.kind == NodeKind::scalar && node.quoted && node.scalar.empty()) return member.given.reset();
+    }
     read_value(node, range, member.given, path);
   }
 

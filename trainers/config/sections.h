@@ -45,7 +45,8 @@ struct DataSection {
     field("path", self.path,
           "Folder made by `longform prepare`, a raw file or zip, or `sample` for the corpus shipped with "
           "Longform; relative to the current folder. Masked language models need a folder made by `longform "
-          "prepare documents`.");
+          "prepare documents`; for classification see classification.corpus.",
+          FieldMark::data_path);
     field("kind", self.kind,
           "How a raw file is read: its alphabet and its expected size. A prepared folder has its own, which "
           "may be "
@@ -96,7 +97,8 @@ struct MaskedLMSection {
   static void visit(auto& self, auto&& field) {
     field("model", self.model,
           "Folder of the pretrained model in Hugging Face form, a RoBERTa or a Longformer; its config.json "
-          "gives all sizes and windows.");
+          "gives all sizes and windows.",
+          FieldMark::model_path);
     field("probability", self.probability, "Share of the tokens that are to be restored.", between(0, 1));
     field("mask_share", self.mask_share, "Of these, the share shown as the mask token.", within(0, 1));
     field("random_share", self.random_share, "Of these, the share shown as a random token; the rest stays.",

@@ -184,6 +184,8 @@ std::vector<std::string> load_pretrained(const std::string& folder, const Pretra
     return found == request.grown.end() ? int64_t{0} : found->second;
   };
   const auto is_fresh = [&](const std::string& parameter) {
+    const auto begins_so = [&](const std::string& beginning) { return parameter.starts_with(beginning); };
+    if (std::any_of(request.replaced.begin(), request.replaced.end(), begins_so)) return true;
     return std::any_of(request.fresh.begin(), request.fresh.end(), [&](const std::string& beginning) {
       return parameter.starts_with(beginning) && !file.has_any(beginning);
     });
@@ -205,7 +207,7 @@ std::vector<std::string> load_pretrained(const std::string& folder, const Pretra
   warn_of_unused(weights.path(), unused);
   for (const PackedParameter& p : block.parameters) {
     const std::string name = file.find(p.name);
-    if (name.empty()) continue;
+    if (name.empty() || !used.contains(name)) continue;
     Tensor value = block.value(p);
     if (const int64_t more = grown(p.name); more > 0) value = value.slice(0, p.shape[0] - more);
     value.copy_from(cast(weights.read(name), block.values.dtype()));

@@ -35,11 +35,13 @@ extern const PretrainedNames kMaskedLMNames, kEncoderNames;
 struct LoadRequest {
   std::vector<std::string> fresh;  // beginnings of parameters' names: the file may lack all that begin so
   std::map<std::string, int64_t> grown;  // tables with so many rows more than the file's
+  std::vector<std::string> replaced;     // beginnings like these: what the file has of them is not read
 };
 
-// Fills the block with the folder's weights, converted to its type. Fresh parameters that the file lacks, and
-// grown rows, keep the values that they have; returns the names of the former. One Error lists everything
-// that is missing, of another shape, or part of another encoder; one warning names what else the file holds.
+// Fills the block with the folder's weights, converted to its type. Fresh parameters that the file lacks,
+// replaced ones and grown rows keep the values that they have; returns the names of the first two.
+// One Error lists everything that is missing, of another shape, or part of another encoder; one warning names
+// what else the file holds.
 std::vector<std::string> load_pretrained(const std::string& folder, const PretrainedNames& names,
                                          const LoadRequest& request, const ParameterBlock& block);
 

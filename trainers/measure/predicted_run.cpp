@@ -38,17 +38,21 @@ struct TellingMicroBatches {
 };
 
 TellingMicroBatches telling_micro_batches(const Task& task, const Stage& stage) {
+  // A stage that says when it ends may see less than an epoch.
+  const int64_t most = stage.steps > 0 ? std::min(stage.steps, kUpdatesSearched) : kUpdatesSearched;
+  const double examples =
+      static_cast<double>(task.examples(stage)) * (stage.epochs > 0 ? std::min(stage.epochs, 1.0) : 1.0);
   const int64_t updates =
-      std::max<int64_t>(1, std::min(task.examples(stage) / stage.batch_size, kUpdatesSearched));
+      std::max<int64_t>(1, std::min(static_cast<int64_t>(examples) / stage.batch_size, most));
   TellingMicroBatches telling;
-  int64_t most = -1;
+  int64_t longest = -1;
   for (int64_t update = 0; update < updates; ++update) {
     const std::vector<ExampleRange> ranges = micro_batches_of(task, stage, update * stage.batch_size);
     if (update < kUpdatesTried) telling.first.push_back(ranges.back());
     for (const ExampleRange& range : ranges) {
       const int64_t tokens = tokens_of(task, stage, range);
-      if (tokens <= most) continue;
-      most = tokens;
+      if (tokens <= longest) continue;
+      longest = tokens;
       telling.largest = range;
     }
   }

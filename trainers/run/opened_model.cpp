@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "core/choices.h"
 #include "core/threads.h"
 #include "layers/finite.h"
 #include "trainers/config/load.h"
+#include "trainers/config/marked_fields.h"
 #include "trainers/config/paths.h"
+#include "trainers/config/write_fields.h"
 #include "trainers/tasks/make_task.h"
 
 namespace lf {
@@ -54,6 +57,23 @@ void recorded_only(const std::vector<std::string>& overrides, const char* key, I
   if (!overrides_key(overrides, key)) value = {.given = {}, .fallback = value.value()};
 }
 
+// What the weights have learned, such as classes in their order, is as it was.
+void check_learned_keys(RunConfig own, RunConfig opened) {
+  const auto learned = [](RunConfig& config) {
+    std::map<std::string, std::string> values;
+    for_each_marked(config, [&](const std::string& key, auto& member, FieldMark mark) {
+      Node value = Node::map();
+      set_field(value, key.c_str(), member);
+      if (mark == FieldMark::learned) values[key] = json_text(value);
+    });
+    return values;
+  };
+  const auto before = learned(own), now = learned(opened);
+  for (const auto& [key, value] : before) {
+    if (now.at(key) != value) throw UsageError(key + " is the run's: its weights have learned it as it was");
+  }
+}
+
 RunConfig opened_config(const std::string& folder, const std::vector<std::string>& overrides) {
   RunConfig config = load_run_config(folder + "/" + kConfigName, overrides);
   recorded_only(overrides, "data.kind", config.data.kind);
@@ -83,8 +103,7 @@ OpenedModel open_run(const std::string& folder, const OpenOptions& options) {
   OpenedModel opened;
   const RunConfig own = run_folder_config(folder);  // says it best when the folder is no run
   opened.config = opened_config(folder, all_overrides(options));
-  if (opened.config.classification.labels != own.classification.labels)
-    throw UsageError("classification.labels are the run's: its head has learned them in their order");
+  check_learned_keys(own, opened.config);
   if (!overrides_key(options.overrides, choice_name(own.task) + ".model"))
     use_stored_model(opened.config, folder);
   const LoadedCheckpoint checkpoint = choose_checkpoint(folder, options.checkpoint, opened.warnings);

@@ -21,7 +21,15 @@ std::shared_ptr<const GlobalTokens> first_tokens(int64_t sequences) {
   return tokens;
 }
 
-// Cuts records of text to the model's positions; the last token, </s>, stays.
+// What one answers for a text without words is no answer.
+void warn_of_empty(const std::vector<Record>& records, PredictionSink& sink) {
+  for (const Record& record : records) {
+    if (record.text && record.text->find_first_not_of(" \t\r\n") == std::string::npos)
+      sink.note("warning: " + record.where + ": an empty text");
+  }
+}
+
+// Cuts records of text to what the model reads; the last token, </s>, stays.
 void cut_texts(std::vector<Record>& records, int64_t longest, PredictionSink& sink) {
   for (Record& record : records) {
     if (!record.text || record.length <= longest) continue;
@@ -109,7 +117,9 @@ void predict_classes(const SequenceClassifier& model, const std::vector<std::str
     throw UsageError("--what is " + what + "; needed classes, logits or hidden");
   const EncoderShape& shape = model.encoder.shape;
   if (any_text(records)) tokenize(records, ByteLevelTokenizer(tokenizer_folder));
-  cut_texts(records, shape.longest(), sink);
+  warn_of_empty(records, sink);
+  cut_texts(records, request.longest > 0 ? std::min(request.longest, shape.longest()) : shape.longest(),
+            sink);
   const bool writes_tensors = what == "logits" || what == "hidden";
   if (writes_tensors) {
     std::vector<TensorSpec> specs;

@@ -10,7 +10,7 @@
 #include "data/example_order.h"
 #include "trainers/huggingface/model_config.h"
 #include "trainers/huggingface/model_folder.h"
-#include "trainers/huggingface/pretrained_weights.h"
+#include "trainers/tasks/classification_head.h"
 #include "trainers/tasks/classification_prediction.h"
 #include "trainers/tasks/device_notices.h"
 #include "trainers/tasks/evaluation.h"
@@ -49,20 +49,6 @@ ClassificationSource source_of(const RunConfig& config) {
   source.labels = c.labels;
   source.leaks = c.leaks;
   return source;
-}
-
-// The classes' names that a fine-tuned model's config.json gives; empty where it gives none.
-std::vector<std::string> labels_of_model(const std::string& folder) {
-  const ModelConfig config = read_model_config(folder);
-  const auto found = config.json.find("id2label");
-  std::vector<std::string> labels;
-  if (found == config.json.end() || !found->is_object()) return labels;
-  for (size_t i = 0; i < found->size(); ++i) {
-    const auto label = found->find(std::to_string(i));
-    CHECK(label != found->end() && label->is_string(), config.path, ": id2label has no name for class ", i);
-    labels.push_back(label->get<std::string>());
-  }
-  return labels;
 }
 
 EncoderShape shape_of(const ClassificationSection& section) {
@@ -129,16 +115,20 @@ ClassificationTask::ClassificationTask(const RunConfig& config, TaskNeeds needs,
       class_weights_ = balanced_weights(train_, labels_.size());
   }
   if (!needs.weights) return;
+  const bool replaced = needs.data && config.classification.new_head;
   // Only a model that is to be trained may lack its head.
-  const LoadRequest request{
-      .fresh = needs.data ? std::vector<std::string>{"classifier."} : std::vector<std::string>{},
-      .grown = {}};
-  const std::vector<std::string> fresh = load_pretrained(model_folder(), kEncoderNames, request, parameters_);
+  const PretrainedHead head = replaced     ? PretrainedHead::replaced
+                              : needs.data ? PretrainedHead::if_present
+                                           : PretrainedHead::needed;
+  const std::vector<std::string> fresh =
+      load_classifier(model_folder(), labels_, head, parameters_, notices_);
   const double range = initializer_range(read_model_config(model_folder()));
   initialise(model_, parameters_, range, static_cast<uint64_t>(config.seed), fresh);
   if (!fresh.empty())
-    notices_.push_back(text(model_folder(), " has no classification head: it starts anew, for ",
-                            labels_.size(), " classes"));
+    notices_.push_back(
+        text(model_folder(),
+             replaced ? ": its classification head is not used; one" : " has no classification head: it",
+             " starts anew, for ", labels_.size(), " classes"));
 }
 
 std::vector<ParameterGroup> ClassificationTask::groups(const OptimizerSection& settings) {
@@ -260,6 +250,8 @@ Evaluation ClassificationTask::evaluation_of(const Confusion& confusion, double 
                                                        {"f1", confusion.f1(expected)},
                                                        {"documents", support}};
   }
+  result.details["confusion"] = matrix;
+  result.details["classes"] = classes;
   result.details["scored"] =
       "each document once; confusion has a row for each label, a column for each answer";
   return result;

@@ -14,6 +14,8 @@ namespace lf {
 struct PredictionRequest {
   std::string what;  // "hidden", "logits", ...; "" for what the task is for
   int64_t top = 5;   // candidates, where there are many
+  int64_t longest =
+      0;  // tokens of a text that the model was trained to read; 0: as many as it has positions for
 };
 
 class PredictionSink {

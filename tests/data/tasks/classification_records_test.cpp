@@ -74,6 +74,24 @@ TEST_F(ClassificationRecords, OfTsvWithoutQuotation) {
   }
 }
 
+// As pandas and Python's csv module write it.
+TEST_F(ClassificationRecords, OfTsvWithQuotation) {
+  const std::string path = folder_ / "a.tsv";
+  const Documents found = read("a.tsv",
+                               "id\ttext\tlabel\n1\t\"It's \"\"great\"\"\"\tpos\n2\t\"bad\"\tneg\n"
+                               "3\t\"a\tb\nc\"\tpos\n4\tsaid \"no\"\tneg\n");
+  EXPECT_EQ(found, (Documents{{"1", "It's \"great\"", "pos", path + ":2"},
+                              {"2", "bad", "neg", path + ":3"},
+                              {"3", "a\tb\nc", "pos", path + ":4"},
+                              {"4", "said \"no\"", "neg", path + ":6"}}));
+  const Documents all = read("b.tsv", "\"text\"\t\"label\"\n\"one\"\t\"pos\"\n\"two\"\t\"neg\"\n");
+  EXPECT_EQ(all.at(0), (LabelledDocument{"2", "one", "pos", folder_ / "b.tsv:2"}));
+  fails("c.tsv", "text\tlabel\n\"a \"\"b\"\"\"\tx\n\"c\" d\ty\n",
+        ":2: the text is in quotation marks as writers of CSV put them; read as a CSV with tabs: " +
+            (folder_ / "c.tsv:3: text behind the quotation mark"));
+  fails("d.tsv", "text\tlabel\na\tx\nb\n", ":3: 1 fields, needed 2 as the header has");
+}
+
 TEST_F(ClassificationRecords, RowsOfAnySizeCrossTheBordersOfChunks) {
   std::string content = "text,label\n";
   Documents expected;
@@ -100,8 +118,10 @@ TEST_F(ClassificationRecords, BrokenJsonIsNamed) {
   line_two("{\"label\": \"x\"}", ": no \"text\", needed a record with text and label");
   line_two("{\"text\": 3, \"label\": \"x\"}", ": \"text\" is a JSON number, needed a text");
   line_two("{\"text\": \"a\"}", ": no \"label\", needed the document's label");
-  line_two("{\"text\": \"a\", \"label\": null}", ": \"label\" is null, needed a text or a whole number");
-  line_two("{\"text\": \"a\", \"label\": 0.5}", ": \"label\" is 0.5, needed a text or a whole number");
+  line_two("{\"text\": \"a\", \"label\": null}",
+           ": \"label\" is null, needed a text, a whole number, true or false");
+  line_two("{\"text\": \"a\", \"label\": 0.5}",
+           ": \"label\" is 0.5, needed a text, a whole number, true or false");
   line_two("{\"text\": \"a\", \"label\": \"\"}", ": document \"2\" has an empty label");
   line_two("{\"text\": \" \\n\\t\", \"label\": \"x\"}", ": document \"2\" has no text");
   line_two("{\"id\": \"1\", \"text\": \"a\", \"label\": \"x\"}", ": the id \"1\" is given twice; ");
@@ -123,7 +143,8 @@ TEST_F(ClassificationRecords, BrokenTablesAreNamed) {
   line_four("d,,f\n", ": document \"d\" has no text");
   line_four("d,e,\n", ": document \"d\" has an empty label");
   line_four("a,e,f\n", ": the id \"a\" is given twice; " + (folder_ / "a.csv") + ":2 has it too");
-  fails("a.csv", good + "d,\"\n\ne\"e,f\n", ":6: text behind the quotation mark");
+  fails("a.csv", good + "d,\"\n\ne\"e,f\n",
+        ":6: text behind the quotation mark that closes a field that began in line 4");
   fails("a.csv", "id,words\na,b\n", ":1: no column \"text\"; there is \"id\", \"words\"");
   fails("a.csv", "id,text\na,b\n", ":1: no column \"label\"");
   fails("a.csv", "text,text,label\n", ":1: two columns are called \"text\"");

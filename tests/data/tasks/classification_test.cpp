@@ -46,7 +46,7 @@ TEST(CutShare, TakesTheSameOfEachLabelInAnyOrder) {
   }
   EXPECT_EQ(all.size(), 200u);
   Documents few = many(3);
-  EXPECT_ERROR(cut_share(few, 0.1, 7), "0.1 of 3 documents leaves nothing to cut");
+  EXPECT_ERROR(cut_share(few, 0.1, 7), "a share of 0.1 of 3 documents is none of them");
   EXPECT_ERROR(cut_share(few, 1, 7), "a share of 1, needed 0 < share < 1");
 }
 
@@ -168,6 +168,21 @@ TEST_F(ClassificationTest, LabelsAreSortedNumbersByTheirValue) {
   EXPECT_EQ(labels({"10", "b", "2"}), (Names{"10", "2", "b"}));
   EXPECT_ERROR(labels({"a", "a"}),
                "all 2 documents to train on have the label \"a\"; a classifier needs at least two");
+}
+
+TEST_F(ClassificationTest, LabelsThatMayBeOneAreNoticed) {
+  const auto notices = [&](const Names& labels) {
+    Documents documents;
+    for (const std::string& label : labels)
+      documents.push_back(document(label, "text " + std::to_string(documents.size()), label));
+    return read_classification({.train = {csv("l.csv", documents)}}).notices;
+  };
+  for (const Names& labels :
+       {Names{"pos", "pos "}, Names{"Pos", "pos"}, Names{"1", "1.0"}, Names{" 0", "0"}}) {
+    ASSERT_EQ(notices(labels).size(), 1u) << labels[0] << labels[1];
+    EXPECT_EQ(notices(labels)[0].find("two classes that may be one: "), 0u) << notices(labels)[0];
+  }
+  EXPECT_EQ(notices({"pos", "post", "1", "10", "1.5", "a b", "ab"}).size(), 0u);
 }
 
 TEST_F(ClassificationTest, LeaksAreDroppedWhenAsked) {

@@ -36,6 +36,9 @@ TEST_F(XmlElementsTest, ComeOneByOne) {
       "  <item id=\"2\"/><item\nid=\"3\"> <![CDATA[<raw>]]></item>\n"
       "</items>\n";
   EXPECT_EQ(read(content), (std::vector<std::string>{"1:one bold &  more \xC3\xA9:4", "2::5", "3: <raw>:5"}));
+  EXPECT_EQ(
+      read("<items><item id='&amp;'>&lt;&gt;&quot;&apos;&#xE9;<!-- & --><![CDATA[ & ]]></item></items>"),
+      (std::vector<std::string>{"&:<>\"'\xC3\xA9 & :1"}));
   EXPECT_EQ(read("<items/>"), std::vector<std::string>{});
   EXPECT_EQ(read("\xEF\xBB\xBF<items></items>"), std::vector<std::string>{});
 }
@@ -59,6 +62,8 @@ TEST_F(XmlElementsTest, FaultsHaveTheirLine) {
   fails(begin + "<item>\n<b>\n</item></items>", ":5: not well-formed XML");
   fails(begin + "<item id=1>a</item></items>", ":3: not well-formed XML");
   fails(begin + "<item>\n\nb \xFF</item></items>", ":5: not valid UTF-8");
+  for (const char* wrong : {"AT & T", "&nbsp;", "a&", "&#;", "&#x;", "&#12a;", "<![CDATA[&]]>&"})
+    fails(begin + "<item>\n" + wrong + "</item></items>", ":4: not well-formed XML: & begins no reference");
   fails(begin + "<item>cut", ":3: <item> has no end; the file may have been cut short");
   fails(begin + "<item id=\"cut", ":3: <item> has no end");
   fails(begin, ":2: not well-formed XML");

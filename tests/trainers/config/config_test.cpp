@@ -153,6 +153,11 @@ TEST(Config, WrongTypes) {
   EXPECT_EQ(errors_of("data: {path: [a]}\n"), "run.yaml:1:14: data.path: expected text, found a list");
   EXPECT_EQ(errors_of("data: {path: \"\"}\n"),
             "run.yaml:1:14: data.path: expected text, found the quoted text \"\"");
+  EXPECT_EQ(parse("task: classification\nclassification: {model: m, split_file: \"\"}\n"
+                  "stages: {list: [{sequence_length: 8, learning_rate: 0.1, steps: 5}]}\n")
+                .classification.split_file.given,
+            std::nullopt)
+      << "takes back what an included file gave";
   EXPECT_EQ(errors_of("log: 3\n"), "run.yaml:1:6: log: expected keys (every_steps, tensorboard), found 3");
   EXPECT_EQ(errors_of("data: {split: 0.9}\n"),
             "run.yaml:1:15: data.split: expected a list of 3 numbers, found 0.9");

@@ -2,6 +2,8 @@
 // and back.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -147,20 +149,88 @@ TEST_F(ClassificationTaskTest, GoesOutToHuggingFaceAndBack) {
   EXPECT_EQ(again.task->parameters().values.to_doubles(), run.task->parameters().values.to_doubles());
   const auto& model = dynamic_cast<const ClassificationTask&>(*again.task);
   EXPECT_EQ(model.labels(), (std::vector<std::string>{"bad", "good"}));
-  // As a start for other labels it does not fit, and says why.
-  std::ofstream(folder_ / "three.jsonl") << R"({"text": "a", "label": "x"})"
-                                            "\n"
-                                            R"({"text": "b", "label": "y"})"
-                                            "\n"
-                                            R"({"text": "c", "label": "z"})"
-                                            "\n";
-  EXPECT_ERROR_TEXT(
-      make_task(parse_run_config("task: classification\ndata: {path: " + (folder_ / "three.jsonl") +
-                                     "}\nclassification: {model: " + (folder_ / "exported") +
-                                     "}\nstages: {list: [{sequence_length: 64, learning_rate: 0.1, "
-                                     "steps: 1}]}\n",
-                                 "test.yaml")),
-      "classifier.out_proj.weight is (2, 32), the model needs (3, 32)");
+}
+
+// A fine-tuned classifier as the start for data with these labels, one document each.
+TEST_F(ClassificationTaskTest, RowsOfAHeadGoByTheNamesOfItsClasses) {
+  Trainer(config("steps: 6"), folder_ / "run", false).run();
+  open_model(folder_ / "run").task->export_model(folder_ / "exported");
+  const auto start = [&](const std::vector<std::string>& labels, const std::string& section = "") {
+    std::ofstream file(folder_ / "labels.jsonl");
+    for (const std::string& label : labels) file << json{{"text", label}, {"label", label}}.dump() << '\n';
+    file.close();
+    return make_task(parse_run_config("task: classification\ndata: {path: " + (folder_ / "labels.jsonl") +
+                                          "}\nclassification: {model: " + (folder_ / "exported") + section +
+                                          "}\nstages: {list: [{sequence_length: 64, learning_rate: 0.1, "
+                                          "steps: 1}]}\n",
+                                      "test.yaml"));
+  };
+  const auto head = [](Task& task) {
+    std::map<std::string, std::vector<double>> rows;
+    for (const PackedParameter& p : task.parameters().parameters)
+      if (p.name.starts_with("classifier.out_proj")) rows[p.name] = task.parameters().value(p).to_doubles();
+    return rows;
+  };
+  const auto swapped = [](std::map<std::string, std::vector<double>> rows) {
+    for (auto& [name, values] : rows) {
+      const auto half = static_cast<std::ptrdiff_t>(values.size() / 2);
+      std::rotate(values.begin(), values.begin() + half, values.end());
+    }
+    return rows;
+  };
+  const auto says = [](const Task& task, const std::string& words) {
+    std::string notices;
+    for (const std::string& notice : task.notices()) notices += notice + "\n";
+    EXPECT_NE(notices.find(words), std::string::npos) << notices;
+  };
+  const auto same = head(*start({"good", "bad"}));
+  EXPECT_EQ(same, head(*open_model(folder_ / "exported").task));
+  EXPECT_EQ(head(*start({"good", "bad"}, ", labels: [good, bad]")), swapped(same));
+  const auto other = start({"no", "yes"});
+  EXPECT_EQ(head(*other), same);
+  says(*other,
+       "was trained for the classes \"bad\", \"good\": they are taken for \"no\", \"yes\" in this order");
+  const auto anew = start({"no", "yes"}, ", new_head: true");
+  EXPECT_NE(head(*anew), same);
+  says(*anew, "its classification head is not used; one starts anew, for 2 classes");
+  EXPECT_ERROR_TEXT(start({"x", "y", "z"}),
+                    "head tells 2 classes (\"bad\", \"good\"), the data have 3 labels (\"x\", \"y\", \"z\"); "
+                    "classification.new_head: true starts a head anew");
+  EXPECT_EQ(head(*start({"x", "y", "z"}, ", new_head: true")).at("classifier.out_proj.bias").size(), 3u);
+  json written = json::parse(read_file(folder_ / "exported/config.json"));
+  written["id2label"] = {{"0", "LABEL_0"}, {"1", "LABEL_1"}};
+  std::ofstream(folder_ / "exported/config.json") << written.dump();
+  says(*start({"no", "yes"}), "head does not name its classes: they are taken for");
+}
+
+TEST_F(ClassificationTaskTest, AScoreHasItsConfusionMatrixAndEachClasssScores) {
+  Trainer(config("epochs: 30", ", dropout: 0", "optimizer: {clip: 1}\n"), folder_ / "run", false).run();
+  const Program program;
+  const std::vector<std::string> evaluate = {"evaluate", folder_ / "run", "--split", "validation"};
+  const ProgramResult words = program.run(evaluate);
+  EXPECT_NE(words.out.find("  confusion:\n    [4,0]\n    [0,8]\n  classes:\n"), std::string::npos)
+      << words.out;
+  EXPECT_NE(words.out.find("    bad: precision 1.0, recall 1.0, f1 1.0, documents 4\n"), std::string::npos)
+      << words.out;
+  // Two of the bad ones are called good now: rows are what is, columns what was answered.
+  std::string data = read_file(folder_ / "dev.jsonl");
+  for (int i = 0; i < 2; ++i) data.replace(data.find("\"bad\""), 5, "\"good\"");
+  std::ofstream(folder_ / "dev.jsonl") << data;
+  std::vector<std::string> other = evaluate;
+  other.insert(other.end(), {"--allow-other-data", "--json"});
+  const json score = json::parse(program.run(other).out);
+  EXPECT_EQ(score.at("confusion"), (json{{2, 0}, {2, 8}}));
+  const json& good = score.at("classes").at("good");
+  EXPECT_DOUBLE_EQ(good.at("precision"), 1.0);
+  EXPECT_DOUBLE_EQ(good.at("recall"), 0.8);
+  EXPECT_EQ(good.at("documents"), 10);
+  EXPECT_DOUBLE_EQ(score.at("classes").at("bad").at("precision"), 0.5);
+}
+
+TEST_F(ClassificationTaskTest, WhatARunHasLearnedIsNotChangedWhenItIsOpened) {
+  Trainer(config("steps: 1"), folder_ / "run", false).run();
+  EXPECT_ERROR_TEXT(open_model(folder_ / "run", {.overrides = {"classification.labels=[good, bad]"}}),
+                    "classification.labels is the run's: its weights have learned it as it was");
 }
 
 TEST_F(ClassificationTaskTest, SaysWhatIsCutAndWhatStartsAnew) {
@@ -192,7 +262,9 @@ TEST_F(ClassificationTaskTest, BadInputIsRefused) {
 }
 
 TEST_F(ClassificationTaskTest, AnswersRecordsFromTheCommandLine) {
-  Trainer(config("epochs: 30", ", dropout: 0", "optimizer: {clip: 1}\n"), folder_ / "run", false).run();
+  Trainer(config("epochs: 30, sequence_length: 48", ", dropout: 0", "optimizer: {clip: 1}\n"),
+          folder_ / "run", false)
+      .run();
   std::ofstream(folder_ / "new.jsonl") << R"({"id": "a", "text": "yes and and yes end"})"
                                           "\n"
                                           R"({"id": "b", "text": "no and and no and and no end"})"
@@ -213,6 +285,29 @@ TEST_F(ClassificationTaskTest, AnswersRecordsFromTheCommandLine) {
   const auto& p = answers["a"].at("probabilities");
   EXPECT_NEAR(p.at("good").get<double>() + p.at("bad").get<double>(), 1, 1e-6);
   EXPECT_GT(p.at("good").get<double>(), 0.5);
+  // What a run has never read it does not read now, so that scores and answers are of the same tokens.
+  std::string words;
+  for (int i = 0; i < 70; ++i) words += " and";
+  std::ofstream(folder_ / "odd.jsonl") << json{{"id", "long"}, {"text", words}}.dump() << '\n'
+                                       << json{{"id", "empty"}, {"text", " "}}.dump() << '\n';
+  const ProgramResult odd = program.run({"predict", folder_ / "run", folder_ / "odd.jsonl"});
+  EXPECT_NE(odd.err.find("odd.jsonl:1: 72 tokens, of which the first 48 are read"), std::string::npos)
+      << odd.err;
+  EXPECT_NE(odd.err.find("odd.jsonl:2: an empty text"), std::string::npos) << odd.err;
+}
+
+TEST_F(ClassificationTaskTest, AnswersNeverReplaceTheRecords) {
+  std::ofstream(folder_ / "a.jsonl") << R"({"id": "a", "text": "yes"})";
+  std::filesystem::create_symlink("a.jsonl", folder_ / "link.jsonl");
+  const Program program;
+  const ProgramResult refused =
+      program.run({"predict", folder_ / "model", folder_ / "a.jsonl", "--out", folder_ / "link.jsonl"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("link.jsonl is the file of records itself"), std::string::npos) << refused.err;
+  EXPECT_EQ(read_file(folder_ / "a.jsonl"), R"({"id": "a", "text": "yes"})");
+  std::ofstream(folder_ / "a.csv") << "id,text\n";
+  const ProgramResult table = program.run({"predict", folder_ / "model", folder_ / "a.csv"});
+  EXPECT_NE(table.err.find("a.csv: a table; records are JSON lines"), std::string::npos) << table.err;
 }
 
 }  // namespace

@@ -1,0 +1,94 @@
+#include "trainers/tasks/classification_head.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/check.h"
+#include "core/escaped.h"
+#include "trainers/huggingface/model_config.h"
+#include "trainers/huggingface/pretrained_weights.h"
+
+namespace lf {
+namespace {
+
+constexpr auto kHead = "classifier.";
+
+std::string list_of(const std::vector<std::string>& labels) {
+  constexpr size_t kShown = 10;
+  std::string list;
+  for (size_t i = 0; i < std::min(labels.size(), kShown); ++i)
+    list += (i > 0 ? ", " : "") + escaped(labels[i]);
+  return list + (labels.size() > kShown ? ", ..." : "");
+}
+
+bool is_classifier(const ModelConfig& config) {
+  const auto names = config.json.find("architectures");
+  return names != config.json.end() && names->is_array() &&
+         std::any_of(names->begin(), names->end(), [](const nlohmann::json& name) {
+           return name.is_string() && name.get<std::string>().ends_with("ForSequenceClassification");
+         });
+}
+
+// What transformers calls classes to which nobody gave names.
+bool are_numbered(const std::vector<std::string>& labels) {
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] != text("LABEL_", i)) return false;
+  }
+  return true;
+}
+
+// The rows of the head's last matrix, which stand for these labels, in the order of others.
+void reorder_rows(const ParameterBlock& block, const std::vector<std::string>& from,
+                  const std::vector<std::string>& to) {
+  for (const PackedParameter& parameter : block.parameters) {
+    if (!parameter.name.starts_with("classifier.out_proj.")) continue;
+    const Tensor rows = block.value(parameter), before = rows.clone();
+    for (size_t i = 0; i < to.size(); ++i) {
+      const int64_t row = std::find(from.begin(), from.end(), to[i]) - from.begin();
+      const auto at = static_cast<int64_t>(i);
+      rows.slice(at, at + 1).copy_from(before.slice(row, row + 1));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> labels_of_model(const std::string& folder) {
+  const ModelConfig config = read_model_config(folder);
+  const auto found = config.json.find("id2label");
+  std::vector<std::string> labels;
+  if (found == config.json.end() || !found->is_object()) return labels;
+  for (size_t i = 0; i < found->size(); ++i) {
+    const auto label = found->find(std::to_string(i));
+    CHECK(label != found->end() && label->is_string(), config.path, ": id2label has no name for class ", i);
+    labels.push_back(label->get<std::string>());
+  }
+  return labels;
+}
+
+std::vector<std::string> load_classifier(const std::string& folder, const std::vector<std::string>& labels,
+                                         PretrainedHead head, const ParameterBlock& block,
+                                         std::vector<std::string>& notices) {
+  if (head == PretrainedHead::replaced)
+    return load_pretrained(folder, kEncoderNames, {.fresh = {}, .grown = {}, .replaced = {kHead}}, block);
+  const std::vector<std::string> known =
+      is_classifier(read_model_config(folder)) ? labels_of_model(folder) : std::vector<std::string>();
+  const std::string anew = "classification.new_head: true starts a head anew";
+  CHECK(known.empty() || known.size() == labels.size(), folder, "'s head tells ", known.size(), " classes (",
+        list_of(known), "), the data have ", labels.size(), " labels (", list_of(labels), "); ", anew);
+  LoadRequest request;
+  if (head == PretrainedHead::if_present) request.fresh = {kHead};
+  const std::vector<std::string> fresh = load_pretrained(folder, kEncoderNames, request, block);
+  if (known.empty() || known == labels || !fresh.empty()) return fresh;
+  if (std::is_permutation(known.begin(), known.end(), labels.begin())) {
+    reorder_rows(block, known, labels);
+  } else {
+    notices.push_back(text(
+        folder, "'s head ",
+        are_numbered(known) ? "does not name its classes" : "was trained for the classes " + list_of(known),
+        ": they are taken for ", list_of(labels), " in this order (", anew, ")"));
+  }
+  return fresh;
+}
+
+}  // namespace lf
