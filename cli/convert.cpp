@@ -125,7 +125,7 @@ void add_convert(const Verb& app, Outcome&) {
               "New positions: copied from the source's (default), or random");
   verb.option("--seed", &options->seed, "Seed of random positions (1)").at_least(0);
   verb.option("--checkpoint", &options->checkpoint,
-              "Of a run: latest (default), best, or a checkpoint's folder");
+              "Of a run: latest (default), best, or a checkpoint's name or folder");
   verb.flag("--json", &options->json, "One JSON object on standard output");
   verb.action([options] { convert(*options); });
 }

@@ -99,7 +99,8 @@ void add_evaluate(const Verb& app, Outcome&) {
   verb.option("run", &options->run, "Run folder, or a configuration, whose initial weights are scored")
       .required();
   verb.option("--split", &options->split, "train, validation or test (default)");
-  verb.option("--checkpoint", &options->checkpoint, "latest (default), best, or a checkpoint's folder");
+  verb.option("--checkpoint", &options->checkpoint,
+              "latest (default), best, or a checkpoint's name or folder");
   verb.overrides(&options->overrides, "evaluation.step=256");
   verb.flag("--allow-other-data", &options->allow_other_data,
             "Score what data.path holds, though it is not what the run was trained on");

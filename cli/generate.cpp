@@ -109,7 +109,8 @@ void add_generate(const Verb& app, Outcome&) {
   verb.option("--seed", &options->seed, "The same seed writes the same text (1)").at_least(0);
   verb.option("--generation", &options->settings_file,
               "JSON of generation settings, named as in Hugging Face's; flags win over it");
-  verb.option("--checkpoint", &options->checkpoint, "latest (default), best, or a checkpoint's folder");
+  verb.option("--checkpoint", &options->checkpoint,
+              "latest (default), best, or a checkpoint's name or folder");
   verb.overrides(&options->overrides, "device=cpu");
   verb.flag("--json", &options->json, "JSONL records with id, output_ids, score and text");
   verb.action([options] { generate_all(*options); });

@@ -92,7 +92,7 @@ void add_predict(const Verb& app, Outcome&) {
   verb.option("--top", &options->top, "Candidates for each mask (5)").at_least(1);
   verb.option("--device", &options->device, "cpu or cuda; where a run trained, cpu for a model folder");
   verb.option("--checkpoint", &options->checkpoint,
-              "Of a run: latest (default), best, or a checkpoint's folder");
+              "Of a run: latest (default), best, or a checkpoint's name or folder");
   verb.action([options] { predict(*options); });
 }
 

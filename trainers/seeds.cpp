@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "core/messages.h"
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/opened_model.h"
 #include "trainers/tasks/evaluation.h"
@@ -54,6 +55,7 @@ RunEnd train_seeds(const RunConfig& config, const std::string& folder, int64_t c
   for (int64_t i = 0; i < count; ++i) {
     RunConfig one = config;
     one.seed += i;
+    if (count > 1) messages::info(text("seed ", one.seed, ", run ", i + 1, " of ", count));
     if (Trainer(one, folder_of(folder, one.seed), resume, requests).run() == RunEnd::stopped)
       return RunEnd::stopped;
   }

@@ -6,6 +6,7 @@
 
 namespace lf {
 
+// Counts of expected and predicted classes, and the scores that follow from them.
 class Confusion {
  public:
   explicit Confusion(int64_t classes);

@@ -12,6 +12,7 @@
 #include "trainers/config/marked_fields.h"
 #include "trainers/config/paths.h"
 #include "trainers/config/write_fields.h"
+#include "trainers/run/checkpoint_folders.h"
 #include "trainers/tasks/make_task.h"
 
 namespace lf {
@@ -142,9 +143,10 @@ LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string&
     CHECK(best, folder, " has no best checkpoint: it was not validated yet, or checkpoint.keep_best is off");
     return std::move(*best);
   }
-  CHECK(std::filesystem::is_directory(which), "checkpoint ", which,
-        " is none: needed latest, best or a checkpoint's folder");
-  return open_checkpoint(which);
+  for (const std::string& place : {which, checkpoints_folder(folder) + "/" + which}) {
+    if (std::filesystem::is_directory(place)) return open_checkpoint(place);
+  }
+  throw Error(text("checkpoint ", which, " is none: needed latest, best, or a checkpoint's name or folder"));
 }
 
 OpenedModel open_model(const std::string& path, const OpenOptions& options) {

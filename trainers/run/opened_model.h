@@ -10,6 +10,7 @@
 
 namespace lf {
 
+// A model with its weights, and where they come from.
 struct OpenedModel {
   RunConfig config;
   std::unique_ptr<Task> task;         // with the parameters
@@ -20,7 +21,7 @@ struct OpenedModel {
 };
 
 struct OpenOptions {
-  std::string checkpoint = "latest";   // of a run: "latest", "best" or a checkpoint's folder
+  std::string checkpoint = "latest";   // of a run: "latest", "best", or a checkpoint's name or folder
   std::vector<std::string> overrides;  // of its configuration, "key=value"
   // Whether the data are read: then they must be those that a run was trained on, unless an override names
   // others with data.path, and their tokens must stand for the same symbols.

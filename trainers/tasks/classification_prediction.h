@@ -17,6 +17,7 @@ namespace lf {
 EncoderInput document_input(const TokenizedDocuments& documents, const std::vector<int64_t>& ids,
                             int64_t most, const EncoderShape& shape);
 
+// What a classifier says of one document.
 struct ClassProbabilities {
   std::vector<double> log_probabilities;  // of the classes
   int64_t likeliest = 0;                  // of equals the first
@@ -25,7 +26,7 @@ struct ClassProbabilities {
 std::vector<ClassProbabilities> class_probabilities(const Tensor& logits);
 
 // Answers records: what is "" or "classes" as lines with label and probabilities, "logits" or "hidden" as
-// tensors. Texts are cut to the model's positions, which is noted.
+// tensors. Texts are cut to what the request or the model's positions allow, which is noted.
 void predict_classes(const SequenceClassifier& model, const std::vector<std::string>& labels,
                      const std::string& tokenizer_folder, DType compute, std::vector<Record> records,
                      const PredictionRequest& request, PredictionSink& sink);

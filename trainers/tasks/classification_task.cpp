@@ -7,7 +7,9 @@
 
 #include "core/check.h"
 #include "core/choices.h"
+#include "core/file_paths.h"
 #include "data/example_order.h"
+#include "trainers/config/paths.h"
 #include "trainers/huggingface/model_config.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/tasks/classification_head.h"
@@ -66,9 +68,17 @@ std::vector<int32_t> classes_of(const std::vector<LabelledDocument>& documents,
   return classes;
 }
 
+ClassificationData read_data(const RunConfig& config) {
+  for (const auto& [key, path] : data_paths(config)) {
+    const std::string words = absence(path);
+    CHECK(words.empty(), key, ": ", words);
+  }
+  return read_classification(source_of(config));
+}
+
 // The data, or in their place the labels that the run or the model knows.
 ClassificationData opened_data(const RunConfig& config, TaskNeeds needs) {
-  if (needs.data) return read_classification(source_of(config));
+  if (needs.data) return read_data(config);
   ClassificationData none;
   none.labels = config.classification.labels;
   if (none.labels.empty()) none.labels = labels_of_model(*config.classification.model);
@@ -90,8 +100,7 @@ std::vector<double> balanced_weights(const TokenizedDocuments& train, size_t cla
 
 // What the labels are depends on the data, or on the model where there are none.
 void ClassificationTask::settle(RunConfig& config) {
-  if (config.classification.labels.empty())
-    config.classification.labels = read_classification(source_of(config)).labels;
+  if (config.classification.labels.empty()) config.classification.labels = read_data(config).labels;
 }
 
 ClassificationTask::ClassificationTask(const RunConfig& config, TaskNeeds needs)

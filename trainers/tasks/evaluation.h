@@ -17,6 +17,7 @@ struct Metric {
   bool logged = true;  // in log.jsonl too; the others are reported by `longform evaluate` only
 };
 
+// What a task says about a split.
 struct Evaluation {
   std::vector<Metric> metrics;
   size_t decides = 0;  // the metric by which checkpoints are compared

@@ -18,6 +18,7 @@ struct PredictionRequest {
       0;  // tokens of a text that the model was trained to read; 0: as many as it has positions for
 };
 
+// Takes what a task answers, in the records' order.
 class PredictionSink {
  public:
   virtual ~PredictionSink() = default;

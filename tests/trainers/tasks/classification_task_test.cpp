@@ -227,6 +227,13 @@ TEST_F(ClassificationTaskTest, AScoreHasItsConfusionMatrixAndEachClasssScores) {
   EXPECT_DOUBLE_EQ(score.at("classes").at("bad").at("precision"), 0.5);
 }
 
+TEST_F(ClassificationTaskTest, ACheckpointIsOpenedByItsName) {
+  Trainer(config("steps: 4", "", "checkpoint: {every_steps: 2}\n"), folder_ / "run", false).run();
+  EXPECT_EQ(open_model(folder_ / "run", {.checkpoint = "step-000000002"}).state.step, 2);
+  EXPECT_ERROR_TEXT(open_model(folder_ / "run", {.checkpoint = "step-000000003"}),
+                    "checkpoint step-000000003 is none");
+}
+
 TEST_F(ClassificationTaskTest, WhatARunHasLearnedIsNotChangedWhenItIsOpened) {
   Trainer(config("steps: 1"), folder_ / "run", false).run();
   EXPECT_ERROR_TEXT(open_model(folder_ / "run", {.overrides = {"classification.labels=[good, bad]"}}),
@@ -251,6 +258,8 @@ TEST_F(ClassificationTaskTest, BadInputIsRefused) {
   const auto open = [&](const std::string& section) { make_task(config("steps: 1", section)); };
   EXPECT_ERROR_TEXT(open(", labels: [good, ugly]"), "bad");
   EXPECT_ERROR_TEXT(open(", text_key: body"), "train.jsonl:1");
+  EXPECT_ERROR_TEXT(open(", test: " + (folder_ / "none.csv")),
+                    "classification.test: " + (folder_ / "none.csv does not exist"));
   EXPECT_ERROR_TEXT(
       parse_run_config("task: classification\nstages: {list: [{sequence_length: 8, learning_rate: 1, "
                        "steps: 1}]}\n",
