@@ -13,6 +13,7 @@
 #include "core/operations.h"
 #include "core/seconds.h"
 #include "core/threads.h"
+#include "layers/finite.h"
 #include "trainers/measure/device_peaks.h"
 #include "trainers/optimizer/schedule.h"
 #include "trainers/run/checkpoint_folders.h"
@@ -46,9 +47,18 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       text("longform ", LF_VERSION, " on ", name(device_of(config_)), ", ", num_threads(), " threads"));
   for (const std::string& notice : task_->notices()) messages::info(notice);
   load_newest();
+  if (state_.step == 0) warn_of_start();
   store_model(*task_, folder_);
   store_config(config_, folder_);
   if (config.log.tensorboard) report_.start_events(state_.step + 1);
+}
+
+// Of weights that no rate can mend; a checkpoint's are looked at when it is saved.
+void Trainer::warn_of_start() const {
+  if (task_->model_folder().empty()) return;
+  std::vector<std::string> warnings;
+  warn_if_not_finite(task_->model_folder(), task_->parameters(), warnings);
+  for (const std::string& warning : warnings) messages::warning(warning);
 }
 
 RunEnd Trainer::run() {

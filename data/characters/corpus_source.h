@@ -52,9 +52,10 @@ class CorpusSource {
   // The file's name without folder and .gz, or that of the archive's file.
   const std::string& name() const { return name_; }
   const std::string& path() const { return file_.path(); }
+  // As what it is unpacked; of kind bytes the name alone decides, so equal bytes may be two corpora.
+  ByteSource::Packing packing() const;
 
  private:
-  ByteSource::Packing packing() const;
   std::unique_ptr<ByteSource> open_packed(int64_t& bytes);
 
   CorpusKind kind_;

@@ -87,6 +87,16 @@ void TokenizerConfig::put(const std::string& content, const std::string& path) {
   }
 }
 
+constexpr auto kNeeded =
+    "; its tokenizer puts other tokens around a text than RoBERTa's, Longformer's, BART's, LED's and "
+    "GPT-2's, which "
+    "are read";
+
+// Models that transformers has a tokenizer of another kind for.
+constexpr const char* kOtherTypes[] = {
+    "albert",  "bert",  "blenderbot", "camembert", "codegen", "deberta", "deberta-v2", "distilbert",
+    "electra", "mpnet", "opt",        "qwen2",     "qwen3",   "t5",      "whisper",    "xlm-roberta"};
+
 void TokenizerConfig::name_class(const Files& files) {
   const auto begins = [](const std::string& name, auto... beginnings) {
     return (name.starts_with(beginnings) || ...);
@@ -96,12 +106,16 @@ void TokenizerConfig::name_class(const Files& files) {
     const std::string name = named->value.get<std::string>();
     if (begins(name, "Roberta", "Longformer", "Bart", "LED")) class_ = Class::roberta;
     if (begins(name, "GPT2")) class_ = Class::gpt2;
+    CHECK(class_ != Class::unknown || begins(name, "PreTrainedTokenizer", "TokenizersBackend"), named->who,
+          " is ", escaped(name), kNeeded);
   } else if (!files.model.empty()) {
     const ordered_json model = parse_ordered_json_of_python(files.model, files.model_path);
     const auto type = model.is_object() ? model.value("model_type", ordered_json()) : ordered_json();
     for (const char* like : {"roberta", "longformer", "bart", "led"})
       if (type == like) class_ = Class::roberta;
     if (type == "gpt2") class_ = Class::gpt2;
+    for (const char* other : kOtherTypes)
+      CHECK(type != other, files.model_path, ": model_type is ", escaped(other), kNeeded);
   }
 }
 
@@ -109,6 +123,11 @@ TokenizerConfig::TokenizerConfig(const Files& files) {
   put(files.config, files.config_path);
   if (!find(kDecoder)) put(files.map, files.map_path);
   name_class(files);
+  for (const char* key : {"add_bos_token", "add_eos_token"}) {
+    const Setting* const adds = is_gpt2() ? find(key) : nullptr;
+    CHECK(!adds || adds->value == false, adds->who,
+          " is not false: tokens around GPT-2's texts are not supported");
+  }
   const Setting* const splits = find("split_special_tokens");
   CHECK(!splits || splits->value == false, splits->who,
         " is not false: special tokens that are text like any other are not supported");

@@ -32,7 +32,7 @@ bool is_left_out(const std::string& key, const nlohmann::json& value) {
     return std::find(names.begin(), names.end(), key) != names.end();
   };
   if (key.starts_with('_') || key.ends_with("_token_id") || value.empty()) return true;  // null, [] and {}
-  if (one_of({"transformers_version", "max_length", "use_cache", "cache_implementation", "output_attentions",
+  if (one_of({"transformers_version", "use_cache", "cache_implementation", "output_attentions",
               "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"}))
     return true;
   if (one_of({"num_beams", "num_return_sequences", "num_beam_groups", "repetition_penalty",
@@ -57,6 +57,7 @@ SamplingSettings sampling_from_json(const std::string& json, const std::string& 
     const auto require = [&, &name = key, &given = value](bool ok, const char* needed) {
       if (!ok) throw UsageError(text(source, ": ", name, " is ", given.dump(), "; needed ", needed));
     };
+    if (key == "max_length") continue;
     if (is_left_out(key, value)) {
       left_out.push_back(key);
     } else if (key == "max_new_tokens" || key == "top_k") {
@@ -79,6 +80,8 @@ SamplingSettings sampling_from_json(const std::string& json, const std::string& 
     }
   }
   if (!left_out.empty()) messages::warning(source + ": left out, without effect here: " + joined(left_out));
+  if (object.contains("max_length") && !object.contains("max_new_tokens"))
+    messages::warning(source + ": max_length is not used; max_new_tokens bounds a text");
   s.validate(source + ": ");
   return s;
 }

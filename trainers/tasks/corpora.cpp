@@ -115,9 +115,10 @@ std::string prepare_once(const std::string& source, const DataSection& data) {
   request.newlines = data.newlines.value();
   request.split = {split[1], split[2]};
   // A source that is no corpus fails in CorpusSource, which says where the corpus can be had.
-  CorpusSource(source, request.kind);
-  const std::string key = text(content_hash_of_file(source).hash, '-', choice_name(request.kind), '-',
-                               choice_name(request.newlines), '-', split[1], '-', split[2]);
+  const bool unpacked = CorpusSource(source, request.kind).packing() != ByteSource::Packing::kNone;
+  const std::string key =
+      text(content_hash_of_file(source).hash, unpacked ? "-unpacked-" : "-as-it-is-",
+           choice_name(request.kind), '-', choice_name(request.newlines), '-', split[1], '-', split[2]);
   const fs::path folder = corpora_cache() / key;
   if (!fs::exists(folder / "corpus.json")) {
     request.folder = folder.string();

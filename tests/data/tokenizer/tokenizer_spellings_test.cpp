@@ -260,6 +260,18 @@ TEST_F(TwoFiles, FurtherSpellingsOfTokens) {
   EXPECT_EQ(encode(text), both);
   const Ids as_gpt2 = ids_with({{"tokenizer_class", "GPT2Tokenizer"}});
   EXPECT_EQ(as_gpt2, Ids(plain.begin() + 1, plain.end() - 1)) << "nothing around the text";
+  for (const char* other :
+       {"DebertaTokenizer", "BlenderbotTokenizer", "BertTokenizerFast", "XLMRobertaTokenizer"})
+    EXPECT_ERROR(ids_with({{"tokenizer_class", other}}),
+                 std::string("tokenizer_config.json: tokenizer_class is \"") + other);
+  EXPECT_EQ(ids_with({{"tokenizer_class", "PreTrainedTokenizerFast"}}), plain);
+  EXPECT_ERROR(ids_with({{"tokenizer_class", "GPT2Tokenizer"}, {"add_bos_token", true}}),
+               "add_bos_token is not false");
+  EXPECT_EQ(ids_with({{"tokenizer_class", "GPT2Tokenizer"}, {"add_bos_token", false}}), as_gpt2);
+  write("tokenizer_config.json", json::object());
+  write("config.json", {{"model_type", "deberta"}});
+  EXPECT_ERROR(encode("a"), "config.json: model_type is \"deberta\"");
+  write("config.json", {{"model_type", "roberta"}});
   EXPECT_ERROR(ids_with({{"split_special_tokens", true}}), "split_special_tokens is not false");
   write("tokenizer_config.json", {{"mask_token", nullptr}});
   EXPECT_EQ(ByteLevelTokenizer(folder_.path()).encode("a <mask>", false).size(), 7u) << "text like any other";

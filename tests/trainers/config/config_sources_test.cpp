@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "tests/fuzz.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/trainers/config/config_errors.h"
@@ -166,7 +167,7 @@ TEST(ConfigFuzz, DamagedTextIsAcceptedOrRefusedButNeverMore) {
   std::mt19937 draw(1);
   const std::string letters = "[]{}:-#&*!|>'\"%@`,?\n\t 0aZ~\\\xc3\xff\x01";
   int accepted = 0, refused = 0;
-  for (int i = 0; i < 1000; ++i) {
+  for (FuzzRounds rounds(1000); rounds.more();) {
     std::string damaged = good;
     for (unsigned edits = draw() % 4 + 1; edits > 0; --edits) {
       const size_t position = draw() % damaged.size();

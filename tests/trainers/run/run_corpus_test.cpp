@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tests/data/documents/document_input.h"
 #include "tests/program.h"
 
 namespace lf {
@@ -45,6 +46,21 @@ class RunCorpus : public ::testing::Test {
 
   Program program_;
 };
+
+// Of kind bytes a name decides whether packed bytes are the corpus: the two may not share what was prepared.
+TEST_F(RunCorpus, TheSameBytesUnpackedAndAsTheyStandAreTwoCorpora) {
+  const std::string packed = gzipped(read_file(program_ / "corpus.txt"));
+  program_.write("packed.txt", packed);
+  program_.write("corpus.txt.gz", packed);
+  const auto symbols = [&](const std::string& name) {
+    const ProgramResult result =
+        run({"check", program_ / "config.yaml", "--json", "--set", "data.path=" + name});
+    return nlohmann::json::parse(result.out).at("vocabulary").get<int>();
+  };
+  const int text = symbols("corpus.txt"), bytes = symbols("packed.txt");
+  EXPECT_GT(bytes, text);
+  EXPECT_EQ(symbols("corpus.txt.gz"), text);
+}
 
 TEST_F(RunCorpus, GivenKeysThatContradictThePreparedFolderAreRefused) {
   expect_error(train({"--set", "data.newlines=keep"}), 2,

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <sstream>
 #include <utility>
@@ -232,6 +234,18 @@ TEST_F(ClassificationTaskTest, ACheckpointIsOpenedByItsName) {
   EXPECT_EQ(open_model(folder_ / "run", {.checkpoint = "step-000000002"}).state.step, 2);
   EXPECT_ERROR_TEXT(open_model(folder_ / "run", {.checkpoint = "step-000000003"}),
                     "checkpoint step-000000003 is none");
+}
+
+TEST_F(ClassificationTaskTest, AModelThatIsNotFiniteIsNamedBeforeItIsTrained) {
+  const std::string path = folder_ / "model/model.safetensors";
+  std::string bytes = read_file(path);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(bytes.data() + bytes.size() - sizeof nan, &nan, sizeof nan);
+  std::ofstream(path, std::ios::binary) << bytes;
+  testing::internal::CaptureStderr();
+  const Trainer trainer(config("steps: 1"), folder_ / "run", false);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find((folder_ / "model") + ": 1 tensor is not finite"), std::string::npos) << said;
 }
 
 TEST_F(ClassificationTaskTest, WhatARunHasLearnedIsNotChangedWhenItIsOpened) {
