@@ -164,7 +164,8 @@ std::array<StreamSegment, 3> plan_splits(const std::vector<Stream>& streams, con
       end = segments[i].begin;
     }
     CHECK(segments[i].end > segments[i].begin, "the ", kSplits[i],
-          " split would be empty: ", segments[i].stream->tokens, " tokens are too few to cut");
+          " split would be empty: ", segments[i].stream->tokens,
+          " tokens are too few to cut; take larger shares (--validation, --test) or more text");
   }
   return segments;
 }

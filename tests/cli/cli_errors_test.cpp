@@ -286,8 +286,7 @@ std::vector<std::vector<std::string>> verbs_with(const Program& program, const s
           {"train", program / "config.yaml", "--out", path},
           {"prepare", "bytes", path, "--out", program / "new"},
           {"prepare", "bytes", program / "corpus.txt", "--out", path},
-          {"prepare", "documents", path, "--out", program / "new", "--tokenizer",
-           source_path("tests/golden/tiny_bpe")},
+          {"prepare", "documents", path, "--out", program / "new", "--tokenizer", program / "tokenizer"},
           {"tokenize", path, program / "corpus.txt"}};
 }
 
@@ -303,6 +302,7 @@ void expect_place_named(const ProgramResult& result, const std::string& path) {
 TEST_F(CliErrors, PathsThatCannotBe) {
   const std::string endless = program_ / std::string(300, 'x'), circle = program_ / "circle",
                     inside = program_ / "corpus.txt/inside";
+  fs::copy(source_path("tests/golden/tiny_bpe"), program_ / "tokenizer");
   fs::create_symlink(circle, circle);
   for (const std::string& path : {endless, circle, inside}) {
     for (const std::vector<std::string>& arguments : verbs_with(program_, path)) {
@@ -317,6 +317,7 @@ TEST_F(CliErrors, PathsThatCannotBe) {
 // As an ordinary user, also where the tests run as root.
 TEST_F(CliErrors, PlacesWithoutRights) {
   fs::permissions(program_.folder().path(), fs::perms::all);
+  fs::copy(source_path("tests/golden/tiny_bpe"), program_ / "tokenizer");  // whoever may read the repository
   fs::create_directory(program_ / "closed");
   fs::permissions(program_ / "closed", fs::perms::none);
   const bool root = ::geteuid() == 0;

@@ -15,8 +15,7 @@ namespace fs = std::filesystem;
 
 void make_absolute(std::string& path) {
   if (path.empty()) return;
-  const std::string absolute = fs::absolute(path).lexically_normal().string();
-  if (is_utf8(absolute)) path = absolute;  // YAML holds nothing else; then it stays as it was given
+  path = fs::absolute(path).lexically_normal().string();
 }
 
 // Calls `change` with every path that is given; data.path may be a word instead.
@@ -30,6 +29,15 @@ void change_paths(RunConfig& config, F&& change) {
 }  // namespace
 
 void make_paths_absolute(RunConfig& config) { change_paths(config, make_absolute); }
+
+void make_paths_writable(const std::string& folder, RunConfig& config) {
+  const fs::path from = fs::absolute(folder).lexically_normal();
+  change_paths(config, [&](std::string& path) {
+    if (is_utf8(path)) return;
+    const std::string relative = fs::path(path).lexically_relative(from).string();
+    if (is_utf8(relative)) path = relative;
+  });
+}
 
 void find_paths_beside(const std::string& file, RunConfig& config) {
   const fs::path folder = fs::path(file).parent_path();

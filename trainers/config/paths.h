@@ -13,6 +13,10 @@ namespace lf {
 // model from anywhere.
 void make_paths_absolute(RunConfig& config);
 
+// Lets absolute paths that YAML cannot hold, for they are not UTF-8, start at the folder of the file that is
+// to hold them, where they can be written so.
+void make_paths_writable(const std::string& folder, RunConfig& config);
+
 // Lets a relative path that leads nowhere from the current folder start at the folder of the configuration's
 // file, if it leads somewhere from there.
 void find_paths_beside(const std::string& file, RunConfig& config);

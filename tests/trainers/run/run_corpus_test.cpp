@@ -47,6 +47,26 @@ class RunCorpus : public ::testing::Test {
   Program program_;
 };
 
+TEST_F(RunCorpus, ARunWhoseFoldersAreNotUtf8FindsItsCorpusFromAnywhere) {
+  const std::string odd = program_ / "odd\xff";
+  fs::create_directory(odd);
+  fs::copy_file(program_ / "corpus.txt", odd + "/corpus.txt");
+  std::string config = read_file(program_ / "config.yaml");
+  const std::string path = program_ / "corpus.txt";
+  config.replace(config.find(path), path.size(), "corpus.txt");
+  program_.write("odd\xff/config.yaml", config);
+  ASSERT_EQ(run({"train", odd + "/config.yaml", "--out", odd + "/run"}).code, 0);
+  ASSERT_EQ(run({"train", "config.yaml", "--out", "inside"}, "odd\xff").code, 0);
+  fs::create_directory(program_ / "elsewhere");
+  for (const char* name : {"/run", "/inside"}) {
+    const ProgramResult score = run({"evaluate", odd + name}, "elsewhere");
+    EXPECT_EQ(score.code, 0) << score.err;
+    const ProgramResult resumed =
+        run({"train", odd + name + "/config.yaml", "--out", odd + name, "--resume"});
+    EXPECT_EQ(resumed.code, 0) << resumed.err;
+  }
+}
+
 // Of kind bytes a name decides whether packed bytes are the corpus: the two may not share what was prepared.
 TEST_F(RunCorpus, TheSameBytesUnpackedAndAsTheyStandAreTwoCorpora) {
   const std::string packed = gzipped(read_file(program_ / "corpus.txt"));
