@@ -141,16 +141,22 @@ void notice_missing(const ClassificationData& data, std::vector<std::string>& no
 
 }  // namespace
 
+constexpr size_t kLabelsShown = 10;
+
+std::string list_of_labels(const std::vector<std::string>& labels) {
+  std::string list;
+  for (size_t i = 0; i < std::min(labels.size(), kLabelsShown); ++i)
+    list += (i > 0 ? ", " : "") + escaped(labels[i]);
+  return list + (labels.size() > kLabelsShown ? ", ..." : "");
+}
+
 int64_t class_of(const LabelledDocument& document, const std::vector<std::string>& labels) {
   CHECK(document.label, document.where, ": document ", escaped(document.id), " has no label");
   const auto found = std::find(labels.begin(), labels.end(), *document.label);
   if (found != labels.end()) return found - labels.begin();
-  std::string list;
-  for (size_t i = 0; i < std::min<size_t>(labels.size(), 10); ++i)
-    list += (i > 0 ? ", " : "") + escaped(labels[i]);
   throw Error(text(document.where, ": document ", escaped(document.id), " has the unknown label ",
-                   escaped(*document.label), ", needed ", labels.size() > 10 ? "one of " : "", list,
-                   labels.size() > 10 ? ", ..." : ""));
+                   escaped(*document.label), ", needed ", labels.size() > kLabelsShown ? "one of " : "",
+                   list_of_labels(labels)));
 }
 
 ClassificationData read_classification(const ClassificationSource& source) {

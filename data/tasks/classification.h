@@ -48,6 +48,9 @@ struct ClassificationData {
 // that a split has twice.
 ClassificationData read_classification(const ClassificationSource& source);
 
+// The labels as messages show them, in quotation marks: the first ten, and "..." for more.
+std::string list_of_labels(const std::vector<std::string>& labels);
+
 // Where the label stands in the list. Throws Error naming the document for one that is not there.
 int64_t class_of(const LabelledDocument& document, const std::vector<std::string>& labels);
 

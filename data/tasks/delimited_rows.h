@@ -22,7 +22,7 @@ inline constexpr int64_t kLongestRow = int64_t{256} << 20;
 
 class DelimitedRows {
  public:
-  DelimitedRows(const std::string& path, Delimiter delimiter, Marks marks = Marks::kQuote);
+  DelimitedRows(const std::string& path, Delimiter delimiter, Marks marks);
 
   // The next row's fields; false at the end. Throws Error "PATH:LINE: ..." for a quotation mark where none
   // may be, one that is never closed, invalid UTF-8 and a row of more than kLongestRow bytes. A byte order

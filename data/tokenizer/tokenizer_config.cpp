@@ -89,8 +89,7 @@ void TokenizerConfig::put(const std::string& content, const std::string& path) {
 
 constexpr auto kNeeded =
     "; its tokenizer puts other tokens around a text than RoBERTa's, Longformer's, BART's, LED's and "
-    "GPT-2's, which "
-    "are read";
+    "GPT-2's, which are read";
 
 // Models that transformers has a tokenizer of another kind for.
 constexpr const char* kOtherTypes[] = {

@@ -12,10 +12,19 @@ namespace lf {
 namespace detail {
 
 // A field's text where it is given; other types and what was left out have none.
-inline std::string* given_text(std::string& member) { return &member; }
-inline std::string* given_text(std::optional<std::string>& member) { return member ? &*member : nullptr; }
-inline std::string* given_text(Inherited<std::string>& member) { return given_text(member.given); }
-std::string* given_text(auto&) { return nullptr; }
+template <class T>
+auto given_text(T& member) {
+  using Member = std::remove_const_t<T>;
+  if constexpr (std::is_same_v<Member, std::string>) {
+    return &member;
+  } else if constexpr (std::is_same_v<Member, std::optional<std::string>>) {
+    return member ? &*member : nullptr;
+  } else if constexpr (std::is_same_v<Member, Inherited<std::string>>) {
+    return given_text(member.given);
+  } else {
+    return static_cast<std::string*>(nullptr);
+  }
+}
 
 }  // namespace detail
 
@@ -37,7 +46,7 @@ template <Section S, class F>
 void for_each_path(S& section, F&& use) {
   for_each_marked(section, [&](const std::string& key, auto& member, FieldMark mark) {
     if (mark != FieldMark::data_path && mark != FieldMark::model_path) return;
-    if (std::string* const path = detail::given_text(member)) use(key, *path, mark);
+    if (auto* const path = detail::given_text(member)) use(key, *path, mark);
   });
 }
 

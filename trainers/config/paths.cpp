@@ -51,8 +51,7 @@ void find_paths_beside(const std::string& file, RunConfig& config) {
 
 std::vector<std::pair<std::string, std::string>> data_paths(const RunConfig& config) {
   std::vector<std::pair<std::string, std::string>> result;
-  RunConfig copy = config;
-  for_each_path(copy, [&](const std::string& key, const std::string& path, FieldMark mark) {
+  for_each_path(config, [&](const std::string& key, const std::string& path, FieldMark mark) {
     if (mark == FieldMark::data_path) result.emplace_back(key, path);
   });
   return result;

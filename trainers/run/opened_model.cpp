@@ -59,8 +59,8 @@ void recorded_only(const std::vector<std::string>& overrides, const char* key, I
 }
 
 // What the weights have learned, such as classes in their order, is as it was.
-void check_learned_keys(RunConfig own, RunConfig opened) {
-  const auto learned = [](RunConfig& config) {
+void check_learned_keys(const RunConfig& own, const RunConfig& opened) {
+  const auto learned = [](const RunConfig& config) {
     std::map<std::string, std::string> values;
     for_each_marked(config, [&](const std::string& key, auto& member, FieldMark mark) {
       Node value = Node::map();

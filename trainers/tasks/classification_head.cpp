@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
-#include "core/escaped.h"
+#include "data/tasks/classification.h"
 #include "trainers/huggingface/model_config.h"
 #include "trainers/huggingface/pretrained_weights.h"
 
@@ -12,14 +12,6 @@ namespace lf {
 namespace {
 
 constexpr auto kHead = "classifier.";
-
-std::string list_of(const std::vector<std::string>& labels) {
-  constexpr size_t kShown = 10;
-  std::string list;
-  for (size_t i = 0; i < std::min(labels.size(), kShown); ++i)
-    list += (i > 0 ? ", " : "") + escaped(labels[i]);
-  return list + (labels.size() > kShown ? ", ..." : "");
-}
 
 bool is_classifier(const ModelConfig& config) {
   const auto names = config.json.find("architectures");
@@ -75,7 +67,8 @@ std::vector<std::string> load_classifier(const std::string& folder, const std::v
       is_classifier(read_model_config(folder)) ? labels_of_model(folder) : std::vector<std::string>();
   const std::string anew = "classification.new_head: true starts a head anew";
   CHECK(known.empty() || known.size() == labels.size(), folder, "'s head tells ", known.size(), " classes (",
-        list_of(known), "), the data have ", labels.size(), " labels (", list_of(labels), "); ", anew);
+        list_of_labels(known), "), the data have ", labels.size(), " labels (", list_of_labels(labels), "); ",
+        anew);
   LoadRequest request;
   if (head == PretrainedHead::if_present) request.fresh = {kHead};
   const std::vector<std::string> fresh = load_pretrained(folder, kEncoderNames, request, block);
@@ -83,10 +76,10 @@ std::vector<std::string> load_classifier(const std::string& folder, const std::v
   if (std::is_permutation(known.begin(), known.end(), labels.begin())) {
     reorder_rows(block, known, labels);
   } else {
-    notices.push_back(text(
-        folder, "'s head ",
-        are_numbered(known) ? "does not name its classes" : "was trained for the classes " + list_of(known),
-        ": they are taken for ", list_of(labels), " in this order (", anew, ")"));
+    notices.push_back(text(folder, "'s head ",
+                           are_numbered(known) ? "does not name its classes"
+                                               : "was trained for the classes " + list_of_labels(known),
+                           ": they are taken for ", list_of_labels(labels), " in this order (", anew, ")"));
   }
   return fresh;
 }

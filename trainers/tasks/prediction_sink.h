@@ -14,8 +14,8 @@ namespace lf {
 struct PredictionRequest {
   std::string what;  // "hidden", "logits", ...; "" for what the task is for
   int64_t top = 5;   // candidates, where there are many
-  int64_t longest =
-      0;  // tokens of a text that the model was trained to read; 0: as many as it has positions for
+  // Tokens of a text that the model was trained to read; 0: as many as it has positions for.
+  int64_t longest = 0;
 };
 
 // Takes what a task answers, in the records' order.

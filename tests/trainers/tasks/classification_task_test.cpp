@@ -64,6 +64,11 @@ class ClassificationTaskTest : public ::testing::Test {
             "}]}\nlog: {every_steps: 1}\nvalidation: {every_steps: 5, batch_size: 4}\n" + more,
         "test.yaml");
   }
+  static void says(const Task& task, const std::string& words) {
+    std::string notices;
+    for (const std::string& notice : task.notices()) notices += notice + "\n";
+    EXPECT_NE(notices.find(words), std::string::npos) << notices;
+  }
   std::vector<double> trained(const std::string& run, const std::string& file = "model.safetensors") {
     std::vector<std::string> warnings;
     const std::string name = file[0] == 'm' ? "classifier.dense.weight" : "first.classifier.dense.weight";
@@ -180,11 +185,6 @@ TEST_F(ClassificationTaskTest, RowsOfAHeadGoByTheNamesOfItsClasses) {
     }
     return rows;
   };
-  const auto says = [](const Task& task, const std::string& words) {
-    std::string notices;
-    for (const std::string& notice : task.notices()) notices += notice + "\n";
-    EXPECT_NE(notices.find(words), std::string::npos) << notices;
-  };
   const auto same = head(*start({"good", "bad"}));
   EXPECT_EQ(same, head(*open_model(folder_ / "exported").task));
   EXPECT_EQ(head(*start({"good", "bad"}, ", labels: [good, bad]")), swapped(same));
@@ -256,12 +256,8 @@ TEST_F(ClassificationTaskTest, WhatARunHasLearnedIsNotChangedWhenItIsOpened) {
 
 TEST_F(ClassificationTaskTest, SaysWhatIsCutAndWhatStartsAnew) {
   const auto task = make_task(config("steps: 1, sequence_length: 16"));
-  std::string notices;
-  for (const std::string& notice : task->notices()) notices += notice + "\n";
-  EXPECT_NE(notices.find("has no classification head: it starts anew, for 2 classes"), std::string::npos)
-      << notices;
-  EXPECT_NE(notices.find("train documents are longer than 16 tokens and are cut there"), std::string::npos)
-      << notices;
+  says(*task, "has no classification head: it starts anew, for 2 classes");
+  says(*task, "train documents are longer than 16 tokens and are cut there");
   Stage stage = resolved_stages(config("steps: 1")).front();
   stage.sequence_length = 65;
   EXPECT_ERROR_TEXT(task->check_stage(stage), "sequence_length is 65");

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "core/kernels/attention_call.h"
@@ -54,5 +56,19 @@ AttentionOutputs oracle_dense_forward(const kernels::DenseCall& call, int64_t H,
                                       const AttentionInputs& inputs);
 AttentionGradients oracle_dense_backward(const kernels::DenseCall& call, int64_t H, int64_t K,
                                          const AttentionInputs& inputs, const std::vector<double>& dcontext);
+
+struct Expected {
+  AttentionOutputs outputs;
+  AttentionGradients gradients;
+};
+
+// What `work_out` says of the case with this name, worked out once for all instruction sets: three loops take
+// longer than all kernels. Each place that calls this has names of its own.
+template <class F>
+const Expected& expected_once(const std::string& name, F&& work_out) {
+  static std::map<std::string, Expected> all;
+  const auto found = all.find(name);
+  return found != all.end() ? found->second : all.emplace(name, work_out()).first->second;
+}
 
 }  // namespace lf::oracle

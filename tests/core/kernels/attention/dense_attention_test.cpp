@@ -103,28 +103,16 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-struct Expected {
-  oracle::AttentionOutputs outputs;
-  oracle::AttentionGradients gradients;
-};
-
-// Of a case, worked out once for all instruction sets.
-const Expected& expected_of(const Case& c, const Problem& p) {
-  static std::map<std::string, Expected> all;
-  const auto found = all.find(c.name);
-  if (found != all.end()) return found->second;
-  Expected expected{oracle::oracle_dense_forward(p.call, p.H, p.K, p.inputs),
-                    oracle::oracle_dense_backward(p.call, p.H, p.K, p.inputs, p.dcontext)};
-  return all.emplace(c.name, std::move(expected)).first->second;
-}
-
 void expect_equals_oracle(DType dtype) {
   const double tolerance = tolerance_of(dtype, Compared::attention);
   for (const Case& c : cases()) {
     SCOPED_TRACE(c.name);
     const Problem p(c);
     const Results actual = run(p, dtype);
-    const auto& [expected, gradients] = expected_of(c, p);
+    const auto& [expected, gradients] = oracle::expected_once(c.name, [&p] {
+      return oracle::Expected{oracle::oracle_dense_forward(p.call, p.H, p.K, p.inputs),
+                              oracle::oracle_dense_backward(p.call, p.H, p.K, p.inputs, p.dcontext)};
+    });
     EXPECT_LT(relative_error(actual.context, expected.context), tolerance);
     EXPECT_LT(relative_error(actual.lse, expected.lse), tolerance);
     EXPECT_LT(relative_error(actual.dq, gradients.dq), 2 * tolerance);

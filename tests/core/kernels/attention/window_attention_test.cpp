@@ -15,28 +15,16 @@
 namespace lf::window_attention_tests {
 namespace {
 
-struct Expected {
-  oracle::AttentionOutputs outputs;
-  oracle::AttentionGradients gradients;
-};
-
-// Of a case, worked out once: three loops take longer than the kernels of all instruction sets.
-const Expected& expected_of(const Case& c, const Problem& problem) {
-  static std::map<std::string, Expected> all;
-  const auto found = all.find(c.name);
-  if (found != all.end()) return found->second;
-  Expected expected{oracle::oracle_window_forward(problem.shape, problem.inputs),
-                    oracle::oracle_window_backward(problem.shape, problem.inputs, problem.dcontext)};
-  return all.emplace(c.name, std::move(expected)).first->second;
-}
-
 template <class Element>
 void expect_equals_oracle(const Case& c) {
   const double tolerance = tolerance_of(DTypeOf<Element>::value, Compared::attention);
   SCOPED_TRACE(c.name);
   const Problem problem(c);
   const auto actual = run<Element>(problem);
-  const auto& [expected, gradients] = expected_of(c, problem);
+  const auto& [expected, gradients] = oracle::expected_once(c.name, [&problem] {
+    return oracle::Expected{oracle::oracle_window_forward(problem.shape, problem.inputs),
+                            oracle::oracle_window_backward(problem.shape, problem.inputs, problem.dcontext)};
+  });
   const int64_t width = c.H * c.K;
   EXPECT_LT(relative_error(actual.context, expected.context), tolerance);
   EXPECT_LT(relative_error(actual.lse, expected.lse), tolerance);
