@@ -13,6 +13,7 @@
 #include "core/choices.h"
 #include "core/format.h"
 #include "core/json.h"
+#include "core/messages.h"
 #include "core/operations.h"
 #include "core/profile.h"
 #include "core/seconds.h"
@@ -245,7 +246,7 @@ struct GenerateOptions {
 
 void bench_generate(const GenerateOptions& options) {
   const OpenedModel opened = open_model(options.run, {.overrides = options.overrides, .needs_data = false});
-  print_warnings(opened.warnings);
+  messages::warnings(opened.warnings);
   const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
   SamplingSettings settings;
   settings.max_new_tokens = 2;

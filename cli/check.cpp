@@ -53,7 +53,7 @@ ordered_json check(const RunConfig& config) {
   result.update(run.task().facts());
   ordered_json& warnings = result["warnings"];
   for (const std::string& notice : run.task().notices()) warnings.push_back(notice);
-  if (!missing.empty()) warnings.push_back("no time is predicted: " + missing);
+  if (!missing.empty()) warnings.push_back("it cannot be trained here, and no time is predicted: " + missing);
   if (warnings.is_null()) warnings = ordered_json::array();
   ordered_json stages = ordered_json::array();
   for (const Stage& stage : run.stages())

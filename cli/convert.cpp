@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "core/format.h"
 #include "core/json.h"
+#include "core/messages.h"
 #include "layers/finite.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_folder.h"
@@ -40,7 +41,7 @@ ordered_json to_longformer(const Options& options) {
                                                          .window = options.window,
                                                          .positions = parse_positions(options.positions),
                                                          .seed = options.seed});
-  print_warnings(report.warnings);
+  messages::warnings(report.warnings);
   return {{"to", "longformer"},
           {"destination", options.destination},
           {"layers", report.layers},
@@ -55,7 +56,7 @@ ordered_json to_longformer(const Options& options) {
 ordered_json run_to_huggingface(const Options& options) {
   const OpenedModel opened =
       open_model(options.source, {.checkpoint = options.checkpoint, .needs_data = false});
-  print_warnings(opened.warnings);
+  messages::warnings(opened.warnings);
   opened.task->export_model(options.destination);
   return {{"to", "huggingface"},
           {"destination", options.destination},
@@ -73,7 +74,7 @@ ordered_json folder_to_huggingface(const Options& options) {
   std::vector<NamedTensor> tensors = read_all_tensors(weights);
   std::vector<std::string> warnings;
   warn_if_not_finite(weights.path(), tensors, warnings);
-  print_warnings(warnings);
+  messages::warnings(warnings);
   const auto count = std::ssize(tensors);
   write_model_folder(options.destination, config.json, std::move(tensors), options.source);
   return {{"to", "huggingface"},

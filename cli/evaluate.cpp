@@ -69,7 +69,7 @@ void evaluate(const Options& options) {
   const OpenedModel opened = open_model(options.run, {.checkpoint = options.checkpoint,
                                                       .overrides = options.overrides,
                                                       .allow_other_data = options.allow_other_data});
-  for (const std::string& warning : opened.warnings) messages::warning(warning);
+  messages::warnings(opened.warnings);
   messages::detail("opened " + opened.origin);
   CHECK(!opened.stage.name.empty(), options.run,
         " is a model folder, which names no data to score it on; give a run, or a configuration");

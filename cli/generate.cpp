@@ -70,7 +70,7 @@ void generate_all(const Options& options) {
   Console console;
   const OpenedModel opened = open_model(
       options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides, .needs_data = false});
-  for (const std::string& warning : opened.warnings) messages::warning(warning);
+  messages::warnings(opened.warnings);
   messages::detail("opened " + opened.origin);
   const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
   const std::vector<Record> records = read_records(options);

@@ -26,8 +26,4 @@ void check_standard_output() {
   CHECK(written, "cannot write standard output: the disk is full or the reader is gone");
 }
 
-void print_warnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) messages::warning(warning);
-}
-
 }  // namespace lf::cli

@@ -20,7 +20,4 @@ DType parse_dtype(const std::string& option, const std::string& text);
 // call it now and then, main() at the end.
 void check_standard_output();
 
-// Prints "warning: ..." on standard error, a line each.
-void print_warnings(const std::vector<std::string>& warnings);
-
 }  // namespace lf::cli

@@ -68,7 +68,7 @@ void predict(const Options& options) {
   OpenOptions open{.checkpoint = options.checkpoint, .needs_data = false};
   if (!options.device.empty()) open.device = parse_device(options.device);
   const OpenedModel opened = open_model(options.model, open);
-  print_warnings(opened.warnings);
+  messages::warnings(opened.warnings);
   messages::detail("predicting with " + opened.origin);
   FileSink sink(options.what, options.out);
   opened.task->predict(std::move(records),

@@ -65,7 +65,7 @@ void prepare(Options options) {
   request.progress = progress;
   const PreparedCorpus corpus = prepare_corpus(request);
   console.finish_line();
-  for (const std::string& warning : corpus.warnings) messages::warning(warning);
+  messages::warnings(corpus.warnings);
   if (options.json) {
     std::printf("%s\n", nlohmann::ordered_json::parse(corpus_json(corpus)).dump().c_str());
   } else {

@@ -75,7 +75,7 @@ void prepare_documents(const Options& options) {
   request.progress = PhaseProgress(console);
   const DocumentCorpus corpus = lf::prepare_documents(request);
   console.finish_line();
-  for (const std::string& warning : corpus.warnings) messages::warning(warning);
+  messages::warnings(corpus.warnings);
   if (options.json) {
     std::printf("%s\n", nlohmann::ordered_json::parse(document_corpus_json(corpus)).dump().c_str());
   } else {

@@ -90,11 +90,11 @@ class TokenizeJob {
   }
 
   void write_texts() {
-    const bool as_it_is =
-        options_.file != "-" && ByteSource::packing_of(options_.file) == ByteSource::Packing::kNone;
+    const bool is_pipe = options_.file == "-" || std::filesystem::is_fifo(options_.file);
+    const bool as_it_is = !is_pipe && ByteSource::packing_of(options_.file) == ByteSource::Packing::kNone;
     const std::optional<MappedFile> file = as_it_is ? std::optional<MappedFile>(options_.file) : std::nullopt;
     std::string input;
-    if (!file) input = ByteSource(options_.file).read_rest(SIZE_MAX);  // standard input, or what is packed
+    if (!file) input = ByteSource(options_.file).read_rest(SIZE_MAX);  // a pipe, or what is packed
     rest_ = file ? as_text(file->bytes()) : std::string_view(input);
     rest_.remove_prefix(text_begin(options_.file, rest_));
     bytes_ = rest_.size();

@@ -13,6 +13,11 @@ std::string escaped(std::string_view shown) {
   return json(kept).dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
+std::string hex_byte(uint8_t byte) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  return {'0', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+}
+
 bool is_utf8(std::string_view shown) {
   try {
     static_cast<void>(json(std::string(shown)).dump());

@@ -102,7 +102,8 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   struct stat status = {};
   if (::fstat(file, &status) != 0) throw_file_error("read", path, errno);
   CHECK(!S_ISDIR(status.st_mode), path, " is a folder, needed a file");
-  CHECK(S_ISREG(status.st_mode), path, " is not a regular file; it cannot be mapped");
+  CHECK(S_ISREG(status.st_mode), path,
+        " is a pipe or a device, which is read only once: save what it gives in a file and name that");
   if (status.st_size == 0) return;
   const auto size = static_cast<size_t>(status.st_size);
   void* const address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file, 0);

@@ -151,6 +151,9 @@ void detail(const std::string& what) { say(Level::kDetail, what); }
 void info(const std::string& what) { say(Level::kInfo, what); }
 void warning(const std::string& what) { say(Level::kWarning, what); }
 void error(const std::string& what) { say(Level::kError, what); }
+void warnings(const std::vector<std::string>& list) {
+  for (const std::string& what : list) warning(what);
+}
 
 void show_from(Level least) { all().console->set_level(level_of(least)); }
 bool shows(Level level) {

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <string>
+#include <vector>
 
 namespace lf::messages {
 
@@ -13,6 +14,7 @@ enum class Level { kDetail, kInfo, kWarning, kError };
 void detail(const std::string& what);  // shown with --verbose only
 void info(const std::string& what);
 void warning(const std::string& what);
+void warnings(const std::vector<std::string>& list);  // each of them
 void error(const std::string& what);
 
 // What the console shows from here on: nothing below `least`. It begins with kInfo. Files have all levels.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "core/json.h"
 
 namespace lf {
@@ -189,11 +190,11 @@ void TokenFile::read_as(const std::vector<uint8_t>& alphabet) {
   std::string unknown;
   for (size_t token = 0; token < occurs.size(); ++token) {
     if (!occurs[token] || translation[token] >= 0 || ++count > kShown) continue;
-    unknown += text(unknown.empty() ? "" : ", ", static_cast<int>(header_.symbols[token]));
+    unknown += text(unknown.empty() ? "" : ", ", hex_byte(header_.symbols[token]));
   }
   if (count > kShown) unknown += text(" and ", count - kShown, " more");
   if (!unknown.empty())
-    throw UsageError(text(path(), ": holds bytes that the model's alphabet of ", alphabet.size(),
+    throw UsageError(text("the text holds bytes that the model's alphabet of ", alphabet.size(),
                           " symbols does not have: ", unknown));
   translation_ = std::move(translation);
   header_.symbols = alphabet;

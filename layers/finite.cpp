@@ -46,13 +46,15 @@ std::string list_of(const std::vector<NotFinite>& tensors) {
   return tensors.size() > kNamed ? text(list, " and ", tensors.size() - kNamed, " more") : list;
 }
 
+std::string not_finite_warning(const std::string& where, const std::vector<NotFinite>& tensors) {
+  return text(where, ": ", tensors.size(), tensors.size() == 1 ? " tensor is" : " tensors are",
+              " not finite (NaN or infinite), so what they compute is of no use: ", list_of(tensors));
+}
+
 void warn_if_not_finite(const std::string& where, const std::vector<NamedTensor>& tensors,
                         std::vector<std::string>& warnings) {
   const std::vector<NotFinite> found = not_finite(tensors);
-  if (found.empty()) return;
-  warnings.push_back(
-      text(where, ": ", found.size(), found.size() == 1 ? " tensor is" : " tensors are",
-           " not finite (NaN or infinite), so what they compute is of no use: ", list_of(found)));
+  if (!found.empty()) warnings.push_back(not_finite_warning(where, found));
 }
 
 void warn_if_not_finite(const std::string& where, const ParameterBlock& parameters,

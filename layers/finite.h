@@ -20,6 +20,9 @@ std::vector<NotFinite> not_finite(const std::vector<NamedTensor>& tensors);
 // "layers.0.weight (3 of 1,024 values)" and so on; of many the first three, and how many more there are.
 std::string list_of(const std::vector<NotFinite>& tensors);
 
+// A line about them, of which there is one at least: that what the tensors in `where` compute is of no use.
+std::string not_finite_warning(const std::string& where, const std::vector<NotFinite>& tensors);
+
 // Adds a line about those in `where` to the warnings, where there are any.
 void warn_if_not_finite(const std::string& where, const std::vector<NamedTensor>& tensors,
                         std::vector<std::string>& warnings);

@@ -13,7 +13,6 @@
 #include "core/operations.h"
 #include "core/seconds.h"
 #include "core/threads.h"
-#include "layers/finite.h"
 #include "trainers/measure/device_peaks.h"
 #include "trainers/optimizer/schedule.h"
 #include "trainers/run/checkpoint_folders.h"
@@ -47,18 +46,9 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       text("longform ", LF_VERSION, " on ", name(device_of(config_)), ", ", num_threads(), " threads"));
   for (const std::string& notice : task_->notices()) messages::info(notice);
   load_newest();
-  if (state_.step == 0) warn_of_start();
   store_model(*task_, folder_);
   store_config(config_, folder_);
   if (config.log.tensorboard) report_.start_events(state_.step + 1);
-}
-
-// Of weights that no rate can mend; a checkpoint's are looked at when it is saved.
-void Trainer::warn_of_start() const {
-  if (task_->model_folder().empty()) return;
-  std::vector<std::string> warnings;
-  warn_if_not_finite(task_->model_folder(), task_->parameters(), warnings);
-  for (const std::string& warning : warnings) messages::warning(warning);
 }
 
 RunEnd Trainer::run() {
@@ -368,7 +358,7 @@ void Trainer::save(bool best) {
   const double started = seconds_now();
   try {
     const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, optimizer_, best);
-    for (const std::string& warning : saved.warnings) messages::warning(warning);
+    messages::warnings(saved.warnings);
     messages::detail(text("step ", state_.step, ": saved ", saved.folder));
   } catch (const Error&) {
     lock_.check_held();  // a folder that was taken away meanwhile explains every other error
@@ -384,7 +374,7 @@ void Trainer::load_newest() {
   restore_retired(folder_);
   std::vector<std::string> warnings;
   std::optional<LoadedCheckpoint> checkpoint = newest_checkpoint(folder_, warnings);
-  for (const std::string& warning : warnings) messages::warning(warning);
+  messages::warnings(warnings);
   if (!checkpoint) return report_.cut_to(RunState());
   check_same_run(*checkpoint, config_, *task_);
   check_same_model(*checkpoint, *task_);

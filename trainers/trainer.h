@@ -53,7 +53,6 @@ class Trainer {
   void save_if_due();
   void save(bool best = false);
   void load_newest();
-  void warn_of_start() const;
   std::string stage_name() const;
 
   RunConfig config_;

@@ -16,10 +16,12 @@ namespace {
 using nlohmann::json;
 
 // A file of the index's own folder: a path could lead anywhere.
-void check_file_name(const std::string& name, const std::string& who) {
+std::string file_name(std::string name, const std::string& who) {
+  if (name.starts_with("./")) name.erase(0, 2);
   const bool plain = !name.empty() && name != "." && name != ".." && name.find('/') == name.npos &&
                      name.find('\\') == name.npos && name.find('\0') == name.npos;
   CHECK(plain, who, ": ", escaped(name), " is not the name of a file beside the index");
+  return name;
 }
 
 // Information only, so that what is no size is none.
@@ -45,8 +47,7 @@ WeightsIndex parse_weights_index(std::string content, const std::string& path) {
   for (const auto& [tensor, file] : document["weight_map"].items()) {
     const std::string who = text(path, ": tensor ", escaped(tensor));
     CHECK(file.is_string(), who, ": the name of its file must be a text");
-    check_file_name(file.get_ref<const std::string&>(), who);
-    files.insert(index.file_of[tensor] = file.get<std::string>());
+    files.insert(index.file_of[tensor] = file_name(file.get<std::string>(), who));
   }
   CHECK(!index.file_of.empty(), path, ": weight_map is empty");
   index.files.assign(files.begin(), files.end());

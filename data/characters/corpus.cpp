@@ -4,15 +4,14 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
-#include <iomanip>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <system_error>
 #include <vector>
 
 #include "core/check.h"
 #include "core/choices.h"
+#include "core/escaped.h"
 #include "core/file_kinds.h"
 #include "core/hash.h"
 #include "data/output_folder.h"
@@ -45,12 +44,6 @@ class OutputFolder {
   FolderLock lock_;
   bool kept_ = false;
 };
-
-std::string hex_byte(int byte) {
-  std::ostringstream out;
-  out << "0x" << std::uppercase << std::hex << std::setw(2) << std::setfill('0') << byte;
-  return out.str();
-}
 
 bool in_text8(uint8_t byte) { return byte == ' ' || (byte >= 'a' && byte <= 'z'); }
 

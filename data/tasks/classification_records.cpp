@@ -1,6 +1,7 @@
 #include "data/tasks/classification_records.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -25,8 +26,9 @@ using nlohmann::json;
 // A value of a JSON record that is to be a text.
 std::string text_of(const JsonRecord& record, const json& value, const std::string& key) {
   if (value.is_string()) return value.get<std::string>();
+  const bool is_nan = value.is_number_float() && std::isnan(value.get<double>());
   CHECK(value.is_number_integer() || value.is_boolean(), record.where, ": \"", key, "\" is ",
-        value.dump().substr(0, 40), ", needed a text, a whole number, true or false");
+        is_nan ? "NaN" : value.dump().substr(0, 40), ", needed a text, a whole number, true or false");
   return value.dump();
 }
 

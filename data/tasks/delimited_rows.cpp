@@ -5,6 +5,21 @@
 #include "data/tokenizer/utf8.h"
 
 namespace lf {
+namespace {
+
+// What ends the rows of a file that begins so: "\n", before which a "\r" may stand, or "\r" alone.
+char row_end_of(std::string_view begin, Marks marks) {
+  bool quoted = false;
+  for (size_t i = 0; i < begin.size(); ++i) {
+    quoted ^= begin[i] == '"' && marks == Marks::kQuote;
+    if (quoted || (begin[i] != '\n' && begin[i] != '\r')) continue;
+    const bool alone = begin[i] == '\r' && i + 1 < begin.size() && begin[i + 1] != '\n';
+    return alone ? '\r' : '\n';
+  }
+  return '\n';
+}
+
+}  // namespace
 
 DelimitedRows::DelimitedRows(const std::string& path, Delimiter delimiter, Marks marks)
     : path_(path),
@@ -13,7 +28,9 @@ DelimitedRows::DelimitedRows(const std::string& path, Delimiter delimiter, Marks
       delimiter_(static_cast<char>(delimiter)),
       marks_(marks) {
   end_ = source_.read(chunk_);
-  at_ = text_begin(path, as_text({chunk_.data(), end_}));
+  const std::string_view begin = as_text({chunk_.data(), end_});
+  at_ = text_begin(path, begin);
+  row_end_ = row_end_of(begin, marks);
 }
 
 int DelimitedRows::peek() {
@@ -29,7 +46,7 @@ int DelimitedRows::take() {
   const int byte = peek();
   if (byte == kEnd) return kEnd;
   ++at_;
-  if (byte == '\n') ++line_;
+  if (byte == '\n' || byte == row_end_) ++line_;
   CHECK(++row_bytes_ <= kLongestRow, where(), ": the row is longer than ", kLongestRow >> 20,
         " MiB, the longest that is read; a quotation mark may be missing");
   return byte;
@@ -59,19 +76,19 @@ void DelimitedRows::read_quoted(std::string& field) {
 }
 
 void DelimitedRows::read_plain(std::string& field) {
-  for (int byte = peek(); byte != kEnd && byte != delimiter_ && byte != '\n'; byte = peek()) {
+  for (int byte = peek(); byte != kEnd && byte != delimiter_ && byte != row_end_; byte = peek()) {
     CHECK(byte != '"' || delimiter_ == '\t', path_, ':', line_,
           ": a quotation mark in a field that does not begin with one; put the field in quotation marks and "
           "write the mark twice");
     field += static_cast<char>(take());
   }
-  // The "\r" of a line end; elsewhere it is text.
+  // The "\r" of "\r\n"; elsewhere it is text.
   if (field.ends_with('\r') && (peek() == '\n' || peek() == kEnd)) field.pop_back();
 }
 
 // Behind a field: takes what ends it, which may end the row.
 bool DelimitedRows::ends_row() {
-  if (peek() == '\r') {
+  if (peek() == '\r' && row_end_ != '\r') {
     take();
     CHECK(peek() == '\n' || peek() == kEnd, path_, ':', line_, ": text behind a closed field");
   }

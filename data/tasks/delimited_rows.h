@@ -26,7 +26,8 @@ class DelimitedRows {
 
   // The next row's fields; false at the end. Throws Error "PATH:LINE: ..." for a quotation mark where none
   // may be, one that is never closed, invalid UTF-8 and a row of more than kLongestRow bytes. A byte order
-  // mark at the file's begin is no part of the first field.
+  // mark at the file's begin is no part of the first field. Rows end with "\n" or "\r\n", or with "\r" where
+  // the first one does.
   bool next(std::vector<std::string>& fields);
 
   // Of the row that next() came to: the line where it begins, from 1.
@@ -47,7 +48,7 @@ class DelimitedRows {
   std::string path_;
   ByteSource source_;
   std::vector<uint8_t> chunk_;
-  char delimiter_;
+  char delimiter_, row_end_;
   Marks marks_;
   size_t at_ = 0, end_ = 0;  // of the chunk, what is not read yet
   int64_t line_ = 1, row_line_ = 1, row_bytes_ = 0;

@@ -1,7 +1,10 @@
 // longform tokenize as a user runs it: documents, records, lines, decoding, errors with file:line.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "data/tokenizer/byte_level_tokenizer.h"
 #include "tests/data/documents/document_input.h"
@@ -54,6 +57,17 @@ TEST_F(CliTokenize, AFileIsOneDocument) {
   EXPECT_EQ(kept["ids"].size(), record["ids"].size() + 1);
   const json prefixed = json::parse(run_well({path("sea.txt"), "--add-prefix-space"})[0]);
   EXPECT_EQ(prefixed["ids"], tokenizer_.encode(" The sea,\nthe <mask> sea.\n"));
+}
+
+// As a shell's <(...) names one.
+TEST_F(CliTokenize, APipeIsRead) {
+  const std::string pipe = path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(pipe) << "The sea,\nthe <mask> sea.\n"; });
+  const auto lines = run_well({pipe});
+  writer.join();
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(json::parse(lines[0])["ids"], tokenizer_.encode("The sea,\nthe <mask> sea.\n"));
 }
 
 TEST_F(CliTokenize, EmptyFiles) {

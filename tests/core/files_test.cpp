@@ -103,7 +103,7 @@ TEST(Files, ErrorsNameThePathAndTheCause) {
   EXPECT_ERROR(MappedFile(folder / "absent"),
                "cannot open " + (folder / "absent") + ": No such file or directory (ENOENT)");
   EXPECT_ERROR(MappedFile(folder.path()), folder.path() + " is a folder, needed a file");
-  EXPECT_ERROR(MappedFile("/dev/null"), "/dev/null is not a regular file");
+  EXPECT_ERROR(MappedFile("/dev/null"), "/dev/null is a pipe or a device");
   EXPECT_ERROR(AtomicFile(folder / "no/such"),
                "cannot create " + (folder / "no/such") + ": No such file or directory");
   EXPECT_ERROR(AtomicFile(folder.path()), "a folder of that name is in the way");
@@ -112,7 +112,7 @@ TEST(Files, ErrorsNameThePathAndTheCause) {
   EXPECT_ERROR(create_folders(folder / "file"),
                "cannot create the folder " + (folder / "file") + ": Not a directory");
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
-  EXPECT_ERROR(MappedFile(folder / "pipe"), "is not a regular file");
+  EXPECT_ERROR(MappedFile(folder / "pipe"), "is a pipe or a device");
 }
 
 TEST(Files, RightsAreReported) {

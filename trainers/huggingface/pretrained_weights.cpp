@@ -8,6 +8,7 @@
 #include "core/format.h"
 #include "core/kernels/convert.h"
 #include "core/messages.h"
+#include "layers/finite.h"
 
 namespace lf {
 namespace {
@@ -155,7 +156,7 @@ const PretrainedNames kEncoderNames{.prefixes = {"longformer.", "roberta."},
 
 WeightsFile open_weights(const std::string& path) {
   WeightsFile weights = WeightsFile::open(path);
-  for (const std::string& warning : weights.warnings()) messages::warning(warning);
+  messages::warnings(weights.warnings());
   return weights;
 }
 
@@ -205,13 +206,17 @@ std::vector<std::string> load_pretrained(const std::string& folder, const Pretra
     throw Error(text(weights.path(), " does not fit the model of config.json:", problems));
   }
   warn_of_unused(weights.path(), unused);
+  std::vector<NotFinite> faults;  // no training can mend them, so they are said before it begins
   for (const PackedParameter& p : block.parameters) {
     const std::string name = file.find(p.name);
     if (name.empty() || !used.contains(name)) continue;
+    const Tensor read = cast(weights.read(name), block.values.dtype());
+    for (const NotFinite& fault : not_finite({{p.name, read}})) faults.push_back(fault);
     Tensor value = block.value(p);
     if (const int64_t more = grown(p.name); more > 0) value = value.slice(0, p.shape[0] - more);
-    value.copy_from(cast(weights.read(name), block.values.dtype()));
+    value.copy_from(read);
   }
+  if (!faults.empty()) messages::warning(not_finite_warning(weights.path(), faults));
   return fresh;
 }
 

@@ -41,7 +41,7 @@ struct LoadRequest {
 // Fills the block with the folder's weights, converted to its type. Fresh parameters that the file lacks,
 // replaced ones and grown rows keep the values that they have; returns the names of the first two.
 // One Error lists everything that is missing, of another shape, or part of another encoder; one warning names
-// what else the file holds.
+// what else the file holds, another the weights that are not finite.
 std::vector<std::string> load_pretrained(const std::string& folder, const PretrainedNames& names,
                                          const LoadRequest& request, const ParameterBlock& block);
 

@@ -96,8 +96,9 @@ std::string failure(const std::string& run_folder, int64_t step, const std::stri
     result += text(" in ", run_folder);
   }
   const std::optional<std::string> latest = latest_checkpoint(run_folder);
-  return latest ? result + "; the last good checkpoint is " + *latest
-                : result + "; there is no checkpoint yet";
+  if (!latest) return result + "; there is no checkpoint yet";
+  const bool is_this = pointed_step(run_folder, kLatest) == step;
+  return result + (is_this ? "; it is there already, as " : "; the last good checkpoint is ") + *latest;
 }
 
 // Everything up to the moment when `latest` names the new checkpoint.

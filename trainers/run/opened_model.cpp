@@ -116,6 +116,7 @@ OpenedModel open_run(const std::string& folder, const OpenOptions& options) {
   check_same_model(checkpoint, *opened.task);
   if (options.needs_data) check_corpus(checkpoint, options, opened);
   load_parameters(checkpoint, opened.task->parameters());
+  warn_if_not_finite(opened.origin, opened.task->parameters(), opened.warnings);
   // After a stage's end the state already names the next one, whose windows these parameters have not seen.
   const std::vector<Stage> stages = resolved_stages(opened.config);
   const int64_t trained =
@@ -154,7 +155,6 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
                        : is_model_folder(path)                ? open_model_folder(path, options)
                                                               : open_run(path, options);
   use_threads(opened.config.threads);
-  warn_if_not_finite(opened.origin, opened.task->parameters(), opened.warnings);
   return opened;
 }
 

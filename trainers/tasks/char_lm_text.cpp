@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/escaped.h"
 #include "layers/char_lm_decoder.h"
 
 namespace lf {
@@ -21,9 +22,9 @@ std::vector<int32_t> CharLMText::encode(const std::string& prompt, const std::st
   for (size_t i = 0; i < prompt.size(); ++i) {
     ids.push_back(token_of(static_cast<uint8_t>(prompt[i])));
     if (ids.back() >= 0) continue;
-    throw UsageError(text("prompt of record ", record, ": byte ",
-                          static_cast<int>(static_cast<uint8_t>(prompt[i])), " at position ", i,
-                          " is not among the ", alphabet_.size(), " symbols of the run's corpus"));
+    throw UsageError(text("prompt of record ", record, ": byte ", hex_byte(static_cast<uint8_t>(prompt[i])),
+                          " at position ", i, " is not among the ", alphabet_.size(),
+                          " symbols of the run's corpus"));
   }
   return ids;
 }

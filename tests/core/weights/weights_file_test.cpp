@@ -170,13 +170,15 @@ TEST(WeightsFile, ShardsStayInTheirFolder) {
   const TemporaryFolder elsewhere;
   write_safetensors(elsewhere / "two.safetensors", {{"c", ramp(100)}});
   const std::string name = fs::path(elsewhere.path()).filename();
-  for (const std::string& file : Names{elsewhere / "two.safetensors", "../" + name + "/two.safetensors",
-                                       "./two.safetensors", "sub/two.safetensors", "..", ".", "",
-                                       "..\\two.safetensors", std::string("two.safetensors\0.bin", 20)}) {
+  for (const std::string& file :
+       Names{elsewhere / "two.safetensors", "../" + name + "/two.safetensors", "sub/two.safetensors", "..",
+             ".", "", "..\\two.safetensors", std::string("two.safetensors\0.bin", 20)}) {
     sharded.index["weight_map"]["c"] = file;
     EXPECT_SAYS(sharded.answer(), "tensor \"c\": ") << file;
     EXPECT_SAYS(sharded.answer(), "is not the name of a file beside the index") << file;
   }
+  sharded.index["weight_map"]["c"] = "./two.safetensors";
+  EXPECT_EQ(sharded.answer(), "");
   sharded.index["weight_map"]["c"] = "pytorch_model.bin";
   EXPECT_SAYS(sharded.answer(), "must be all safetensors or all PyTorch's");
 }

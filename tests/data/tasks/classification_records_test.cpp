@@ -57,6 +57,17 @@ TEST_F(ClassificationRecords, OfCsv) {
   EXPECT_EQ(ids_of(read("b.csv", "text,label\na,b\nc,d\n")), (std::vector<std::string>{"2", "3"}));
 }
 
+// As spreadsheets of a Mac write them: a line end within a field is another one.
+TEST_F(ClassificationRecords, RowsThatEndWithAReturn) {
+  const Documents found = read("a.csv", "text,label\r\"two\nlines\",a\r\"c\rd\",b\r");
+  EXPECT_EQ(found, (Documents{{"2", "two\nlines", "a", folder_ / "a.csv:2"},
+                              {"4", "c\rd", "b", folder_ / "a.csv:4"}}));
+  EXPECT_EQ(read("a.tsv", "text\tlabel\ra\tb\r"), (Documents{{"2", "a", "b", folder_ / "a.tsv:2"}}));
+  // Where rows end otherwise it is text.
+  EXPECT_EQ(read("b.tsv", "text\tlabel\r\na\rb\tc\r\n").at(0).text, "a\rb");
+  EXPECT_EQ(read("b.csv", "text,label\na\rb,c\n").at(0).text, "a\rb");
+}
+
 TEST_F(ClassificationRecords, OfTsvWithoutQuotation) {
   const std::string rows = "pos\t0\t9\tIt's \"great\", \"really\nneg\t1\t2\t\"bad\"\r\n";
   const RecordColumns columns = {.names = {"label", "id", "rating", "text"}};
@@ -122,6 +133,8 @@ TEST_F(ClassificationRecords, BrokenJsonIsNamed) {
            ": \"label\" is null, needed a text, a whole number, true or false");
   line_two("{\"text\": \"a\", \"label\": 0.5}",
            ": \"label\" is 0.5, needed a text, a whole number, true or false");
+  line_two("{\"text\": \"a\", \"label\": NaN}",
+           ": \"label\" is NaN, needed a text, a whole number, true or false");
   line_two("{\"text\": \"a\", \"label\": \"\"}", ": document \"2\" has an empty label");
   line_two("{\"text\": \" \\n\\t\", \"label\": \"x\"}", ": document \"2\" has no text");
   line_two("{\"id\": \"1\", \"text\": \"a\", \"label\": \"x\"}", ": the id \"1\" is given twice; ");

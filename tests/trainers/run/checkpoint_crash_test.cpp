@@ -209,6 +209,15 @@ TEST_F(CheckpointCrash, FailedFirstSaveSaysThatThereIsNone) {
   EXPECT_EQ(saved_names(run.path()), Names());
 }
 
+TEST_F(CheckpointCrash, FailedSecondSaveOfAStepSaysThatItIsThere) {
+  const TemporaryFolder run;
+  save_step(run.path(), 20);
+  const ScopedFailpoint armed("checkpoint.before_manifest=enospc");
+  EXPECT_ERROR(save_step(run.path(), 20),
+               "; it is there already, as " + (run / "checkpoints/step-000000020"));
+  expect_clean_load(run.path(), 20);
+}
+
 TEST_F(CheckpointCrash, FileSizeLimitKeepsTheOldOne) {
   const TemporaryFolder run;
   save_step(run.path(), 10);
