@@ -1,9 +1,11 @@
 #include "cli/options.h"
 
+#include <cerrno>
 #include <cstdio>
 
 #include "core/check.h"
 #include "core/choices.h"
+#include "core/files.h"
 #include "core/messages.h"
 
 namespace lf::cli {
@@ -22,8 +24,11 @@ DType parse_dtype(const std::string& option, const std::string& text) {
 }
 
 void check_standard_output() {
+  errno = 0;
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-  CHECK(written, "cannot write standard output: the disk is full or the reader is gone");
+  // An earlier write may have failed, whose cause is not kept.
+  CHECK(written, "cannot write standard output: ",
+        errno != 0 ? reason(errno) : "the disk is full or the reader is gone");
 }
 
 }  // namespace lf::cli

@@ -88,7 +88,12 @@ void DelimitedRows::read_plain(std::string& field) {
 
 // Behind a field: takes what ends it, which may end the row.
 bool DelimitedRows::ends_row() {
-  if (peek() == '\r' && row_end_ != '\r') {
+  if (row_end_ == '\r') {
+    const int byte = take();
+    if (byte == '\r' && peek() == '\n') ++at_;  // of another writer's "\r\n"
+    return byte != delimiter_;
+  }
+  if (peek() == '\r') {
     take();
     CHECK(peek() == '\n' || peek() == kEnd, path_, ':', line_, ": text behind a closed field");
   }

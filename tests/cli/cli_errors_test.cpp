@@ -367,7 +367,7 @@ TEST_F(CliErrors, OverridesComeOneAFlag) {
 TEST_F(CliErrors, StandardOutputOnAFullDisk) {
   const ProgramResult result = program_.run({"-c", "exec \"$0\" env --json >/dev/full", program_path()}, "",
                                             {}, "shift; set -- /bin/sh \"$@\"; ");
-  expect_error(result, kFailed, "standard output");
+  expect_error(result, kFailed, "cannot write standard output: No space left on device (ENOSPC)");
 }
 
 // The kernel's own refusal to write, here past 16 blocks of 512 bytes in one file.

@@ -11,7 +11,8 @@
 namespace lf {
 namespace {
 
-RunConfig from_tree(std::optional<Node> root, const std::vector<std::string>& overrides, Problems& problems) {
+RunConfig from_tree(std::optional<Node>& root, const std::vector<std::string>& overrides,
+                    Problems& problems) {
   if (!root) problems.throw_if_any();
   for (const std::string& setting : overrides) apply_override(*root, setting, problems);
   RunConfig config;
@@ -25,15 +26,17 @@ RunConfig from_tree(std::optional<Node> root, const std::vector<std::string>& ov
 
 RunConfig load_run_config(const std::string& path, const std::vector<std::string>& overrides) {
   Problems problems;
-  RunConfig config = from_tree(read_config_tree(path, problems), overrides, problems);
-  find_paths_beside(path, config);
+  std::optional<Node> root = read_config_tree(path, problems);
+  RunConfig config = from_tree(root, overrides, problems);
+  find_paths(path, &*root, config);
   return config;
 }
 
 RunConfig parse_run_config(const std::string& yaml, const std::string& name,
                            const std::vector<std::string>& overrides) {
   Problems problems;
-  return from_tree(parse_config_tree(yaml, name, problems), overrides, problems);
+  std::optional<Node> root = parse_config_tree(yaml, name, problems);
+  return from_tree(root, overrides, problems);
 }
 
 }  // namespace lf

@@ -18,32 +18,37 @@ void make_absolute(std::string& path) {
   path = fs::absolute(path).lexically_normal().string();
 }
 
-// Calls `change` with every path that is given; data.path may be a word instead.
+// Calls `change` with every path that is given and its key; data.path may be a word instead.
 template <class F>
 void change_paths(RunConfig& config, F&& change) {
   for_each_path(config, [&](const std::string& key, std::string& path, FieldMark) {
-    if (key != "data.path" || path != "sample") change(path);
+    if (key != "data.path" || path != "sample") change(key, path);
   });
 }
 
 }  // namespace
 
-void make_paths_absolute(RunConfig& config) { change_paths(config, make_absolute); }
+void make_paths_absolute(RunConfig& config) {
+  change_paths(config, [](const std::string&, std::string& path) { make_absolute(path); });
+}
 
 void make_paths_writable(const std::string& folder, RunConfig& config) {
   const fs::path from = fs::absolute(folder).lexically_normal();
-  change_paths(config, [&](std::string& path) {
+  change_paths(config, [&](const std::string&, std::string& path) {
     if (is_utf8(path)) return;
     const std::string relative = fs::path(path).lexically_relative(from).string();
     if (is_utf8(relative)) path = relative;
   });
 }
 
-void find_paths_beside(const std::string& file, RunConfig& config) {
-  const fs::path folder = fs::path(file).parent_path();
-  change_paths(config, [&](std::string& path) {
+void find_paths(const std::string& file, const Node* root, RunConfig& config) {
+  change_paths(config, [&](const std::string& key, std::string& path) {
     std::error_code error;
-    if (path.empty() || fs::path(path).is_absolute() || fs::exists(path, error)) return;
+    if (path.empty() || fs::path(path).is_absolute()) return;
+    const Place stated = root ? place_of(*root, key) : Place{file, 1};
+    const bool is_file = stated.line > 0;
+    if (!is_file && fs::exists(path, error)) return;
+    const fs::path folder = fs::path(is_file ? stated.source : file).parent_path();
     const fs::path beside = (folder / path).lexically_normal();
     if (fs::exists(beside, error)) path = beside.string();
   });

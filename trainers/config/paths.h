@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "trainers/config/node.h"
 #include "trainers/config/run_config.h"
 
 namespace lf {
@@ -17,9 +18,10 @@ void make_paths_absolute(RunConfig& config);
 // to hold them, where they can be written so.
 void make_paths_writable(const std::string& folder, RunConfig& config);
 
-// Lets a relative path that leads nowhere from the current folder start at the folder of the configuration's
-// file, if it leads somewhere from there.
-void find_paths_beside(const std::string& file, RunConfig& config);
+// Where relative paths start: one that a file states, at that file's folder, if it leads somewhere from there,
+// or else at the current one; one of --set the other way round, with the folder of `file`. `root` tells where
+// each key was stated; without it all are the file's.
+void find_paths(const std::string& file, const Node* root, RunConfig& config);
 
 // The keys that name the data of a run, with their values: data.path, and what a task reads besides.
 std::vector<std::pair<std::string, std::string>> data_paths(const RunConfig& config);

@@ -112,7 +112,7 @@ void write_tokenizer_config(const std::string& folder, const std::string& source
       messages::warning(text(source,
                              " does not say what kind of tokenizer it has; transformers will guess by the "
                              "model's type"));
-    else if (!given || name != kUsualClass)  // what transformers takes for a Longformer itself
+    else
       config["tokenizer_class"] = name;
   }
   if (!given && has_vocabulary && !has_whole) {
@@ -195,6 +195,8 @@ nlohmann::json with_dtype(nlohmann::json config, const std::vector<NamedTensor>&
   if (floating == tensors.end()) return config;
   config["dtype"] = torch_name(floating->tensor.dtype());
   if (config.contains("torch_dtype")) config["torch_dtype"] = config["dtype"];
+  if (config.erase("quantization_config") > 0)  // it would have transformers look for packed weights
+    messages::warning("config.json: quantization_config is left out, for the weights are written whole");
   return config;
 }
 

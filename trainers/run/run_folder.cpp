@@ -181,7 +181,7 @@ void check_same_run(const LoadedCheckpoint& checkpoint, const RunConfig& config,
   RunConfig saved = parse_run_config(checkpoint.state.at("config").get<std::string>(),
                                      checkpoint.folder + "'s configuration");
   const fs::path run = fs::path(checkpoint.folder).parent_path().parent_path();
-  find_paths_beside((run / kConfigName).string(), saved);
+  find_paths((run / kConfigName).string(), nullptr, saved);
   const std::string changes = forbidden_changes(saved, config);
   if (!changes.empty()) {
     throw UsageError(text("cannot continue ", checkpoint.folder,

@@ -176,7 +176,9 @@ void check_there(const DataSection& data) {
 std::string missing_corpus(const std::string& path) {
   const bool relative = fs::path(path).is_relative();
   return text("data.path ", path, ": there is no ", fs::absolute(path).string(),
-              relative ? " (a relative path starts at the current folder, or at the configuration's)" : "",
+              relative ? " (a relative path starts at the folder of the configuration that states it, or at "
+                         "the current one)"
+                       : "",
               "; name where the corpus is with --set data.path=..., or make it with longform prepare");
 }
 

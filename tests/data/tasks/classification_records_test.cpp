@@ -63,6 +63,9 @@ TEST_F(ClassificationRecords, RowsThatEndWithAReturn) {
   EXPECT_EQ(found, (Documents{{"2", "two\nlines", "a", folder_ / "a.csv:2"},
                               {"4", "c\rd", "b", folder_ / "a.csv:4"}}));
   EXPECT_EQ(read("a.tsv", "text\tlabel\ra\tb\r"), (Documents{{"2", "a", "b", folder_ / "a.tsv:2"}}));
+  // Where both are in use, as Python's csv module has it.
+  EXPECT_EQ(read("c.csv", "text,label\ra,b\r\nc,d\r\n"),
+            (Documents{{"2", "a", "b", folder_ / "c.csv:2"}, {"3", "c", "d", folder_ / "c.csv:3"}}));
   // Where rows end otherwise it is text.
   EXPECT_EQ(read("b.tsv", "text\tlabel\r\na\rb\tc\r\n").at(0).text, "a\rb");
   EXPECT_EQ(read("b.csv", "text,label\na\rb,c\n").at(0).text, "a\rb");

@@ -24,6 +24,33 @@ std::string load_errors_of(const std::string& path, const std::vector<std::strin
   return error_of([&] { load_run_config(path, overrides); });
 }
 
+TEST(ConfigPaths, StartWhereTheyAreStated) {
+  const TemporaryFolder folder;
+  for (const char* name : {"base", "own", "here"}) std::filesystem::create_directory(folder / name);
+  for (const char* name : {"base/text", "own/text", "here/text", "base/model", "here/elsewhere"})
+    write(folder / name, "");
+  write(folder / "base/base.yaml",
+        "data: {path: text}\ntask: masked_lm\nmasked_lm: {model: model}\n"
+        "stages: {list: [{sequence_length: 8, learning_rate: 0.1, steps: 5}]}\n");
+  write(folder / "own/run.yaml", "include: ../base/base.yaml\n");
+  write(folder / "own/other.yaml", "include: run.yaml\ndata: {path: text}\n");
+  write(folder / "own/third.yaml", "include: run.yaml\ndata: {path: elsewhere}\n");
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder / "here");
+  const auto data = [&](const std::string& name, const std::vector<std::string>& overrides = {}) {
+    return load_run_config(folder / ("own/" + name), overrides).data.path;
+  };
+  EXPECT_EQ(data("run.yaml"), folder / "base/text");
+  EXPECT_EQ(load_run_config(folder / "own/run.yaml").masked_lm.model, folder / "base/model");
+  EXPECT_EQ(data("other.yaml"), folder / "own/text");
+  EXPECT_EQ(data("third.yaml"), "elsewhere");
+  EXPECT_EQ(data("run.yaml", {"data.path=text"}), "text");
+  std::filesystem::current_path(folder / "base");
+  std::filesystem::remove(folder / "base/text");
+  EXPECT_EQ(data("run.yaml", {"data.path=text"}), folder / "own/text");
+  std::filesystem::current_path(before);
+}
+
 TEST(ConfigInclude, MapsMergeListsAreReplacedLaterFilesWin) {
   const TemporaryFolder folder;
   std::filesystem::create_directory(folder / "sub");

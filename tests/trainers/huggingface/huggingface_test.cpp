@@ -97,7 +97,22 @@ TEST_F(HuggingFace, TokenizersAreDescribedForTransformers) {
   write_file_atomically(source + "/tokenizer_config.json", R"({"model_max_length": 64, "clean_up": "kept"})");
   convert_to_longformer(
       {.source = source, .destination = folder_ / "long", .max_positions = 200, .window = 8});
-  EXPECT_EQ(described(folder_ / "long"), (nlohmann::json{{"model_max_length", 200}, {"clean_up", "kept"}}));
+  EXPECT_EQ(described(folder_ / "long"),
+            (nlohmann::json{
+                {"model_max_length", 200}, {"clean_up", "kept"}, {"tokenizer_class", "RobertaTokenizer"}}));
+}
+
+TEST_F(HuggingFace, WholeWeightsAreNotCalledPacked) {
+  const std::string source = write_tiny_model(folder_ / "source", "roberta");
+  nlohmann::json config = tiny_config("roberta");
+  config["quantization_config"] = {{"quant_method", "bitsandbytes"}, {"load_in_4bit", true}};
+  replace_config(source, config);
+  testing::internal::CaptureStderr();
+  convert_to_longformer(
+      {.source = source, .destination = folder_ / "long", .max_positions = 200, .window = 8});
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_FALSE(read_model_config(folder_ / "long").json.contains("quantization_config"));
+  EXPECT_NE(said.find("quantization_config is left out"), std::string::npos) << said;
 }
 
 TEST_F(HuggingFace, RandomPositionsKeepTheSourcesOwn) {
