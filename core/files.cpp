@@ -44,6 +44,8 @@ const char* advice(int error_number) {
       return "; your disk quota is used up: free some space or choose another folder";
     case EFBIG:
       return "; the file would exceed the size limit of this process or file system";
+    case EPIPE:
+      return "; the reader is gone";
     case EROFS:
       return "; the file system is read-only: choose another folder";
     case EACCES:

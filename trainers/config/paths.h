@@ -18,7 +18,7 @@ void make_paths_absolute(RunConfig& config);
 // to hold them, where they can be written so.
 void make_paths_writable(const std::string& folder, RunConfig& config);
 
-// Where relative paths start: one that a file states, at that file's folder, if it leads somewhere from there,
+// Where relative paths start: one that a file states, at that file's folder if it leads somewhere from there,
 // or else at the current one; one of --set the other way round, with the folder of `file`. `root` tells where
 // each key was stated; without it all are the file's.
 void find_paths(const std::string& file, const Node* root, RunConfig& config);

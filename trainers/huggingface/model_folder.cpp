@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/messages.h"
+#include "data/tokenizer/byte_level_tokenizer.h"
 
 namespace lf {
 namespace {
@@ -200,6 +202,25 @@ nlohmann::json with_dtype(nlohmann::json config, const std::vector<NamedTensor>&
   return config;
 }
 
+// A kind of tokenizer that is not read here says nothing.
+std::optional<int64_t> tokens_of(const std::string& tokenizer_folder) {
+  try {
+    return ByteLevelTokenizer(tokenizer_folder).vocabulary_size();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+void warn_of_tokens_beyond(const nlohmann::json& config, const std::string& tokenizer_folder) {
+  const auto vocabulary = config.find("vocab_size");
+  if (tokenizer_folder.empty() || vocabulary == config.end() || !vocabulary->is_number_integer()) return;
+  const auto known = vocabulary->get<int64_t>();
+  const std::optional<int64_t> tokens = tokens_of(tokenizer_folder);
+  if (!tokens || *tokens <= known) return;
+  messages::warning(text("the tokenizer in ", tokenizer_folder, " has ", *tokens, " tokens, the model knows ",
+                         known, ": texts with the others, added ones such as a mask token, cannot be read"));
+}
+
 }  // namespace
 
 void write_model_folder(const std::string& destination, const nlohmann::json& config,
@@ -215,6 +236,7 @@ void write_model_folder(const std::string& destination, const nlohmann::json& co
   PartialPath aside(folder, PartialPath::Kind::kFolder);
   write_file_atomically(aside.path() + "/config.json", with_dtype(config, tensors).dump(2) + "\n");
   write_safetensors(aside.path() + "/model.safetensors", tensors, {{"format", "pt"}});
+  warn_of_tokens_beyond(config, tokenizer_folder);
   copy_tokenizer_files(tokenizer_folder, aside.path());
   write_tokenizer_config(aside.path(), tokenizer_folder, config);
   aside.publish();

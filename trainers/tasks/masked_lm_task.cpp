@@ -41,7 +41,8 @@ Tensor targets_of(const MaskedBatch& batch) {
 void check_vocabulary(const DocumentCorpus& corpus, const EncoderShape& shape, const RunConfig& config) {
   CHECK(corpus.vocabulary_size <= shape.vocabulary, config.data.path, " was prepared with a tokenizer of ",
         corpus.vocabulary_size, " tokens, but the model in ", *config.masked_lm.model, " has ",
-        shape.vocabulary, "; prepare it with the model's own tokenizer");
+        shape.vocabulary,
+        "; prepare it with the model's own tokenizer, or without the tokens that were added to that one");
 }
 
 // A model folder without a tokenizer cannot say whose ids the corpus has.

@@ -102,6 +102,20 @@ TEST_F(HuggingFace, TokenizersAreDescribedForTransformers) {
                 {"model_max_length", 200}, {"clean_up", "kept"}, {"tokenizer_class", "RobertaTokenizer"}}));
 }
 
+TEST_F(HuggingFace, TokensThatTheModelDoesNotKnowAreSaid) {
+  const std::string source = write_tiny_model(folder_ / "source", "roberta");
+  const auto said = [&](const std::string& destination) {
+    testing::internal::CaptureStderr();
+    convert_to_longformer(
+        {.source = source, .destination = folder_ / destination, .max_positions = 200, .window = 8});
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said("before"), "");
+  write_file_atomically(source + "/tokenizer_config.json", R"({"mask_token": "[MASK]"})");
+  const std::string after = said("after");
+  EXPECT_NE(after.find("the tokenizer in " + source + " has "), std::string::npos) << after;
+}
+
 TEST_F(HuggingFace, WholeWeightsAreNotCalledPacked) {
   const std::string source = write_tiny_model(folder_ / "source", "roberta");
   nlohmann::json config = tiny_config("roberta");
