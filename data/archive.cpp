@@ -175,6 +175,8 @@ bool ArchiveReader::State::next() {
     read_name(entry);
     any = true;
     if (is_hidden_name(name) || !is_wanted(entry)) continue;
+    CHECK(!archive_entry_is_data_encrypted(entry), file.path(), ": member ", name,
+          " is encrypted; unpack it with its password first");
     size = archive_entry_size(entry);
     done = 0;
     return true;

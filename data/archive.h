@@ -25,15 +25,15 @@ class ArchiveReader {
 
   // Goes on to the next file; false behind the last, when a tar.gz was read and compared with its checksum to
   // its end. Folders and hidden names are passed over (see is_hidden_name). Throws Error for damaged archives
-  // and for links and other members that have no content.
+  // and for encrypted members, links and others that have no content.
   bool next();
 
   // Of the file that next() came to.
   const std::string& name() const;  // with its folders, as the archive has it
   int64_t size() const;             // in bytes, as the archive states it
 
-  // Fills `out` with the file's next bytes; fewer than its size only at its end. Throws Error for damaged and
-  // encrypted members, and when the size or a checksum is not as stated.
+  // Fills `out` with the file's next bytes; fewer than its size only at its end. Throws Error for damaged
+  // members, and when the size or a checksum is not as stated.
   size_t read(std::span<uint8_t> out);
   // All that is left of the file; throws Error when it states more than `most` bytes.
   std::string read_rest(int64_t most);

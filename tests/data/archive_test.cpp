@@ -116,6 +116,18 @@ TEST_P(Archives, LinksAndLongMembersAreRefused) {
 INSTANTIATE_TEST_SUITE_P(, Archives, testing::Values(".zip", ".tar.gz"),
                          [](const auto& kind) { return kind.param == ".zip" ? "Zip" : "TarGz"; });
 
+// The first of the flags in both headers of a member (APPNOTE.TXT, 4.4.4).
+TEST(ArchiveMembers, ThatAreEncryptedAreNamed) {
+  const TemporaryFolder folder;
+  write_archive(folder / "secret.zip", {{"file", "a text of some length"}});
+  std::string bytes = read_file(folder / "secret.zip");
+  bytes.at(6) |= 1;
+  bytes.at(bytes.find("PK\x01\x02") + 8) |= 1;
+  write_text(folder / "secret.zip", bytes);
+  EXPECT_ERROR(members_of(folder / "secret.zip"),
+               "member file is encrypted; unpack it with its password first");
+}
+
 TEST(ArchiveNames, TellTheKind) {
   for (const char* name : {"a.zip", "A.ZIP", "a.tar.gz", "b/a.tgz"})
     EXPECT_TRUE(is_archive_name(name)) << name;
