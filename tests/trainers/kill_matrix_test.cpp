@@ -107,7 +107,7 @@ TEST_F(KillMatrix, RandomMoments) {
 }
 
 // Every named place of checkpoint writing, the first time and in the middle of the run.
-TEST_F(KillMatrix, EveryNamedPlace) {
+TEST_F(KillMatrix, EveryNamedPlaceSlow) {
   for (const char* place : checkpoint_failpoints()) {
     for (const int hit : {1, 5}) {
       const std::string setting = text(place, ':', hit);

@@ -93,7 +93,7 @@ TEST_F(Predicted, MemoryWhereScoringIsMost) {
   expect_memory(config({"stages.list.1.sequence_length=16", "stages.list.1.windows=8",
                         "evaluation.sequence_length=2900", "evaluation.step=64"}));
 }
-TEST_F(Predicted, MemoryOfTheCompositions) {
+TEST_F(Predicted, MemoryOfTheCompositionsSlow) {
   for (const char* name : {"chunks", "loop", "full"})
     expect_memory(config({text("attention.implementation=", name)}));
 }
