@@ -63,6 +63,8 @@ TEST_F(ClassificationRecords, RowsThatEndWithAReturn) {
   EXPECT_EQ(found, (Documents{{"2", "two\nlines", "a", folder_ / "a.csv:2"},
                               {"4", "c\rd", "b", folder_ / "a.csv:4"}}));
   EXPECT_EQ(read("a.tsv", "text\tlabel\ra\tb\r"), (Documents{{"2", "a", "b", folder_ / "a.tsv:2"}}));
+  EXPECT_EQ(read("d.csv", "\"one\ntwo\",text,label\r1,c,d\r"),
+            (Documents{{"3", "c", "d", folder_ / "d.csv:3"}}));
   // Where both are in use, as Python's csv module has it.
   EXPECT_EQ(read("c.csv", "text,label\ra,b\r\nc,d\r\n"),
             (Documents{{"2", "a", "b", folder_ / "c.csv:2"}, {"3", "c", "d", folder_ / "c.csv:3"}}));
