@@ -190,14 +190,15 @@ const char* torch_name(DType dtype) {
   return dtype == DType::bf16 ? "bfloat16" : dtype == DType::f64 ? "float64" : "float32";
 }
 
-// transformers loads weights in the type that config.json states, whatever theirs is.
-nlohmann::json with_dtype(nlohmann::json config, const std::vector<NamedTensor>& tensors) {
+// What config.json says of the weights, as these are: transformers loads them in the type that it states,
+// whatever theirs is, and takes them for packed where it says so.
+nlohmann::json described_as_written(nlohmann::json config, const std::vector<NamedTensor>& tensors) {
   const auto floating = std::find_if(tensors.begin(), tensors.end(),
                                      [](const NamedTensor& t) { return is_float(t.tensor.dtype()); });
   if (floating == tensors.end()) return config;
   config["dtype"] = torch_name(floating->tensor.dtype());
   if (config.contains("torch_dtype")) config["torch_dtype"] = config["dtype"];
-  if (config.erase("quantization_config") > 0)  // it would have transformers look for packed weights
+  if (config.erase("quantization_config") > 0)
     messages::warning("config.json: quantization_config is left out, for the weights are written whole");
   return config;
 }
@@ -234,7 +235,7 @@ void write_model_folder(const std::string& destination, const nlohmann::json& co
   });
   create_folders(fs::absolute(folder).parent_path().string());
   PartialPath aside(folder, PartialPath::Kind::kFolder);
-  write_file_atomically(aside.path() + "/config.json", with_dtype(config, tensors).dump(2) + "\n");
+  write_file_atomically(aside.path() + "/config.json", described_as_written(config, tensors).dump(2) + "\n");
   write_safetensors(aside.path() + "/model.safetensors", tensors, {{"format", "pt"}});
   warn_of_tokens_beyond(config, tokenizer_folder);
   copy_tokenizer_files(tokenizer_folder, aside.path());
