@@ -41,6 +41,8 @@ inline Range between(double low, double high) {
 // absolute; those of data may be given anew when a run is opened. What was learned may not change then.
 enum class FieldMark { none, data_path, model_path, learned };
 
+inline bool is_path(FieldMark mark) { return mark == FieldMark::data_path || mark == FieldMark::model_path; }
+
 // What a field accepts, and for which tasks it says something; for all when none is named, and then those of
 // its section.
 struct FieldRules {

@@ -45,7 +45,7 @@ void for_each_marked(S& section, F&& use, const std::string& parent = "") {
 template <Section S, class F>
 void for_each_path(S& section, F&& use) {
   for_each_marked(section, [&](const std::string& key, auto& member, FieldMark mark) {
-    if (mark != FieldMark::data_path && mark != FieldMark::model_path) return;
+    if (!is_path(mark)) return;
     if (auto* const path = detail::given_text(member)) use(key, *path, mark);
   });
 }

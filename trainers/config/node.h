@@ -16,6 +16,7 @@ struct Node {
   NodeKind kind = NodeKind::nothing;
   std::string scalar;          // of a scalar
   bool quoted = false;         // the scalar was written in quotes
+  bool binary = false;         // the scalar was written as !!binary
   std::vector<Node> items;     // of a list
   std::vector<Entry> entries;  // of a map, in the order written
   Place place;                 // where the value starts

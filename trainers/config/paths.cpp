@@ -5,7 +5,6 @@
 #include <system_error>
 
 #include "core/check.h"
-#include "core/escaped.h"
 #include "trainers/config/marked_fields.h"
 
 namespace lf {
@@ -30,15 +29,6 @@ void change_paths(RunConfig& config, F&& change) {
 
 void make_paths_absolute(RunConfig& config) {
   change_paths(config, [](const std::string&, std::string& path) { make_absolute(path); });
-}
-
-void make_paths_writable(const std::string& folder, RunConfig& config) {
-  const fs::path from = fs::absolute(folder).lexically_normal();
-  change_paths(config, [&](const std::string&, std::string& path) {
-    if (is_utf8(path)) return;
-    const std::string relative = fs::path(path).lexically_relative(from).string();
-    if (is_utf8(relative)) path = relative;
-  });
 }
 
 void find_paths(const std::string& file, const Node* root, RunConfig& config) {

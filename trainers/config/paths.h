@@ -14,10 +14,6 @@ namespace lf {
 // model from anywhere.
 void make_paths_absolute(RunConfig& config);
 
-// Lets absolute paths that YAML cannot hold, for they are not UTF-8, start at the folder of the file that is
-// to hold them, where they can be written so.
-void make_paths_writable(const std::string& folder, RunConfig& config);
-
 // Where relative paths start: one that a file states, at that file's folder if it leads somewhere from there,
 // or else at the current one; one of --set the other way round, with the folder of `file`. `root` tells where
 // each key was stated; without it all are the file's.

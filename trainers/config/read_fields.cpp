@@ -34,7 +34,7 @@ void FieldReader::refuse_unknown(const Node& node, const std::vector<std::string
   }
 }
 
-void FieldReader::read_value(const Node& node, const Range& range, std::vector<std::string>& member,
+void FieldReader::read_value(const Node& node, const FieldRules& rules, std::vector<std::string>& member,
                              const std::string& path) {
   if (node.kind != NodeKind::list) {
     problems_.add(node.place, path, "expected a list of texts, found ", node.words());
@@ -42,21 +42,21 @@ void FieldReader::read_value(const Node& node, const Range& range, std::vector<s
   }
   member.assign(node.items.size(), "");
   for (size_t i = 0; i < member.size(); ++i)
-    read_value(node.items[i], range, member[i], join_path(path, std::to_string(i)));
+    read_value(node.items[i], rules, member[i], join_path(path, std::to_string(i)));
 }
 
-void FieldReader::read_value(const Node& node, const Range& range, PerLayer& member,
+void FieldReader::read_value(const Node& node, const FieldRules& rules, PerLayer& member,
                              const std::string& path) {
   member.values.clear();
   if (node.kind == NodeKind::list && !node.items.empty()) {
     for (const Node& item : node.items) {
       const std::string element = join_path(path, std::to_string(member.values.size()));
-      read_value(item, range, member.values.emplace_back(), element);
+      read_value(item, rules, member.values.emplace_back(), element);
     }
     return;
   }
   int64_t value = 0;
-  std::string trouble = read_scalar(node, range, value);
+  std::string trouble = read_scalar(node, rules, value);
   const bool is_number = node.kind == NodeKind::scalar;
   if (!is_number) trouble = "expected a whole number or a list of one per layer, found " + node.words();
   if (node.kind == NodeKind::list) trouble += " of nothing";

@@ -39,7 +39,7 @@ class FieldReader {
     S::visit(section, [&](const char* name, auto& member, const char*, const FieldRules& rules = {}) {
       const Node* value = node.find(name);
       const std::string key = join_path(path, name);
-      if (value && !problems_.wrong_at_or_above(key)) read_value(*value, rules.range, member, key);
+      if (value && !problems_.wrong_at_or_above(key)) read_value(*value, rules, member, key);
     });
     refuse_unknown(node, names, path);
   }
@@ -52,7 +52,7 @@ class FieldReader {
   }
 
   template <class T>
-  void read_value(const Node& node, const Range& range, T& member, const std::string& path) {
+  void read_value(const Node& node, const FieldRules& rules, T& member, const std::string& path) {
     if constexpr (Section<T>) {
       read(node, member, path);
     } else if constexpr (Choice<T>) {
@@ -60,32 +60,34 @@ class FieldReader {
       note(node, path, read_choice(node, names_of(member), position));
       member = static_cast<T>(position);
     } else {
-      note(node, path, read_scalar(node, range, member));
+      note(node, path, read_scalar(node, rules, member));
     }
   }
 
   template <class T>
-  void read_value(const Node& node, const Range& range, std::optional<T>& member, const std::string& path) {
+  void read_value(const Node& node, const FieldRules& rules, std::optional<T>& member,
+                  const std::string& path) {
     T value{};
-    read_value(node, range, value, path);
+    read_value(node, rules, value, path);
     if (!problems_.wrong_around(path)) member = value;  // otherwise the rules that follow meet the default
   }
 
   template <class T>
-  void read_value(const Node& node, const Range& range, Inherited<T>& member, const std::string& path) {
+  void read_value(const Node& node, const FieldRules& rules, Inherited<T>& member, const std::string& path) {
     if constexpr (std::is_same_v<T, std::string>) {
       // "" takes back what a file that this one includes gave.
       if (node.kind == NodeKind::scalar && node.quoted && node.scalar.empty()) return member.given.reset();
     }
-    read_value(node, range, member.given, path);
+    read_value(node, rules, member.given, path);
   }
 
-  void read_value(const Node& node, const Range& range, PerLayer& member, const std::string& path);
-  void read_value(const Node& node, const Range& range, std::vector<std::string>& member,
+  void read_value(const Node& node, const FieldRules& rules, PerLayer& member, const std::string& path);
+  void read_value(const Node& node, const FieldRules& rules, std::vector<std::string>& member,
                   const std::string& path);
 
   template <class T, size_t N>
-  void read_value(const Node& node, const Range& range, std::array<T, N>& member, const std::string& path) {
+  void read_value(const Node& node, const FieldRules& rules, std::array<T, N>& member,
+                  const std::string& path) {
     if (node.kind != NodeKind::list || node.items.size() != N) {
       const std::string found =
           node.kind == NodeKind::list ? std::to_string(node.items.size()) : node.words();
@@ -93,12 +95,12 @@ class FieldReader {
       return;
     }
     for (size_t i = 0; i < N; ++i) {
-      read_value(node.items[i], range, member[i], join_path(path, std::to_string(i)));
+      read_value(node.items[i], rules, member[i], join_path(path, std::to_string(i)));
     }
   }
 
   template <Section S>
-  void read_value(const Node& node, const Range&, std::vector<S>& member, const std::string& path) {
+  void read_value(const Node& node, const FieldRules&, std::vector<S>& member, const std::string& path) {
     if (node.kind != NodeKind::list) {
       problems_.add(node.place, path, "expected a list (lines that begin with -), found ", node.words());
       return;

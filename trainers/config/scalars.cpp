@@ -5,6 +5,7 @@
 #include <limits>
 #include <system_error>
 
+#include "core/escaped.h"
 #include "core/format.h"
 #include "trainers/config/suggestion.h"
 
@@ -37,47 +38,35 @@ std::string whole_number_meant(const std::string& written) {
   return whole ? text("; did you mean ", static_cast<int64_t>(value), "?") : "";
 }
 
-// Whether every lead byte is followed by as many continuation bytes as it announces.
-bool is_utf8(const std::string& words) {
-  int expected = 0;
-  for (const char letter : words) {
-    const auto byte = static_cast<unsigned char>(letter);
-    const bool continues = (byte & 0xC0) == 0x80;
-    if (continues != (expected > 0) || byte >= 0xF8) return false;
-    expected = continues ? expected - 1 : byte < 0x80 ? 0 : byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
-  }
-  return expected == 0;
-}
-
 std::string outside(const Range& range, const std::string& written) {
   return text("must be ", range_words(range), ", found ", written);
 }
 
 }  // namespace
 
-std::string read_scalar(const Node& node, const Range& range, int64_t& value) {
+std::string read_scalar(const Node& node, const FieldRules& rules, int64_t& value) {
   int64_t read = 0;
   if (node.kind != NodeKind::scalar || node.quoted || !parse_number(node.scalar, read)) {
     const std::string meant = node.kind == NodeKind::scalar ? whole_number_meant(node.scalar) : "";
     return text("expected a whole number, found ", node.words(), meant);
   }
-  if (!range.holds(static_cast<double>(read))) return outside(range, node.scalar);
+  if (!rules.range.holds(static_cast<double>(read))) return outside(rules.range, node.scalar);
   value = read;
   return "";
 }
 
-std::string read_scalar(const Node& node, const Range& range, double& value) {
+std::string read_scalar(const Node& node, const FieldRules& rules, double& value) {
   double read = 0;
   if (node.kind != NodeKind::scalar || node.quoted || !parse_number(node.scalar, read) ||
       !std::isfinite(read)) {
     return text("expected a number, found ", node.words());
   }
-  if (!range.holds(read)) return outside(range, node.scalar);
+  if (!rules.range.holds(read)) return outside(rules.range, node.scalar);
   value = read;
   return "";
 }
 
-std::string read_scalar(const Node& node, const Range&, bool& value) {
+std::string read_scalar(const Node& node, const FieldRules&, bool& value) {
   const std::string& written = node.scalar;
   if (node.kind == NodeKind::scalar && !node.quoted && (written == "true" || written == "false")) {
     value = written == "true";
@@ -93,11 +82,16 @@ std::string read_scalar(const Node& node, const Range&, bool& value) {
   return text("expected true or false, found ", node.words(), meant);
 }
 
-std::string read_scalar(const Node& node, const Range&, std::string& value) {
+std::string read_scalar(const Node& node, const FieldRules& rules, std::string& value) {
   if (node.kind != NodeKind::scalar || node.scalar.empty()) {
     return text("expected text, found ", node.words());
   }
-  if (!is_utf8(node.scalar)) return "expected text in UTF-8";
+  if (!is_utf8(node.scalar)) {
+    const bool from_command_line = node.place.line == 0;
+    if (!is_path(rules.mark)) return "expected text in UTF-8";
+    if (!from_command_line && !node.binary)
+      return "expected text in UTF-8; a path in other bytes is given as !!binary and their base64";
+  }
   value = node.scalar;
   return "";
 }

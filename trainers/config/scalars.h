@@ -10,11 +10,12 @@
 
 namespace lf {
 
-// Each reads one value and returns what is wrong with it, empty when nothing is.
-std::string read_scalar(const Node& node, const Range& range, int64_t& value);
-std::string read_scalar(const Node& node, const Range& range, double& value);
-std::string read_scalar(const Node& node, const Range& range, bool& value);
-std::string read_scalar(const Node& node, const Range& range, std::string& value);
+// Each reads one value and returns what is wrong with it, empty when nothing is. Text is UTF-8, but for paths
+// of the command line and those that a file gives as !!binary.
+std::string read_scalar(const Node& node, const FieldRules& rules, int64_t& value);
+std::string read_scalar(const Node& node, const FieldRules& rules, double& value);
+std::string read_scalar(const Node& node, const FieldRules& rules, bool& value);
+std::string read_scalar(const Node& node, const FieldRules& rules, std::string& value);
 
 // The position of the name among the names of a choice.
 std::string read_choice(const Node& node, const std::vector<std::string>& names, size_t& value);

@@ -1,11 +1,13 @@
 #include "trainers/config/write_fields.h"
 
+#include <yaml-cpp/binary.h>
 #include <yaml-cpp/emitter.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "core/escaped.h"
 
 namespace lf {
 
@@ -17,7 +19,11 @@ void emit(YAML::Emitter& out, const Node& node) {
       out << YAML::Null;
       return;
     case NodeKind::scalar:
-      out << node.scalar;
+      if (is_utf8(node.scalar)) {
+        out << node.scalar;
+      } else {
+        out << YAML::Binary(reinterpret_cast<const unsigned char*>(node.scalar.data()), node.scalar.size());
+      }
       return;
     case NodeKind::list: {
       const bool scalars = std::all_of(node.items.begin(), node.items.end(),

@@ -1,10 +1,13 @@
 #include "trainers/config/yaml_reader.h"
 
+#include <yaml-cpp/binary.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <sstream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,6 +16,8 @@
 namespace lf {
 
 namespace {
+
+constexpr char kBinary[] = "tag:yaml.org,2002:binary";
 
 // Builds the tree from yaml-cpp's events; `fixed` replaces all places when it is given.
 class TreeBuilder : public YAML::EventHandler {
@@ -36,6 +41,10 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     refuse_anchor(mark, anchor);
+    if (tag == kBinary) {
+      add(at(mark, decoded(mark, value)));
+      return;
+    }
     refuse_tag(mark, tag);
     add(at(mark, tag == "!" ? Node::text(value) : Node::plain(value)));
   }
@@ -95,6 +104,20 @@ class TreeBuilder : public YAML::EventHandler {
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
     if (tag.empty() || tag == "?" || tag == "!") return;
     problems_.add(place(mark), path(), "tags (", tag, ") are not read");
+  }
+
+  // Of base64 in one or several lines.
+  Node decoded(const YAML::Mark& mark, std::string base64) {
+    std::erase_if(base64, [](char letter) { return letter == ' ' || letter == '\n'; });
+    const bool is_ascii = std::ranges::all_of(base64, [](char letter) { return letter > 0; });
+    // DecodeBase64 reads beyond its table for other letters, and passes over half a byte.
+    std::vector<unsigned char> bytes;
+    if (is_ascii) bytes = YAML::DecodeBase64(base64);
+    if (bytes.empty() || YAML::EncodeBase64(bytes.data(), bytes.size()) != base64)
+      problems_.add(place(mark), path(), "not base64, as !!binary announces");
+    Node node = Node::text({bytes.begin(), bytes.end()});
+    node.binary = true;
+    return node;
   }
 
   void close() {

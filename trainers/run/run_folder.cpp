@@ -131,11 +131,6 @@ RunConfig settled(RunConfig config) {
   return config;
 }
 
-std::string stored_yaml(RunConfig config, const std::string& folder) {
-  make_paths_writable(folder, config);
-  return to_yaml(config);
-}
-
 }  // namespace
 
 RunConfig run_folder_config(const std::string& folder) {
@@ -219,7 +214,7 @@ std::string start_run_folder(const RunConfig& config, const std::string& folder,
 }
 
 void store_config(const RunConfig& config, const std::string& folder) {
-  const std::string stored = folder + "/" + kConfigName, yaml = stored_yaml(config, folder);
+  const std::string stored = folder + "/" + kConfigName, yaml = to_yaml(config);
   if (!fs::exists(stored) || read_file(stored) != yaml) write_file_atomically(stored, yaml);
 }
 
@@ -269,12 +264,9 @@ void RunLock::check_held() const {
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
                          Task& task, Optimizer& optimizer, bool best) {
   const ParameterBlock& parameters = task.parameters();
-  nlohmann::ordered_json json = {{"run", to_json(state)},
-                                 {"optimizer_updates", optimizer.updates()},
-                                 {"config", stored_yaml(config, folder)},
-                                 {"data", task.data_hash()},
-                                 {"vocabulary", task.vocabulary_hash()},
-                                 {"model", task.model_hash()}};
+  nlohmann::ordered_json json = {
+      {"run", to_json(state)},    {"optimizer_updates", optimizer.updates()}, {"config", to_yaml(config)},
+      {"data", task.data_hash()}, {"vocabulary", task.vocabulary_hash()},     {"model", task.model_hash()}};
   if (const std::vector<uint8_t> alphabet = task.alphabet(); !alphabet.empty()) json["alphabet"] = alphabet;
   const Retention retention{
       .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};

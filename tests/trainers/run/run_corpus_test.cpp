@@ -67,6 +67,16 @@ TEST_F(RunCorpus, ARunWhoseFoldersAreNotUtf8FindsItsCorpusFromAnywhere) {
   }
 }
 
+TEST_F(RunCorpus, ACorpusWhosePathIsNotUtf8IsNamedOnTheCommandLine) {
+  fs::create_directory(program_ / "odd\xff");
+  fs::create_directory(program_ / "elsewhere");
+  fs::copy_file(program_ / "corpus.txt", program_ / "odd\xff/corpus.txt");
+  const ProgramResult trained = train({"--set", "data.path=odd\xff/corpus.txt"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const ProgramResult score = run({"evaluate", program_ / "run"}, "elsewhere");
+  EXPECT_EQ(score.code, 0) << score.err;
+}
+
 // Of kind bytes a name decides whether packed bytes are the corpus: the two may not share what was prepared.
 TEST_F(RunCorpus, TheSameBytesUnpackedAndAsTheyStandAreTwoCorpora) {
   const std::string packed = gzipped(read_file(program_ / "corpus.txt"));
