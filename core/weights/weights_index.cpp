@@ -2,6 +2,7 @@
 #include "core/weights/weights_index.h"
 
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -16,11 +17,11 @@ namespace {
 using nlohmann::json;
 
 // A file of the index's own folder: a path could lead anywhere.
-std::string file_name(std::string name, const std::string& who) {
-  if (name.starts_with("./")) name.erase(0, 2);
+std::string file_name(const std::string& stated, const std::string& who) {
+  const std::string name = std::filesystem::path(stated).lexically_normal().string();  // ./name is name
   const bool plain = !name.empty() && name != "." && name != ".." && name.find('/') == name.npos &&
                      name.find('\\') == name.npos && name.find('\0') == name.npos;
-  CHECK(plain, who, ": ", escaped(name), " is not the name of a file beside the index");
+  CHECK(plain, who, ": ", escaped(stated), " is not the name of a file beside the index");
   return name;
 }
 

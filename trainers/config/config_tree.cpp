@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -44,6 +45,12 @@ void merge(Node& base, Node over) {
   }
 }
 
+// Whether YAML takes the text for UTF-16 or UTF-32 (YAML 1.2.2, section 5.2): by a mark or early zero bytes.
+bool is_wide_text(std::string_view yaml) {
+  return yaml.starts_with("\xFF\xFE") || yaml.starts_with("\xFE\xFF") ||
+         yaml.substr(0, 4).find('\0') != yaml.npos;
+}
+
 // The bytes of a file, or why they cannot be had.
 std::string read_text(const fs::path& path, std::string& contents) {
   std::error_code error;
@@ -60,7 +67,10 @@ std::string read_text(const fs::path& path, std::string& contents) {
   if (contents.size() > kLargestFile) return text("has more than ", kLargestFile, " bytes");
   if (file.bad()) return "cannot be read";
   const std::string other = stand_in(contents);
-  return other.empty() ? "" : "is " + other;
+  if (!other.empty()) return "is " + other;
+  const size_t zero = contents.find('\0');
+  if (zero == contents.npos || is_wide_text(contents)) return "";
+  return text("is binary data, no YAML: byte ", zero, " is 0x00");
 }
 
 class Loader {

@@ -177,8 +177,10 @@ TEST(WeightsFile, ShardsStayInTheirFolder) {
     EXPECT_SAYS(sharded.answer(), "tensor \"c\": ") << file;
     EXPECT_SAYS(sharded.answer(), "is not the name of a file beside the index") << file;
   }
-  sharded.index["weight_map"]["c"] = "./two.safetensors";
-  EXPECT_EQ(sharded.answer(), "");
+  for (const std::string& file : Names{"./two.safetensors", "././two.safetensors", ".//two.safetensors"}) {
+    sharded.index["weight_map"]["c"] = file;
+    EXPECT_EQ(sharded.answer(), "") << file;
+  }
   sharded.index["weight_map"]["c"] = "pytorch_model.bin";
   EXPECT_SAYS(sharded.answer(), "must be all safetensors or all PyTorch's");
 }

@@ -90,6 +90,17 @@ TEST(ConfigFile, WhatStandsInItsPlaceIsNamed) {
   write(folder / "packed.yaml", "\x1F\x8B\x08");
   EXPECT_EQ(load_errors_of(folder / "packed.yaml"),
             folder / "packed.yaml: is data packed by gzip; unpack it with `gunzip`");
+  write(folder / "program.yaml", std::string("\x7F"
+                                             "ELF\2\1\1\0",
+                                             8));
+  EXPECT_EQ(load_errors_of(folder / "program.yaml"),
+            folder / "program.yaml: is binary data, no YAML: byte 7 is 0x00");
+  std::string wide = "\xFF\xFE";
+  for (const char letter : "seed: 1\n" + kStages) wide += {letter, '\0'};
+  for (const std::string& yaml : {wide, wide.substr(2)}) {
+    write(folder / "wide.yaml", yaml);
+    EXPECT_EQ(load_errors_of(folder / "wide.yaml"), "");
+  }
   std::filesystem::create_symlink("nowhere", folder / "link.yaml");
   EXPECT_EQ(load_errors_of(folder / "link.yaml"),
             folder / "link.yaml: cannot be read: it is a link to nowhere, which does not exist");
