@@ -121,6 +121,7 @@ class Loader {
       problems_.add(file.place, "include", "expected a file name or a list of them, found ", file.words());
       return std::nullopt;
     }
+    if (file.scalar.find('\0') != file.scalar.npos) return std::nullopt;  // the reader said so
     const fs::path path = (folder / file.scalar).lexically_normal();
     std::string way;
     bool cycle = false;
@@ -155,11 +156,12 @@ std::optional<Node> require_map(std::optional<Node> root, Problems& problems) {
   return std::nullopt;
 }
 
-// A list or quoted text is YAML; anything else is taken letter by letter, so that a path needs no quotes.
+// A list, quoted text or !!binary is YAML; anything else is taken letter by letter, so that a path needs no
+// quotes.
 std::optional<Node> override_value(const std::string& value, const Place& place, Problems& problems) {
-  if (!value.empty() && std::string("[{\"'").find(value.front()) != std::string::npos) {
+  const bool is_quoted_or_list = !value.empty() && std::string("[{\"'").find(value.front()) != value.npos;
+  if (is_quoted_or_list || value.starts_with("!!binary "))
     return parse_override_value(value, place, problems);
-  }
   Node node = Node::plain(value);
   node.place = place;
   return node;

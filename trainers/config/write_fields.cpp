@@ -13,13 +13,24 @@ namespace lf {
 
 namespace {
 
+// Whether yaml-cpp writes the text so that it reads as the same: of what is no UTF-8 and of Unicode's
+// noncharacters (U+FFFE, ...) it makes U+FFFD.
+bool is_plain_yaml(const std::string& scalar) {
+  const auto is_ascii = [](char letter) { return static_cast<unsigned char>(letter) < 0x80; };
+  if (std::ranges::all_of(scalar, is_ascii)) return true;
+  YAML::Emitter quoted;
+  quoted << YAML::DoubleQuoted << scalar;
+  return is_utf8(scalar) &&
+         std::string_view(quoted.c_str(), quoted.size()).find("\xEF\xBF\xBD") == std::string_view::npos;
+}
+
 void emit(YAML::Emitter& out, const Node& node) {
   switch (node.kind) {
     case NodeKind::nothing:
       out << YAML::Null;
       return;
     case NodeKind::scalar:
-      if (is_utf8(node.scalar)) {
+      if (is_plain_yaml(node.scalar)) {
         out << node.scalar;
       } else {
         out << YAML::Binary(reinterpret_cast<const unsigned char*>(node.scalar.data()), node.scalar.size());

@@ -78,8 +78,8 @@ Node to_node(const S& section) {
   return map;
 }
 
-// Block style, with lists of scalars on one line; text that is not UTF-8 is !!binary. The YAML reader reads
-// it back as the same tree.
+// Block style, with lists of scalars on one line; text that YAML cannot hold is !!binary. The YAML reader
+// reads it back as the same tree.
 std::string yaml_text(const Node& root);
 
 // Indented by two; quoted scalars are strings, others numbers, true or false.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -46,6 +47,7 @@ class TreeBuilder : public YAML::EventHandler {
       return;
     }
     refuse_tag(mark, tag);
+    refuse_zero(mark, value);
     add(at(mark, tag == "!" ? Node::text(value) : Node::plain(value)));
   }
 
@@ -101,6 +103,11 @@ class TreeBuilder : public YAML::EventHandler {
     problems_.add(place(mark), path(), "anchors (&name) are not read; include: shares keys between files");
   }
 
+  // Nothing that a configuration names has one, and whatever takes C strings would read another name.
+  void refuse_zero(const YAML::Mark& mark, const std::string& value) {
+    if (value.find('\0') != value.npos) problems_.add(place(mark), path(), "a text with a zero byte");
+  }
+
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
     if (tag.empty() || tag == "?" || tag == "!") return;
     problems_.add(place(mark), path(), "tags (", tag, ") are not read");
@@ -108,7 +115,9 @@ class TreeBuilder : public YAML::EventHandler {
 
   // Of base64 in one or several lines.
   Node decoded(const YAML::Mark& mark, std::string base64) {
-    std::erase_if(base64, [](char letter) { return letter == ' ' || letter == '\n'; });
+    std::erase_if(base64, [](char letter) {
+      return std::string_view(" \t\r\n").find(letter) != std::string_view::npos;
+    });
     const bool is_ascii = std::ranges::all_of(base64, [](char letter) { return letter > 0; });
     // DecodeBase64 reads beyond its table for other letters, and passes over half a byte.
     std::vector<unsigned char> bytes;
@@ -116,6 +125,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (bytes.empty() || YAML::EncodeBase64(bytes.data(), bytes.size()) != base64)
       problems_.add(place(mark), path(), "not base64, as !!binary announces");
     Node node = Node::text({bytes.begin(), bytes.end()});
+    refuse_zero(mark, node.scalar);
     node.binary = true;
     return node;
   }

@@ -87,7 +87,11 @@ double text_width(std::string_view text, double size) {
 std::string escape_xml(std::string_view text) {
   std::string out;
   const RepairedText repaired(text);  // names of files may be any bytes
-  for (const char c : repaired.text()) {
+  std::string allowed(repaired.text());
+  for (const char* noncharacter : {"\uFFFE", "\uFFFF"}) {  // XML 1.0, section 2.2
+    for (size_t at; (at = allowed.find(noncharacter)) != allowed.npos;) allowed.replace(at, 3, "\uFFFD");
+  }
+  for (const char c : allowed) {
     switch (c) {
       case '&':
         out += "&amp;";

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "core/check.h"
@@ -42,11 +43,12 @@ void cut_texts(std::vector<Record>& records, int64_t longest, PredictionSink& si
   }
 }
 
-// A record's global tokens, or else the rule's.
-EncoderInput input_of(const Record& record, const EncoderShape& shape) {
-  EncoderInput input = encoder_input(record);
-  if (!input.global_tokens && shape.is_longformer()) input.global_tokens = first_tokens(record.rows);
-  return input;
+// Gives rows of a Longformer without global tokens those of the rule.
+void add_global_tokens(std::vector<Record>& records, const EncoderShape& shape) {
+  for (Record& record : records) {
+    if (record.global.empty() && shape.is_longformer())
+      record.global.assign(static_cast<size_t>(record.rows), {0});
+  }
 }
 
 nlohmann::ordered_json answer_of(const ClassProbabilities& told, const std::vector<std::string>& labels) {
@@ -56,7 +58,7 @@ nlohmann::ordered_json answer_of(const ClassProbabilities& told, const std::vect
 }
 
 // {"id", "label", "probabilities"}; of a record of several rows one line for each, with its "row".
-void write_answers(const Record& record, const std::vector<ClassProbabilities>& told,
+void write_answers(const Record& record, std::span<const ClassProbabilities> told,
                    const std::vector<std::string>& labels, PredictionSink& sink) {
   for (size_t row = 0; row < told.size(); ++row) {
     nlohmann::ordered_json line = {{"id", record.id}};
@@ -126,17 +128,25 @@ void predict_classes(const SequenceClassifier& model, const std::vector<std::str
     for (const Record& record : records) specs.push_back(spec_of(model, record, what == "hidden"));
     sink.begin_tensors(specs);
   }
-  const Pass pass{.training = false, .compute = compute};
-  for (const Record& record : records) {
-    at_record(record, [&] {
-      const EncoderInput input = input_of(record, shape);
-      const Var y = what == "hidden" ? model.encoder(input, pass) : model.logits(input, pass);
+  add_global_tokens(records, shape);
+  const auto compute_batch = [&](std::span<const Record> batch) {
+    const Pass pass{.training = false, .compute = compute};
+    const EncoderInput input = encoder_input(batch);
+    const Var y = what == "hidden" ? model.encoder(input, pass) : model.logits(input, pass);
+    return cast(y, DType::f32).value().to(Device::cpu);
+  };
+  in_batches(records, kPredictedAtOnce, compute_batch, [&](std::span<const Record> batch, const Tensor& y) {
+    int64_t row = 0;
+    for (const Record& record : batch) {
+      const int64_t rows = what == "hidden" ? tokens_of(record) : record.rows;
+      const Tensor own = y.slice(row, row + rows);
+      row += rows;
       if (writes_tensors)
-        sink.tensor(cast(y, DType::f32).value().to(Device::cpu));
+        sink.tensor(own.view(spec_of(model, record, what == "hidden").shape));
       else
-        write_answers(record, class_probabilities(y.value()), labels, sink);
-    });
-  }
+        write_answers(record, class_probabilities(own), labels, sink);
+    }
+  });
 }
 
 }  // namespace lf

@@ -19,22 +19,47 @@ void tokenize(std::vector<Record>& records, const ByteLevelTokenizer& tokenizer)
   }
 }
 
-EncoderInput encoder_input(const Record& record) {
-  const Shape shape{record.rows, record.length};
-  EncoderInput input{.ids = Tensor::from(shape, record.ids), .mask = {}, .global_tokens = nullptr};
-  if (!record.mask.empty()) input.mask = Tensor::from(shape, record.mask);
-  if (record.global.empty()) return input;
-  auto tokens = std::make_shared<GlobalTokens>();
-  for (size_t row = 0; row < record.global.size(); ++row) {
-    tokens->offsets.push_back(std::ssize(tokens->positions));
-    for (const int64_t position : record.global[row]) {
-      const size_t at = row * static_cast<size_t>(record.length) + static_cast<size_t>(position);
-      if (record.mask.empty() || record.mask[at] != 0) tokens->positions.push_back(position);
+int64_t tokens_of(const Record& record) { return record.rows * record.length; }
+
+EncoderInput encoder_input(std::span<const Record> records) {
+  std::vector<int32_t> ids;
+  std::vector<uint8_t> mask;
+  auto global = std::make_shared<GlobalTokens>();
+  EncoderInput input;
+  input.offsets = {0};
+  bool any_mask = false, any_global = false;
+  for (const Record& record : records) {
+    any_mask = any_mask || !record.mask.empty();
+    any_global = any_global || !record.global.empty();
+    const auto length = static_cast<size_t>(record.length);
+    for (size_t row = 0; row < static_cast<size_t>(record.rows); ++row) {
+      global->offsets.push_back(std::ssize(global->positions));
+      input.offsets.push_back(input.offsets.back() + record.length);
+      if (record.global.empty()) continue;
+      for (const int64_t position : record.global[row]) {
+        const size_t at = row * length + static_cast<size_t>(position);
+        if (record.mask.empty() || record.mask[at] != 0) global->positions.push_back(position);
+      }
     }
+    ids.insert(ids.end(), record.ids.begin(), record.ids.end());
+    mask.insert(mask.end(), record.mask.begin(), record.mask.end());
+    mask.resize(ids.size(), 1);
   }
-  tokens->offsets.push_back(std::ssize(tokens->positions));
-  input.global_tokens = tokens;
+  global->offsets.push_back(std::ssize(global->positions));
+  const Shape shape{std::ssize(ids)};
+  input.ids = Tensor::from(shape, ids);
+  if (any_mask) input.mask = Tensor::from(shape, mask);
+  if (any_global) input.global_tokens = global;
   return input;
+}
+
+std::span<const Record> first_batch(std::span<const Record> records, int64_t most_tokens) {
+  size_t count = 0;
+  for (int64_t tokens = 0; count < records.size(); ++count) {
+    tokens += tokens_of(records[count]);
+    if (count > 0 && tokens > most_tokens) break;
+  }
+  return records.first(count);
 }
 
 }  // namespace lf

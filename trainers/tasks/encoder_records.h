@@ -1,8 +1,9 @@
 // Records as what an encoder takes, for every task that answers them.
 #pragma once
 
-#include <string>
-#include <utility>
+#include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -18,17 +19,37 @@ bool any_text(const std::vector<Record>& records);
 // Gives records of text their ids, one row each.
 void tokenize(std::vector<Record>& records, const ByteLevelTokenizer& tokenizer);
 
-// The record's ids as a batch; mask and global tokens where it has them. A padded token is not global.
-EncoderInput encoder_input(const Record& record);
+// The rows of all records as a ragged batch; mask and global tokens where any has them. A padded token is not
+// global.
+EncoderInput encoder_input(std::span<const Record> records);
 
-// What `compute` says about the record, without gradients; its errors have the record's place before them.
-template <class F>
-auto at_record(const Record& record, F&& compute) {
-  try {
-    const NoGrad no_grad;
-    return compute();
-  } catch (const Error& error) {
-    throw Error(text(record.where, ": ", error.what()));
+int64_t tokens_of(const Record& record);
+
+// The first records that have so many tokens together at most; one at least.
+std::span<const Record> first_batch(std::span<const Record> records, int64_t most_tokens);
+
+// As much as keeps a processor's products busy; a longer batch only costs memory.
+constexpr int64_t kPredictedAtOnce = 4096;  // tokens
+
+// Calls answer(batch, compute(batch)) for all records, in their order, as many at a time as `most_tokens`
+// allow (one at least), without gradients. An error of `compute` has the place of the record before it that
+// it is of.
+template <class Compute, class Answer>
+void in_batches(std::span<const Record> records, int64_t most_tokens, const Compute& compute,
+                const Answer& answer) {
+  const NoGrad no_grad;
+  while (!records.empty()) {
+    const std::span<const Record> batch = first_batch(records, most_tokens);
+    records = records.subspan(batch.size());
+    std::optional<decltype(compute(batch))> result;
+    try {
+      result = compute(batch);
+    } catch (const Error& error) {
+      if (batch.size() == 1) throw Error(text(batch[0].where, ": ", error.what()));
+      for (const Record& record : batch) in_batches({&record, 1}, most_tokens, compute, answer);
+      continue;
+    }
+    answer(batch, *result);
   }
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "core/check.h"
@@ -13,7 +15,7 @@
 namespace lf {
 namespace {
 
-MaskPrediction best_tokens(const float* logits, int64_t vocabulary, int64_t count) {
+void add_best_tokens(const float* logits, int64_t vocabulary, int64_t count, MaskPrediction& result) {
   std::vector<int32_t> order(static_cast<size_t>(vocabulary));
   std::iota(order.begin(), order.end(), 0);
   count = std::min(count, vocabulary);
@@ -23,26 +25,37 @@ MaskPrediction best_tokens(const float* logits, int64_t vocabulary, int64_t coun
   const double largest = logits[order.front()];
   double sum = 0;
   for (int64_t v = 0; v < vocabulary; ++v) sum += std::exp(logits[v] - largest);
-  MaskPrediction result;
   for (int64_t i = 0; i < count; ++i) {
     const int32_t id = order[static_cast<size_t>(i)];
     result.ids.push_back(id);
     result.probabilities.push_back(std::exp(logits[id] - largest) / sum);
   }
-  return result;
 }
 
-Tensor mean_loss(const MaskedLM& model, const Record& record) {
-  const bool any = std::any_of(record.labels.begin(), record.labels.end(), [](int32_t l) { return l >= 0; });
-  CHECK(any, record.where, ": a loss needs labels, at least one that is not -100");
-  return at_record(record, [&] {
-    const std::vector<double> losses =
-        model.losses(encoder_input(record), target_tensor(record), {}).value().to_doubles();
-    const double mean =
-        std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+std::ptrdiff_t labelled(const Record& record) {
+  return std::count_if(record.labels.begin(), record.labels.end(), [](int32_t label) { return label >= 0; });
+}
+
+// Each record's mean over its labels.
+std::vector<Tensor> mean_losses(const MaskedLM& model, std::span<const Record> records) {
+  std::vector<int32_t> targets;
+  for (const Record& record : records) {
+    CHECK(labelled(record) > 0, "a loss needs labels, at least one that is not -100");
+    targets.insert(targets.end(), record.labels.begin(), record.labels.end());
+  }
+  const EncoderInput input = encoder_input(records);
+  const std::vector<double> losses =
+      model.losses(input, Tensor::from(input.ids.shape(), targets), {}).value().to_doubles();
+  std::vector<Tensor> means;
+  auto begin = losses.begin();
+  for (const Record& record : records) {
+    const auto end = begin + labelled(record);
+    const double mean = std::accumulate(begin, end, 0.0) / static_cast<double>(labelled(record));
     CHECK(std::isfinite(mean), "the loss is ", mean, ": the model's weights are of no use");
-    return Tensor::full({1}, DType::f32, mean);
-  });
+    means.push_back(Tensor::full({1}, DType::f32, mean));
+    begin = end;
+  }
+  return means;
 }
 
 nlohmann::ordered_json mask_answer(const std::string& id, const std::vector<MaskPrediction>& masks,
@@ -74,19 +87,21 @@ void write_tensors(const MaskedLM& model, const std::vector<Record>& records, Pr
   std::vector<TensorSpec> specs;
   for (const Record& record : records) specs.push_back(prediction_spec(model, record, what));
   sink.begin_tensors(specs);
-  for (size_t i = 0; i < records.size(); ++i) {
-    const Tensor values = predict(model, records[i], what);
-    sink.tensor(values);
-    sink.note(text(records[i].where, ": ", specs[i].name,
-                   what == Prediction::loss ? text(" = ", values.item(), " nats") : std::string()));
-  }
+  // Logits of a whole vocabulary are large.
+  const int64_t most_tokens = what == Prediction::hidden ? kPredictedAtOnce : 1;
+  size_t i = 0;
+  in_batches(
+      records, most_tokens, [&](std::span<const Record> batch) { return predict(model, batch, what); },
+      [&](std::span<const Record> batch, const std::vector<Tensor>& values) {
+        for (size_t n = 0; n < batch.size(); ++n, ++i) {
+          sink.tensor(values[n]);
+          sink.note(text(batch[n].where, ": ", specs[i].name,
+                         what == Prediction::loss ? text(" = ", values[n].item(), " nats") : std::string()));
+        }
+      });
 }
 
 }  // namespace
-
-Tensor target_tensor(const Record& record) {
-  return Tensor::from({record.rows, record.length}, record.labels);
-}
 
 TensorSpec prediction_spec(const MaskedLM& model, const Record& record, Prediction what) {
   const EncoderShape& shape = model.encoder.shape;
@@ -101,38 +116,50 @@ TensorSpec prediction_spec(const MaskedLM& model, const Record& record, Predicti
   return {record.id + ".loss", DType::f32, {1}};
 }
 
-Tensor predict(const MaskedLM& model, const Record& record, Prediction what) {
-  if (what == Prediction::loss) return mean_loss(model, record);
-  return at_record(record, [&] {
-    const Var hidden = model.encoder(encoder_input(record), {});
-    return (what == Prediction::hidden ? hidden : model.logits(hidden)).value().to(Device::cpu);
-  });
+std::vector<Tensor> predict(const MaskedLM& model, std::span<const Record> records, Prediction what) {
+  if (what == Prediction::loss) return mean_losses(model, records);
+  const Var hidden = model.encoder(encoder_input(records), {});
+  const Tensor y = (what == Prediction::hidden ? hidden : model.logits(hidden)).value().to(Device::cpu);
+  std::vector<Tensor> values;
+  int64_t row = 0;
+  for (const Record& record : records) {
+    const Tensor own = y.slice(row, row + tokens_of(record));
+    values.push_back(own.view(prediction_spec(model, record, what).shape));
+    row += tokens_of(record);
+  }
+  return values;
 }
 
-std::vector<MaskPrediction> fill_masks(const MaskedLM& model, const Record& record, int32_t mask_id,
-                                       int64_t count) {
-  return at_record(record, [&] {
-    std::vector<int32_t> places;
+std::vector<std::vector<MaskPrediction>> fill_masks(const MaskedLM& model, std::span<const Record> records,
+                                                    int32_t mask_id, int64_t count) {
+  std::vector<int32_t> places;
+  int32_t first = 0;
+  std::vector<std::vector<MaskPrediction>> result(records.size());
+  for (size_t n = 0; n < records.size(); ++n) {
+    const Record& record = records[n];
     for (size_t i = 0; i < record.ids.size(); ++i) {
       // A record without masks never reaches the model, which would have said so.
       CHECK(record.ids[i] >= 0 && record.ids[i] < model.encoder.shape.vocabulary, "id ", record.ids[i],
             " at place ", i, "; the model knows 0 to ", model.encoder.shape.vocabulary - 1);
-      if (record.ids[i] == mask_id) places.push_back(static_cast<int32_t>(i));
+      if (record.ids[i] != mask_id) continue;
+      places.push_back(first + static_cast<int32_t>(i));
+      const auto at = static_cast<int64_t>(i);
+      result[n].push_back({.row = at / record.length, .position = at % record.length});
     }
-    std::vector<MaskPrediction> result;
-    if (places.empty()) return result;
-    const Var hidden = model.encoder(encoder_input(record), {});
-    const Var rows = reshape(hidden, {record.rows * record.length, hidden.dim(-1)});
-    const auto number = static_cast<int64_t>(places.size());
-    const Tensor logits =
-        model.logits(select_rows(rows, Tensor::from({number}, places))).value().to(Device::cpu);
-    for (int64_t i = 0; i < number; ++i) {
-      result.push_back(best_tokens(logits.data<float>() + i * logits.dim(1), logits.dim(1), count));
-      result.back().row = places[static_cast<size_t>(i)] / record.length;
-      result.back().position = places[static_cast<size_t>(i)] % record.length;
+    first += static_cast<int32_t>(tokens_of(record));
+  }
+  if (places.empty()) return result;
+  const Var hidden = model.encoder(encoder_input(records), {});
+  const Tensor rows = Tensor::from({std::ssize(places)}, places);
+  const Tensor logits = model.logits(select_rows(hidden, rows)).value().to(Device::cpu);
+  const float* row = logits.data<float>();
+  for (std::vector<MaskPrediction>& masks : result) {
+    for (MaskPrediction& mask : masks) {
+      add_best_tokens(row, logits.dim(1), count, mask);
+      row += logits.dim(1);
     }
-    return result;
-  });
+  }
+  return result;
 }
 
 void predict_masked_lm(const MaskedLM& model, const std::string& tokenizer_folder,
@@ -145,11 +172,15 @@ void predict_masked_lm(const MaskedLM& model, const std::string& tokenizer_folde
   if (what) return write_tensors(model, records, *what, sink);
   const std::optional<int32_t> mask_id = tokenizer->special_ids().mask;
   CHECK(mask_id, tokenizer_folder, ": its tokenizer has no <mask> token");
-  for (const Record& record : records) {
-    const std::vector<MaskPrediction> masks = fill_masks(model, record, *mask_id, request.top);
-    if (masks.empty()) sink.note(text("warning: ", record.where, ": has no <mask>"));
-    sink.line(mask_answer(record.id, masks, *tokenizer));
-  }
+  in_batches(
+      records, kPredictedAtOnce,
+      [&](std::span<const Record> batch) { return fill_masks(model, batch, *mask_id, request.top); },
+      [&](std::span<const Record> batch, const std::vector<std::vector<MaskPrediction>>& masks) {
+        for (size_t n = 0; n < batch.size(); ++n) {
+          if (masks[n].empty()) sink.note(text("warning: ", batch[n].where, ": has no <mask>"));
+          sink.line(mask_answer(batch[n].id, masks[n], *tokenizer));
+        }
+      });
 }
 
 }  // namespace lf

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/plan.h"
+#include "tests/predicted_alone.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
 #include "trainers/config/load.h"
@@ -91,9 +92,9 @@ TEST_F(DeviceMaskedLM, PredictsWhatTheCpuPredicts) {
   const MaskedLM &here = dynamic_cast<const MaskedLMTask&>(*opened_here.task).model(),
                  &there = dynamic_cast<const MaskedLMTask&>(*opened_there.task).model();
   for (const Prediction what : {Prediction::hidden, Prediction::logits, Prediction::loss})
-    EXPECT_CLOSE(predict(there, record, what), predict(here, record, what),
+    EXPECT_CLOSE(predicted_alone(there, record, what), predicted_alone(here, record, what),
                  tolerance_of(DType::f32, Compared::model));
-  const auto expected = fill_masks(here, record, 4, 3), received = fill_masks(there, record, 4, 3);
+  const auto expected = filled_alone(here, record, 4, 3), received = filled_alone(there, record, 4, 3);
   ASSERT_EQ(received.size(), expected.size());
   ASSERT_FALSE(received.empty());
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(received[i].ids, expected[i].ids);

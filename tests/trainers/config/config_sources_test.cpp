@@ -181,13 +181,26 @@ TEST(ConfigPaths, NeedNotBeUtf8) {
   const std::string written = to_yaml(config);
   EXPECT_NE(written.find("path: !!binary \"Y2Fm6Q==\"\n"), std::string::npos) << written;
   EXPECT_EQ(parse_run_config(written, "again.yaml"), config);
-  for (const std::string text : {"dGV4dA==", "|\n   dGV4\n   dA==\n"})
+  for (const std::string text : {"dGV4dA==", "|\n   dGV4\t\n   dA==\n"})
     EXPECT_EQ(parse_run_config(kStages + "data:\n  path: !!binary " + text, "run.yaml").data.path, "text");
 
   EXPECT_EQ(
       errors_of("data: {path: caf\xe9}\n"),
       "run.yaml:1:14: data.path: expected text in UTF-8; a path in other bytes is given as !!binary and "
       "their base64");
+  // yaml-cpp writes U+FFFD for what Unicode calls noncharacters.
+  for (const std::string odd :
+       {"w\uFFFF #1", "n\uFFFE: x", "\uFDD0 #", "\U0010FFFF: ", "caf\u00e9 #: \uFEFF", "\u0085"}) {
+    RunConfig named = config;
+    named.data.path = odd;
+    EXPECT_EQ(parse_run_config(to_yaml(named), "again.yaml"), named) << to_yaml(named);
+  }
+  EXPECT_EQ(parse_run_config(kStages, "run.yaml", {"data.path=!!binary Y2Fm6Q=="}).data.path, "caf\xe9");
+  for (const std::string zero : {"\"a\\0\"", "!!binary YQA="}) {
+    EXPECT_EQ(errors_of("data: {path: " + zero + "}\n"), "run.yaml:1:14: data.path: a text with a zero byte");
+    EXPECT_EQ(errors_of("", {"data.path=" + zero}), "--set data.path=" + zero + ": a text with a zero byte");
+    EXPECT_EQ(errors_of("include: " + zero + "\n"), "run.yaml:1:10: include: a text with a zero byte");
+  }
   for (const std::string wrong : {"caf\xe9", "''", "dGV4dA", "dGV4dA==dGV4dA=="})
     EXPECT_EQ(errors_of("data: {path: !!binary " + wrong + "}\n"),
               "run.yaml:1:14: data.path: not base64, as !!binary announces");

@@ -204,6 +204,7 @@ TEST(AxisScale, PositionsAndRanges) {
 
 TEST(SvgWriter, EscapesAndFormats) {
   EXPECT_EQ(escape_xml("run\xE9"), "run\xEF\xBF\xBD");
+  EXPECT_EQ(escape_xml("run\uFFFE\uFFFF\uFDD0"), "run\uFFFD\uFFFD\uFDD0");
   EXPECT_EQ(escape_xml("a<b> & \"c\" 'd'\n\x01é"), "a&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;  é");
   EXPECT_EQ(coordinate(1.005), "1");
   EXPECT_EQ(coordinate(-0.001), "0");
