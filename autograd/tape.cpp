@@ -125,25 +125,37 @@ void backward(const Var& loss) {
 }
 
 Var recompute(const std::function<Var(const Var&)>& f, const Var& x) {
-  if (!tape().recording()) return f(x);
+  return recompute([f](const std::vector<Var>& inputs) { return f(inputs[0]); }, std::vector{x});
+}
+
+Var recompute(const std::function<Var(const std::vector<Var>&)>& f, const std::vector<Var>& inputs) {
+  if (!tape().recording()) return f(inputs);
   Tensor y;
   {
     const NoGrad no_grad;
-    y = f(x).value();
+    y = f(inputs).value();
   }
-  // The output must be recorded even where x is a constant, since f uses parameters.
-  const Var anchor = x.needs_gradient() ? x : Var::leaf(x.value());
-  return tape().record(kRecompute, y, {anchor}, [f, x = x.value()](const Tensor& dy) {
+  // The output must be recorded even where all inputs are constants, since f uses parameters.
+  std::vector<Var> anchors = inputs;
+  std::vector<Tensor> values;
+  for (Var& anchor : anchors) {
+    if (!anchor.needs_gradient()) anchor = Var::leaf(anchor.value());
+    values.push_back(anchor.value());
+  }
+  return tape().record(kRecompute, y, anchors, [f, values](const Tensor& dy) {
     Tape inner;
     const TapeScope scope(inner);
-    const Var input = Var::leaf(x);
+    std::vector<Var> leaves;
+    for (const Tensor& value : values) leaves.push_back(Var::leaf(value));
     Phase phase(kRecompute);
     std::optional<CountsAgain> counts_again(std::in_place);
-    const Var again = f(input);
+    const Var again = f(leaves);
     counts_again.reset();
     phase.end();
     inner.backward(again, dy);
-    return std::vector{input.gradient()->sum};
+    std::vector<Tensor> gradients;
+    for (const Var& leaf : leaves) gradients.push_back(leaf.gradient()->sum);
+    return gradients;
   });
 }
 

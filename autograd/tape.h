@@ -102,5 +102,7 @@ class NoGrad {
 // activations. f must be a pure function of x and of parameters: dropout keys are fixed values, so the second
 // run draws the same bits.
 Var recompute(const std::function<Var(const Var&)>& f, const Var& x);
+// The same of several inputs.
+Var recompute(const std::function<Var(const std::vector<Var>&)>& f, const std::vector<Var>& inputs);
 
 }  // namespace lf

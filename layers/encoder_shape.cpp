@@ -10,6 +10,16 @@ LayerNorm EncoderShape::make_norm() const {
   return norm;
 }
 
+void EncoderShape::check() const {
+  CHECK(width % heads == 0, "encoder: ", heads, " heads do not divide the width ", width);
+  CHECK(windows.empty() || std::ssize(windows) == layers, "encoder: ", windows.size(), " windows for ",
+        layers, " layers");
+  for (const int64_t window : windows) {
+    CHECK(window >= 2 && window % 2 == 0, "encoder: an attention window of ", window,
+          "; it must be even and positive");
+  }
+}
+
 std::vector<int64_t> EncoderInput::sequences() const {
   return is_ragged() ? offsets : kernels::equal_offsets(ids.dim(0), ids.dim(1));
 }

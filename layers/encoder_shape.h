@@ -11,10 +11,13 @@ namespace lf {
 
 struct EncoderShape {
   int64_t vocabulary = 50265, width = 768, layers = 12, heads = 12, feed_forward = 3072;
-  int64_t positions = 514;  // rows of the position table; the first padding_id + 1 belong to no real token
+  int64_t positions = 514;  // rows of the position table
   int64_t token_types = 1;
   int32_t padding_id = 1;
   double layer_norm_epsilon = 1e-5, dropout = 0.1, attention_dropout = 0.1;
+  double inner_dropout = 0;  // between the two products of the feed-forward network
+  // Rows of the position table before that of position 0; -1: padding_id + 1, as RoBERTa has them.
+  int64_t reserved_positions = -1;
   // Keys that a local query sees on both sides together, per layer, as in `attention_window`; empty: RoBERTa.
   std::vector<int64_t> windows;
 
@@ -24,8 +27,11 @@ struct EncoderShape {
   std::vector<int64_t> windows_or(int64_t length) const {
     return is_longformer() ? windows : std::vector<int64_t>(static_cast<size_t>(layers), length);
   }
-  // The longest sequence: positions count from padding_id + 1.
-  int64_t longest() const { return positions - padding_id - 1; }
+  int64_t first_position() const { return reserved_positions >= 0 ? reserved_positions : padding_id + 1; }
+  // The longest sequence.
+  int64_t longest() const { return positions - first_position(); }
+  // Throws Error unless the heads divide the width and the windows fit the layers.
+  void check() const;
 
   // As they start in BERT: the identity.
   LayerNorm make_norm() const;

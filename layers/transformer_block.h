@@ -31,6 +31,15 @@ inline constexpr BlockNames kBartBlock{.query = "self_attn.q_proj",
                                        .down = "fc2",
                                        .output_norm = "final_layer_norm"};
 
+inline constexpr BlockNames kLedBlock{.query = "self_attn.longformer_self_attn.query",
+                                      .key = "self_attn.longformer_self_attn.key",
+                                      .value = "self_attn.longformer_self_attn.value",
+                                      .attention_output = "self_attn.output",
+                                      .attention_norm = "self_attn_layer_norm",
+                                      .up = "fc1",
+                                      .down = "fc2",
+                                      .output_norm = "final_layer_norm"};
+
 enum class NormPlace { before, behind };
 
 // The parts that do not attend. Pre-LN: attention_norm is before attention, output_norm before feed_forward.

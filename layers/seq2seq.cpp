@@ -1,0 +1,95 @@
+#include "layers/seq2seq.h"
+
+#include <cmath>
+
+namespace lf {
+namespace {
+
+constexpr uint32_t kEncoderSite = 0, kDecoderSite = 1;
+
+// 0, 1, ... anew in every sequence, behind the rows that belong to no position.
+Tensor places_of(const std::vector<int64_t>& offsets, int64_t first) {
+  std::vector<int32_t> places;
+  for (size_t b = 0; b + 1 < offsets.size(); ++b) {
+    for (int64_t n = 0; n < offsets[b + 1] - offsets[b]; ++n)
+      places.push_back(static_cast<int32_t>(first + n));
+  }
+  return Tensor::from({std::ssize(places)}, places);
+}
+
+Var embed(const Seq2Seq& model, const BartEmbeddings& embeddings, const Tensor& ids,
+          const std::vector<int64_t>& offsets, const Pass& pass, uint32_t site) {
+  const EncoderShape& shape = model.shape.encoder;
+  const double factor = model.shape.scales_embeddings ? std::sqrt(static_cast<double>(shape.width)) : 1.0;
+  const Tensor places = places_of(offsets, shape.first_position()).view(ids.shape());
+  // Look-ups of the padding id do not train the table, as in PyTorch's padding_idx.
+  const Var words = embedding(model.model.words, ids, factor, pass.compute, shape.padding_id);
+  const Var x = add(words, embedding(embeddings.positions, places, 1.0, pass.compute));
+  return dropout(embeddings.norm(x), pass.dropout(shape.dropout, site));
+}
+
+void check_target(const Seq2SeqShape& shape, const DecoderInput& input, const EncoderOutput& source) {
+  const std::vector<int64_t>& offsets = input.offsets;
+  CHECK(input.ids.shape().rank() == 1 && offsets.size() > 1 && offsets.front() == 0 &&
+            offsets.back() == input.ids.elements(),
+        "decoder: ids are ", input.ids.shape(), "; needed (M), with offsets from 0 to M");
+  CHECK(offsets.size() == source.offsets.size(), "decoder: ", offsets.size() - 1, " targets for ",
+        source.offsets.size() - 1, " sources");
+  for (size_t b = 0; b + 1 < offsets.size(); ++b) {
+    const int64_t length = offsets[b + 1] - offsets[b];
+    CHECK(length > 0, "decoder: target ", b, " has no tokens");
+    CHECK(length <= shape.longest_target(), "decoder: a target of ", length, " tokens, but the model has ",
+          shape.longest_target(), " positions");
+  }
+}
+
+}  // namespace
+
+BartEmbeddings::BartEmbeddings(const EncoderShape& shape, int64_t rows)
+    : positions{.shape = {rows, shape.width}}, norm(shape.make_norm()) {}
+
+BartEncoder::BartEncoder(const Seq2SeqShape& shape)
+    : embeddings(shape.encoder, shape.encoder.positions),
+      layers(static_cast<size_t>(shape.encoder.layers),
+             EncoderLayer(shape.encoder, shape.is_led() ? kLedBlock : kBartBlock)) {}
+
+BartDecoder::BartDecoder(const Seq2SeqShape& shape)
+    : embeddings(shape.encoder, shape.decoder_positions),
+      layers(static_cast<size_t>(shape.decoder_layers), DecoderLayer(shape)) {}
+
+BartModel::BartModel(const Seq2SeqShape& shape)
+    : words{.shape = {shape.encoder.vocabulary, shape.encoder.width}}, encoder(shape), decoder(shape) {}
+
+Seq2Seq::Seq2Seq(const Seq2SeqShape& shape_)
+    : shape(shape_),
+      model(shape_),
+      logits_bias{.shape = {1, shape_.encoder.vocabulary}, .initial = Initial::zero, .decays = false} {
+  shape.encoder.check();
+  CHECK(shape.encoder.width % shape.decoder_heads == 0, "decoder: ", shape.decoder_heads,
+        " heads do not divide the width ", shape.encoder.width);
+}
+
+EncoderOutput Seq2Seq::encode(const EncoderInput& input, const Pass& pass, bool recomputes) const {
+  check_input(shape.encoder, input);
+  CHECK(shape.is_led() || !input.global_tokens || input.global_tokens->positions.empty(),
+        "encoder: BART has no global attention; convert it to LED first");
+  const std::vector<int64_t> offsets = input.sequences();
+  const Var x = embed(*this, model.encoder.embeddings, input.ids, offsets, pass, kEncoderSite);
+  const Var hidden = lf::encode(shape.encoder, model.encoder.layers, x, input, pass, recomputes);
+  const Tensor mask = input.mask.defined() ? input.mask.view({input.ids.elements()}) : Tensor();
+  return {reshape(hidden, {input.ids.elements(), shape.encoder.width}), offsets, mask};
+}
+
+Var Seq2Seq::decode(const DecoderInput& input, const EncoderOutput& source, const Pass& pass,
+                    bool recomputes) const {
+  check_target(shape, input, source);
+  const Var x = embed(*this, model.decoder.embeddings, input.ids, input.offsets, pass, kDecoderSite);
+  return lf::decode(shape, model.decoder.layers, x, input, source, pass, recomputes);
+}
+
+Var Seq2Seq::logits(const Var& hidden) const {
+  return linear(hidden, model.words.in(hidden.dtype()),
+                reshape(logits_bias.value, {shape.encoder.vocabulary}));
+}
+
+}  // namespace lf
