@@ -7,24 +7,26 @@ namespace {
 
 constexpr uint32_t kEncoderSite = 0, kDecoderSite = 1;
 
-// 0, 1, ... anew in every sequence, behind the rows that belong to no position.
-Tensor places_of(const std::vector<int64_t>& offsets, int64_t first) {
-  std::vector<int32_t> places;
+// 0, 1, ... anew in every sequence.
+std::vector<int64_t> positions_in(const std::vector<int64_t>& offsets) {
+  std::vector<int64_t> positions;
   for (size_t b = 0; b + 1 < offsets.size(); ++b) {
-    for (int64_t n = 0; n < offsets[b + 1] - offsets[b]; ++n)
-      places.push_back(static_cast<int32_t>(first + n));
+    for (int64_t n = 0; n < offsets[b + 1] - offsets[b]; ++n) positions.push_back(n);
   }
-  return Tensor::from({std::ssize(places)}, places);
+  return positions;
 }
 
 Var embed(const Seq2Seq& model, const BartEmbeddings& embeddings, const Tensor& ids,
-          const std::vector<int64_t>& offsets, const Pass& pass, uint32_t site) {
+          const std::vector<int64_t>& positions, const Pass& pass, uint32_t site) {
   const EncoderShape& shape = model.shape.encoder;
   const double factor = model.shape.scales_embeddings ? std::sqrt(static_cast<double>(shape.width)) : 1.0;
-  const Tensor places = places_of(offsets, shape.first_position()).view(ids.shape());
+  std::vector<int32_t> rows;  // of the position table
+  for (const int64_t position : positions)
+    rows.push_back(static_cast<int32_t>(shape.first_position() + position));
   // Look-ups of the padding id do not train the table, as in PyTorch's padding_idx.
   const Var words = embedding(model.model.words, ids, factor, pass.compute, shape.padding_id);
-  const Var x = add(words, embedding(embeddings.positions, places, 1.0, pass.compute));
+  const Var x =
+      add(words, embedding(embeddings.positions, Tensor::from(ids.shape(), rows), 1.0, pass.compute));
   return dropout(embeddings.norm(x), pass.dropout(shape.dropout, site));
 }
 
@@ -74,7 +76,7 @@ EncoderOutput Seq2Seq::encode(const EncoderInput& input, const Pass& pass, bool 
   CHECK(shape.is_led() || !input.global_tokens || input.global_tokens->positions.empty(),
         "encoder: BART has no global attention; convert it to LED first");
   const std::vector<int64_t> offsets = input.sequences();
-  const Var x = embed(*this, model.encoder.embeddings, input.ids, offsets, pass, kEncoderSite);
+  const Var x = embed(*this, model.encoder.embeddings, input.ids, positions_in(offsets), pass, kEncoderSite);
   const Var hidden = lf::encode(shape.encoder, model.encoder.layers, x, input, pass, recomputes);
   const Tensor mask = input.mask.defined() ? input.mask.view({input.ids.elements()}) : Tensor();
   return {reshape(hidden, {input.ids.elements(), shape.encoder.width}), offsets, mask};
@@ -83,8 +85,12 @@ EncoderOutput Seq2Seq::encode(const EncoderInput& input, const Pass& pass, bool 
 Var Seq2Seq::decode(const DecoderInput& input, const EncoderOutput& source, const Pass& pass,
                     bool recomputes) const {
   check_target(shape, input, source);
-  const Var x = embed(*this, model.decoder.embeddings, input.ids, input.offsets, pass, kDecoderSite);
+  const Var x = embed_target(input.ids, positions_in(input.offsets), pass);
   return lf::decode(shape, model.decoder.layers, x, input, source, pass, recomputes);
+}
+
+Var Seq2Seq::embed_target(const Tensor& ids, const std::vector<int64_t>& positions, const Pass& pass) const {
+  return embed(*this, model.decoder.embeddings, ids, positions, pass, kDecoderSite);
 }
 
 Var Seq2Seq::logits(const Var& hidden) const {

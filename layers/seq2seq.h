@@ -73,6 +73,8 @@ struct Seq2Seq {
   // longer than shape.longest_target().
   Var decode(const DecoderInput& input, const EncoderOutput& source, const Pass& pass,
              bool recomputes = false) const;
+  // What the decoder's layers read of tokens (M), which stand at these positions (M): (M, D).
+  Var embed_target(const Tensor& ids, const std::vector<int64_t>& positions, const Pass& pass) const;
   // hidden (..., D) -> logits (..., V)
   Var logits(const Var& hidden) const;
 

@@ -25,6 +25,13 @@ struct CachedToken {
   int64_t window = 0;  // earlier keys that a head sees, in steps of its dilation
 };
 
+// Texts that are written side by side, R rows of them, and share what they have in common: token t of row r
+// has its key and value in place table[r][t] of a cache.
+struct CachedRows {
+  std::vector<int64_t> lengths;  // (R), the newest token among them; at least 1
+  Tensor table;                  // (R,T) i32 in CPU memory; the row's own last place is no other row's
+};
+
 // How the next token is chosen from its logits; named as in Hugging Face's generation settings.
 struct Sampling {
   bool do_sample = true;     // false: always the most likely token, of equals the first

@@ -37,9 +37,9 @@ std::string bare_name(const PretrainedNames& names, const std::string& name) {
   return modern_name(name);
 }
 
-// What is there beside the encoder may be another task's; more of the encoder is another model.
-bool is_of_encoder(const std::string& bare) {
-  return bare.starts_with("encoder.") || bare.starts_with("embeddings.");
+// What is there beside the model's body may be another task's head; more of the body is another model.
+bool is_of_body(const std::string& bare) {
+  return bare.starts_with("encoder.") || bare.starts_with("decoder.") || bare.starts_with("embeddings.");
 }
 
 bool matches(const std::string& pattern, const std::string& name) {
@@ -111,17 +111,17 @@ class PretrainedFile {
                        [&](const auto& alias) { return alias.first == bare; });
   }
 
-  // Tensors that are no parameter, of the encoder or of all else.
-  std::vector<std::string> left_over(const std::set<std::string>& used, bool of_encoder) const {
+  // Tensors that are no parameter, of the model's body or of all else.
+  std::vector<std::string> left_over(const std::set<std::string>& used, bool of_body) const {
     std::vector<std::string> names;
     for (const auto& [bare, name] : stored_) {
-      if (is_of_encoder(bare) == of_encoder && !used.contains(name) && !may_be_left_over(bare))
+      if (is_of_body(bare) == of_body && !used.contains(name) && !may_be_left_over(bare))
         names.push_back(name);
     }
     return names;
   }
 
-  // Lines about parts of an encoder that the model has not.
+  // Lines about parts of a body that the model has not.
   std::string too_much(const std::set<std::string>& used) const {
     std::string problems;
     for (const std::string& name : left_over(used, true))
@@ -153,6 +153,12 @@ const PretrainedNames kMaskedLMNames{.prefixes = {"longformer.", "roberta."},
 const PretrainedNames kEncoderNames{.prefixes = {"longformer.", "roberta."},
                                     .aliases = kOutputAliases,
                                     .ignored = {"*position_ids", "*token_type_ids", "pooler.*", "lm_head.*"}};
+
+const PretrainedNames kSeq2SeqNames{.prefixes = {"model.", "led."},
+                                    .aliases = {{"encoder.embed_tokens.weight", "shared.weight"},
+                                                {"decoder.embed_tokens.weight", "shared.weight"},
+                                                {"lm_head.weight", "shared.weight"}},
+                                    .ignored = {"classification_head.*", "qa_outputs.*"}};
 
 WeightsFile open_weights(const std::string& path) {
   WeightsFile weights = WeightsFile::open(path);

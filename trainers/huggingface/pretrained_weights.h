@@ -30,6 +30,8 @@ struct PretrainedNames {
 // RoBERTa and Longformer with a masked-language-model head, and for models that are made from them: with
 // other heads, which need none of theirs.
 extern const PretrainedNames kMaskedLMNames, kEncoderNames;
+// BART and LED with their output layer. Many files have no final_logits_bias.
+extern const PretrainedNames kSeq2SeqNames;
 
 // What a model has beyond its file.
 struct LoadRequest {

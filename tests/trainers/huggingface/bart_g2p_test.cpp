@@ -1,0 +1,105 @@
+// A trained BART, which turns English words into phonemes (MisakiSwift's us_bart), against what transformers
+// says of it: an encoder row, logits, and what it writes for 25 words.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/files.h"
+#include "layers/seq2seq_decoder.h"
+#include "tests/places.h"
+#include "tests/temporary_folder.h"
+#include "tests/testing.h"
+#include "trainers/huggingface/pretrained_weights.h"
+#include "trainers/huggingface/seq2seq_config.h"
+
+namespace lf {
+namespace {
+
+// Every character of a text, in UTF-8.
+std::vector<std::string> characters_of(const std::string& text) {
+  std::vector<std::string> result;
+  for (const char byte : text) {
+    if ((static_cast<unsigned char>(byte) & 0xC0) != 0x80) result.emplace_back();
+    result.back() += byte;
+  }
+  return result;
+}
+
+struct PhonemeModel {
+  TemporaryFolder folder;
+  ModelConfig config;
+  Seq2Seq model;
+  ParameterBlock block;
+
+  explicit PhonemeModel(const std::string& from)
+      : config(config_in(folder, from)), model(seq2seq_shape(config)), block(pack(model)) {
+    load_pretrained(folder.path(), kSeq2SeqNames, {}, block);
+  }
+  static ModelConfig config_in(const TemporaryFolder& folder, const std::string& from) {
+    std::filesystem::copy_file(from + "/us_bart_config.json", folder / "config.json");
+    std::filesystem::copy_file(from + "/us_bart.safetensors", folder / "model.safetensors");
+    return read_model_config(folder.path());
+  }
+
+  EncoderOutput encode(const std::string& word) const {
+    const std::string letters = config.json.at("grapheme_chars");
+    std::vector<int32_t> ids{model.shape.begin_id};
+    for (const char letter : word) ids.push_back(static_cast<int32_t>(letters.find(letter)));
+    ids.push_back(model.shape.end_id);
+    const NoGrad no_grad;
+    EncoderInput input;
+    input.ids = Tensor::from({std::ssize(ids)}, ids), input.offsets = {0, std::ssize(ids)};
+    return model.encode(input, {});
+  }
+  // The likeliest token, again and again.
+  std::string write(const std::string& word) const {
+    const std::vector<std::string> phonemes = characters_of(config.json.at("phoneme_chars"));
+    Seq2SeqDecoder decoder(model);
+    decoder.add(encode(word), 1);
+    std::string written;
+    for (int32_t id = model.shape.start_id; id != model.shape.end_id;) {
+      const Tensor logits = decoder.next(Tensor::from({1}, std::vector{id}));
+      const float* row = logits.data<float>();
+      id = static_cast<int32_t>(std::max_element(row, row + logits.dim(1)) - row);
+      constexpr int32_t kFirstPhoneme = 4;  // behind the special tokens
+      if (id >= kFirstPhoneme) written += phonemes.at(static_cast<size_t>(id));
+    }
+    return written;
+  }
+};
+
+TEST(BartG2P, HiddenStatesAndLogitsEqualTransformers) {
+  REQUIRE_SHARED(folder, "data/bart-g2p");
+  const PhonemeModel phonemes(folder);
+  const auto expected = nlohmann::json::parse(read_file(folder + "/bart-numeric-reference.json"));
+  const EncoderOutput source = phonemes.encode("clawdy");
+  const auto row = expected.at("encoder_row0").get<std::vector<float>>();
+  EXPECT_TRUE(compare(source.hidden.value().slice(0, 1).view({std::ssize(row)}),
+                      Tensor::from({std::ssize(row)}, row), 1e-5));
+  Seq2SeqDecoder decoder(phonemes.model);
+  decoder.add(source, 1);
+  const Tensor logits = decoder.next(Tensor::from({1}, std::vector{phonemes.model.shape.start_id}));
+  const auto first = expected.at("first_logits").get<std::vector<float>>();
+  EXPECT_TRUE(compare(logits.view({std::ssize(first)}), Tensor::from({std::ssize(first)}, first), 2e-5));
+}
+
+TEST(BartG2P, WritesWhatTransformersWrites) {
+  REQUIRE_SHARED(folder, "data/bart-g2p");
+  const PhonemeModel phonemes(folder);
+  std::ifstream words(folder + "/bart-reference.tsv");
+  int compared = 0;
+  for (std::string line; std::getline(words, line); ++compared) {
+    const size_t tab = line.find('\t');
+    EXPECT_EQ(phonemes.write(line.substr(0, tab)), line.substr(tab + 1)) << line;
+  }
+  EXPECT_EQ(compared, 25);
+}
+
+}  // namespace
+}  // namespace lf
