@@ -1,8 +1,9 @@
-// longform convert SRC DST --to longformer|huggingface
+// longform convert SRC DST --to longformer|led|huggingface
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "cli/options.h"
@@ -12,8 +13,10 @@
 #include "core/messages.h"
 #include "layers/finite.h"
 #include "trainers/huggingface/convert.h"
+#include "trainers/huggingface/convert_led.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
+#include "trainers/huggingface/seq2seq_config.h"
 #include "trainers/run/opened_model.h"
 
 namespace lf::cli {
@@ -23,7 +26,7 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::string source, destination, to, positions = "copied", checkpoint = "latest";
-  int64_t max_positions = 4096, window = 512;
+  std::optional<int64_t> max_positions, window;
   uint64_t seed = 1;
   bool json = false;
 };
@@ -34,22 +37,35 @@ NewPositions parse_positions(const std::string& name) {
   throw UsageError("--positions is " + name + "; needed copied or random");
 }
 
-ordered_json to_longformer(const Options& options) {
-  const ConversionReport report = convert_to_longformer({.source = options.source,
-                                                         .destination = options.destination,
-                                                         .max_positions = options.max_positions,
-                                                         .window = options.window,
-                                                         .positions = parse_positions(options.positions),
-                                                         .seed = options.seed});
+ordered_json report_of(const Options& options, const ConversionReport& report, int64_t window,
+                       const std::string& positions) {
   messages::warnings(report.warnings);
-  return {{"to", "longformer"},
+  return {{"to", options.to},
           {"destination", options.destination},
           {"layers", report.layers},
           {"tensors", report.tensors},
           {"source_positions", report.source_positions},
           {"positions", report.positions},
-          {"window", options.window},
-          {"new_positions", options.positions}};
+          {"window", window},
+          {"new_positions", positions}};
+}
+
+ordered_json to_longformer(const Options& options) {
+  LongformerRequest request{.source = options.source, .destination = options.destination};
+  request.max_positions = options.max_positions.value_or(request.max_positions);
+  request.window = options.window.value_or(request.window);
+  request.positions = parse_positions(options.positions);
+  request.seed = options.seed;
+  return report_of(options, convert_to_longformer(request), request.window, options.positions);
+}
+
+ordered_json to_led(const Options& options) {
+  if (parse_positions(options.positions) != NewPositions::copied)
+    throw UsageError("--positions is " + options.positions + "; an LED's positions are copied");
+  LedRequest request{.source = options.source, .destination = options.destination};
+  request.max_positions = options.max_positions.value_or(request.max_positions);
+  request.window = options.window.value_or(request.window);
+  return report_of(options, convert_to_led(request), request.window, "copied");
 }
 
 // A run's checkpoint, in the form of its task's model.
@@ -70,8 +86,12 @@ ordered_json folder_to_huggingface(const Options& options) {
   const ModelConfig config = read_model_config(options.source);
   check_destination(options.destination);
   const WeightsFile weights = open_weights(options.source);
-  check_encoder_weights(weights, encoder_shape(config));
-  std::vector<NamedTensor> tensors = read_all_tensors(weights);
+  const bool is_seq2seq = is_seq2seq_type(config.type());
+  if (is_seq2seq)
+    check_seq2seq_weights(weights, seq2seq_shape(config));
+  else
+    check_encoder_weights(weights, encoder_shape(config));
+  std::vector<NamedTensor> tensors = read_all_tensors(weights, is_seq2seq ? kSeq2SeqNames : kMaskedLMNames);
   std::vector<std::string> warnings;
   warn_if_not_finite(weights.path(), tensors, warnings);
   messages::warnings(warnings);
@@ -87,11 +107,13 @@ void convert(const Options& options) {
   ordered_json report;
   if (options.to == "longformer") {
     report = to_longformer(options);
+  } else if (options.to == "led") {
+    report = to_led(options);
   } else if (options.to == "huggingface") {
     const bool is_run = std::filesystem::exists(options.source + "/" + kConfigName);
     report = is_run ? run_to_huggingface(options) : folder_to_huggingface(options);
   } else {
-    throw UsageError("--to is " + options.to + "; needed longformer or huggingface");
+    throw UsageError("--to is " + options.to + "; needed longformer, led or huggingface");
   }
   if (options.json) {
     std::printf("%s\n", json_line(report).c_str());
@@ -99,12 +121,11 @@ void convert(const Options& options) {
   }
   std::printf("%s: %lld tensors", options.destination.c_str(),
               static_cast<long long>(report["tensors"].get<int64_t>()));
-  if (options.to == "longformer") {
-    std::printf(", %lld layers with windows of %lld, positions %lld -> %lld (%s)",
-                static_cast<long long>(report["layers"].get<int64_t>()),
-                static_cast<long long>(options.window),
-                static_cast<long long>(report["source_positions"].get<int64_t>()),
-                static_cast<long long>(options.max_positions), options.positions.c_str());
+  if (report.contains("window")) {
+    const auto number = [&](const char* key) { return static_cast<long long>(report[key].get<int64_t>()); };
+    std::printf(", %lld layers with windows of %lld, positions %lld -> %lld (%s)", number("layers"),
+                number("window"), number("source_positions"), number("positions"),
+                report["new_positions"].get<std::string>().c_str());
   }
   std::printf("\n");
 }
@@ -113,15 +134,15 @@ void convert(const Options& options) {
 
 void add_convert(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  const Verb verb = app.verb("convert", "Convert models between RoBERTa, Longformer and Hugging Face.");
+  const Verb verb = app.verb("convert", "Convert models: RoBERTa, Longformer, BART, LED, Hugging Face.");
   verb.option("source", &options->source,
               "Model folder in Hugging Face form or, to huggingface, a run folder")
       .required();
   verb.option("destination", &options->destination, "New model folder").required();
-  verb.option("--to", &options->to, "longformer: a Longformer of a RoBERTa; huggingface: a model folder")
+  verb.option("--to", &options->to, "longformer: of a RoBERTa; led: of a BART; huggingface: a model folder")
       .required();
-  verb.option("--max-positions", &options->max_positions, "Longest sequence of the Longformer (4096)");
-  verb.option("--window", &options->window, "Keys that a token sees on both sides together (512)");
+  verb.option("--max-positions", &options->max_positions, "Longest sequence (Longformer 4096, LED 16384)");
+  verb.option("--window", &options->window, "Keys that a token sees on both sides together (512, LED 1024)");
   verb.option("--positions", &options->positions,
               "New positions: copied from the source's (default), or random");
   verb.option("--seed", &options->seed, "Seed of random positions (1)").at_least(0);

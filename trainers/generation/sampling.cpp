@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 #include "core/format.h"
 #include "core/json.h"
 #include "core/messages.h"
 #include "core/random.h"
+#include "trainers/generation/settings_json.h"
 
 namespace lf {
 
@@ -23,30 +23,6 @@ void SamplingSettings::validate(const std::string& who) const {
     throw UsageError(text(who, "top_p is ", top_p, "; needed above 0 and at most 1"));
 }
 
-namespace {
-
-// Of a generation_config.json as transformers writes it: bookkeeping, tokens that text of characters does not
-// have, and settings at the value at which they change nothing.
-bool is_left_out(const std::string& key, const nlohmann::json& value) {
-  const auto one_of = [&](std::initializer_list<const char*> names) {
-    return std::find(names.begin(), names.end(), key) != names.end();
-  };
-  if (key.starts_with('_') || key.ends_with("_token_id") || value.empty()) return true;  // null, [] and {}
-  if (one_of({"transformers_version", "use_cache", "cache_implementation", "output_attentions",
-              "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"}))
-    return true;
-  if (one_of({"num_beams", "num_return_sequences", "num_beam_groups", "repetition_penalty",
-              "encoder_repetition_penalty", "length_penalty", "typical_p", "guidance_scale"}))
-    return value == 1;
-  if (one_of({"no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "min_length", "min_new_tokens",
-              "diversity_penalty", "epsilon_cutoff", "eta_cutoff", "penalty_alpha", "min_p"}))
-    return value == 0;
-  if (one_of({"early_stopping", "renormalize_logits", "remove_invalid_values"})) return value == false;
-  return false;
-}
-
-}  // namespace
-
 SamplingSettings sampling_from_json(const std::string& json, const std::string& source,
                                     const SamplingSettings& defaults) {
   const auto object = parse_json_of_python(json, source);
@@ -58,7 +34,7 @@ SamplingSettings sampling_from_json(const std::string& json, const std::string& 
       if (!ok) throw UsageError(text(source, ": ", name, " is ", given.dump(), "; needed ", needed));
     };
     if (key == "max_length") continue;
-    if (is_left_out(key, value)) {
+    if (is_without_effect(key, value)) {
       left_out.push_back(key);
     } else if (key == "max_new_tokens" || key == "top_k") {
       require(value.is_number_integer(), "a whole number");

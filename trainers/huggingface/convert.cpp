@@ -63,21 +63,24 @@ nlohmann::json longformer_config(const ModelConfig& source, const LongformerRequ
 
 void check_request(const LongformerRequest& request, const ModelConfig& config, const EncoderShape& shape) {
   CHECK(!shape.is_longformer(), config.path, " is a Longformer already");
-  if (request.window < 2 || request.window % 2 != 0) {
-    throw UsageError(text("--window is ", request.window,
-                          "; it counts the keys on both sides together and must be even and positive"));
-  }
-  constexpr int64_t kMostPositions = 1 << 24;
-  if (request.max_positions > kMostPositions) {
-    throw UsageError(text("--max-positions is ", request.max_positions, "; the most is ", kMostPositions));
-  }
-  if (request.max_positions < shape.longest()) {
-    throw UsageError(text("--max-positions is ", request.max_positions, ", but the source has ",
-                          shape.longest(), " positions already; they would be lost"));
-  }
+  check_new_sizes(request.window, request.max_positions, shape.longest());
 }
 
 }  // namespace
+
+void check_new_sizes(int64_t window, int64_t max_positions, int64_t positions) {
+  if (window < 2 || window % 2 != 0) {
+    throw UsageError(text("--window is ", window,
+                          "; it counts the keys on both sides together and must be even and positive"));
+  }
+  constexpr int64_t kMostPositions = 1 << 24;
+  if (max_positions > kMostPositions)
+    throw UsageError(text("--max-positions is ", max_positions, "; the most is ", kMostPositions));
+  if (max_positions < positions) {
+    throw UsageError(text("--max-positions is ", max_positions, ", but the source has ", positions,
+                          " positions already; they would be lost"));
+  }
+}
 
 Tensor extended_positions(const Tensor& source, int32_t padding_id, int64_t max_positions,
                           NewPositions positions, double range, uint64_t seed) {

@@ -29,6 +29,9 @@ struct ConversionReport {
   std::vector<std::string> warnings{};
 };
 
+// Throws UsageError for a window or a number of positions that a model with `positions` cannot be given.
+void check_new_sizes(int64_t window, int64_t max_positions, int64_t positions);
+
 // Converts any model of RoBERTa's architecture, with whatever heads it has; all other tensors keep their
 // bits. Errors name what does not fit: another architecture, an odd window, fewer positions than the source
 // has, missing tensors.

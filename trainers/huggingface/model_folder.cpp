@@ -17,6 +17,7 @@
 #include "core/json.h"
 #include "core/messages.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
+#include "trainers/huggingface/seq2seq_config.h"
 
 namespace lf {
 namespace {
@@ -49,6 +50,8 @@ bool is_tokenizer_file(const std::string& name) {
                                    "encoder.json", "dict.", "spiece", "sentencepiece"}) ||
          ends_with_one_of(name, {".model", ".spm", ".codes", ".vocab"});
 }
+
+constexpr const char* kGenerationConfig = "generation_config.json";  // how the model's texts are written
 
 // Files that a new folder needs nothing of: weights of all kinds, the old configuration, what describes the
 // old model to people.
@@ -86,6 +89,11 @@ std::string tokenizer_class(const std::string& folder, const std::string& source
   return fs::exists(folder + "/sentencepiece.bpe.model") ? "XLMRobertaTokenizer" : "";
 }
 
+int64_t longest_text(const ModelConfig& config) {
+  return is_seq2seq_type(config.type()) ? seq2seq_shape(config).encoder.longest()
+                                        : encoder_shape(config).longest();
+}
+
 // Tells transformers the longest text that the model takes and, where nothing else does, what kind of
 // tokenizer this is and that <mask> takes the white space before it along, as our own reading has it.
 void write_tokenizer_config(const std::string& folder, const std::string& source,
@@ -121,7 +129,7 @@ void write_tokenizer_config(const std::string& folder, const std::string& source
     config["mask_token"] = {{"__type", "AddedToken"}, {"content", "<mask>"}, {"lstrip", true},
                             {"normalized", false},    {"rstrip", false},     {"single_word", false}};
   }
-  config["model_max_length"] = encoder_shape({.path = folder + "/config.json", .json = model}).longest();
+  config["model_max_length"] = longest_text({.path = folder + "/config.json", .json = model});
   if (config != before) write_file_atomically(path, config.dump(2) + "\n");
 }
 
@@ -172,7 +180,7 @@ void copy_tokenizer_files(const std::string& from, const std::string& to) {
   std::sort(names.begin(), names.end());
   std::vector<std::string> left_behind;
   for (const std::string& name : names) {
-    if (is_tokenizer_file(name)) {
+    if (is_tokenizer_file(name) || name == kGenerationConfig) {
       write_file_atomically(to + "/" + name, read_file(from + "/" + name));
     } else if (!is_replaced(name)) {
       left_behind.push_back(name);

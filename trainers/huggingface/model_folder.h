@@ -32,7 +32,7 @@ void check_destination(const std::string& folder);
 void copy_model_description(const std::string& from, const std::string& to);
 
 // Copies a tokenizer's files (vocab.json, merges.txt, tokenizer.json, ...), those that are there, of
-// whatever kind; a warning names other files that are no weights.
+// whatever kind, and generation_config.json; a warning names other files that are no weights.
 void copy_tokenizer_files(const std::string& from, const std::string& to);
 
 }  // namespace lf

@@ -39,7 +39,8 @@ std::string bare_name(const PretrainedNames& names, const std::string& name) {
 
 // What is there beside the model's body may be another task's head; more of the body is another model.
 bool is_of_body(const std::string& bare) {
-  return bare.starts_with("encoder.") || bare.starts_with("decoder.") || bare.starts_with("embeddings.");
+  return bare.starts_with("encoder.") || bare.starts_with("decoder.") || bare.starts_with("embeddings.") ||
+         bare.starts_with("shared.");
 }
 
 bool matches(const std::string& pattern, const std::string& name) {
@@ -92,6 +93,15 @@ class PretrainedFile {
     if (info.shape != needed) return text("\n  ", name, " is ", info.shape, ", the model needs ", needed);
     const bool floating = info.dtype == DType::f32 || info.dtype == DType::bf16 || info.dtype == DType::f64;
     if (!floating) return text("\n  ", name, " is ", info.stored_dtype, ", needed a floating-point type");
+    return "";
+  }
+
+  // That of the file's names; "" where they have none.
+  std::string prefix() const {
+    for (const std::string& prefix : names_.prefixes) {
+      const auto has_it = [&](const std::string& name) { return name.starts_with(prefix); };
+      if (std::ranges::any_of(weights_.names(), has_it)) return prefix;
+    }
     return "";
   }
 
@@ -226,34 +236,53 @@ std::vector<std::string> load_pretrained(const std::string& folder, const Pretra
   return fresh;
 }
 
-void check_encoder_weights(const WeightsFile& weights, const EncoderShape& shape) {
-  const PretrainedFile file(weights, kEncoderNames);
+namespace {
+
+// Throws Error listing what the file lacks, has otherwise, or has too much of the model's body.
+template <class Body>
+void check_body(const WeightsFile& weights, const PretrainedNames& names, Body& body,
+                const std::string& prefix) {
+  const PretrainedFile file(weights, names);
   std::string problems = file.untied();
   std::set<std::string> used;
-  Encoder encoder(shape);
-  for_each_parameter(encoder, [&](const std::string& name, Parameter& p) {
-    problems += file.misfit(name, p.shape);
-    used.insert(file.find(name));
-  });
+  for_each_parameter(
+      body,
+      [&](const std::string& name, Parameter& p) {
+        problems += file.misfit(name, p.shape);
+        used.insert(file.find(name));
+      },
+      prefix);
   problems += file.too_much(used);
   CHECK(problems.empty(), weights.path(), " does not fit config.json:", problems);
 }
 
-std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights) {
-  const PretrainedFile file(weights, kMaskedLMNames);
+}  // namespace
+
+void check_encoder_weights(const WeightsFile& weights, const EncoderShape& shape) {
+  Encoder encoder(shape);
+  check_body(weights, kEncoderNames, encoder, "");
+}
+
+void check_seq2seq_weights(const WeightsFile& weights, const Seq2SeqShape& shape) {
+  BartModel model(shape);
+  check_body(weights, kSeq2SeqNames, model, "");
+}
+
+std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights, const PretrainedNames& names) {
+  const PretrainedFile file(weights, names);
   const std::string problems = file.untied();
   CHECK(problems.empty(), weights.path(), ':', problems);
   std::vector<NamedTensor> tensors;
   for (const std::string& name : weights.names()) {
-    const std::string bare = bare_name(kMaskedLMNames, name);
+    const std::string bare = bare_name(names, name);
     if (bare.ends_with("position_ids") || bare.ends_with("token_type_ids")) continue;
-    const bool is_output = bare == "lm_head.decoder.weight" || bare == "lm_head.weight";
-    if (is_output && !file.find("embeddings.word_embeddings.weight").empty()) {
-      if (file.find("embeddings.word_embeddings.weight") != name) continue;
+    const auto alias = std::ranges::find(names.aliases, bare, &std::pair<std::string, std::string>::first);
+    if (alias == names.aliases.end()) {
+      tensors.push_back({modern_name(name), weights.read(name)});
+    } else if (file.find(alias->second) == name) {  // the only one of its tied names
+      const std::string prefix = is_of_body(alias->second) ? file.prefix() : "";
+      tensors.push_back({prefix + alias->second, weights.read(name)});
     }
-    const bool is_bias = bare == "lm_head.decoder.bias";
-    if (is_bias && file.find("lm_head.bias") != name) continue;
-    tensors.push_back({is_bias ? "lm_head.bias" : modern_name(name), weights.read(name)});
   }
   return tensors;
 }

@@ -11,6 +11,7 @@
 #include "core/weights/safetensors.h"
 #include "core/weights/weights_file.h"
 #include "layers/encoder.h"
+#include "layers/seq2seq.h"
 
 namespace lf {
 
@@ -51,8 +52,12 @@ std::vector<std::string> load_pretrained(const std::string& folder, const Pretra
 // too much, of an encoder of these sizes; whatever heads it has are not looked at.
 void check_encoder_weights(const WeightsFile& weights, const EncoderShape& shape);
 
-// Every tensor of a weights file in CPU memory, as stored, in the file's order, without aliases of tied
-// weights.
-std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights);
+// The same of BART's and LED's weights.
+void check_seq2seq_weights(const WeightsFile& weights, const Seq2SeqShape& shape);
+
+// Every tensor of a weights file in CPU memory, as stored, in the file's order; of tied weights one, under
+// the parameter's own name.
+std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights,
+                                          const PretrainedNames& names = kMaskedLMNames);
 
 }  // namespace lf

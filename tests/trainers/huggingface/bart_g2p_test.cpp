@@ -15,6 +15,7 @@
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
 #include "tests/testing.h"
+#include "trainers/huggingface/convert_led.h"
 #include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/huggingface/seq2seq_config.h"
 
@@ -31,20 +32,22 @@ std::vector<std::string> characters_of(const std::string& text) {
   return result;
 }
 
+// The files under the names that transformers gives them.
+std::string model_folder(const TemporaryFolder& folder, const std::string& from) {
+  std::filesystem::create_directory(folder / "bart");
+  std::filesystem::copy_file(from + "/us_bart_config.json", folder / "bart/config.json");
+  std::filesystem::copy_file(from + "/us_bart.safetensors", folder / "bart/model.safetensors");
+  return folder / "bart";
+}
+
 struct PhonemeModel {
-  TemporaryFolder folder;
   ModelConfig config;
   Seq2Seq model;
   ParameterBlock block;
 
   explicit PhonemeModel(const std::string& from)
-      : config(config_in(folder, from)), model(seq2seq_shape(config)), block(pack(model)) {
-    load_pretrained(folder.path(), kSeq2SeqNames, {}, block);
-  }
-  static ModelConfig config_in(const TemporaryFolder& folder, const std::string& from) {
-    std::filesystem::copy_file(from + "/us_bart_config.json", folder / "config.json");
-    std::filesystem::copy_file(from + "/us_bart.safetensors", folder / "model.safetensors");
-    return read_model_config(folder.path());
+      : config(read_model_config(from)), model(seq2seq_shape(config)), block(pack(model)) {
+    load_pretrained(from, kSeq2SeqNames, {}, block);
   }
 
   EncoderOutput encode(const std::string& word) const {
@@ -55,6 +58,7 @@ struct PhonemeModel {
     const NoGrad no_grad;
     EncoderInput input;
     input.ids = Tensor::from({std::ssize(ids)}, ids), input.offsets = {0, std::ssize(ids)};
+    if (model.shape.is_led()) input.global_tokens = std::make_shared<GlobalTokens>(GlobalTokens{{0, 1}, {0}});
     return model.encode(input, {});
   }
   // The likeliest token, again and again.
@@ -74,9 +78,20 @@ struct PhonemeModel {
   }
 };
 
+void expect_reference_words(const PhonemeModel& phonemes, const std::string& folder) {
+  std::ifstream words(folder + "/bart-reference.tsv");
+  int compared = 0;
+  for (std::string line; std::getline(words, line); ++compared) {
+    const size_t tab = line.find('\t');
+    EXPECT_EQ(phonemes.write(line.substr(0, tab)), line.substr(tab + 1)) << line;
+  }
+  EXPECT_EQ(compared, 25);
+}
+
 TEST(BartG2P, HiddenStatesAndLogitsEqualTransformers) {
   REQUIRE_SHARED(folder, "data/bart-g2p");
-  const PhonemeModel phonemes(folder);
+  const TemporaryFolder temporary;
+  const PhonemeModel phonemes(model_folder(temporary, folder));
   const auto expected = nlohmann::json::parse(read_file(folder + "/bart-numeric-reference.json"));
   const EncoderOutput source = phonemes.encode("clawdy");
   const auto row = expected.at("encoder_row0").get<std::vector<float>>();
@@ -91,14 +106,25 @@ TEST(BartG2P, HiddenStatesAndLogitsEqualTransformers) {
 
 TEST(BartG2P, WritesWhatTransformersWrites) {
   REQUIRE_SHARED(folder, "data/bart-g2p");
-  const PhonemeModel phonemes(folder);
-  std::ifstream words(folder + "/bart-reference.tsv");
-  int compared = 0;
-  for (std::string line; std::getline(words, line); ++compared) {
-    const size_t tab = line.find('\t');
-    EXPECT_EQ(phonemes.write(line.substr(0, tab)), line.substr(tab + 1)) << line;
-  }
-  EXPECT_EQ(compared, 25);
+  const TemporaryFolder temporary;
+  expect_reference_words(PhonemeModel(model_folder(temporary, folder)), folder);
+}
+
+// Windows at least as long as the word, and <s> global by copies of its own projections.
+TEST(BartG2P, WritesTheSameAsLed) {
+  REQUIRE_SHARED(folder, "data/bart-g2p");
+  const TemporaryFolder temporary;
+  convert_to_led({.source = model_folder(temporary, folder),
+                  .destination = temporary / "led",
+                  .max_positions = 300,
+                  .window = 64});
+  const PhonemeModel led(temporary / "led");
+  EXPECT_TRUE(led.model.shape.is_led());
+  EXPECT_EQ(led.model.shape.encoder.longest(), 300);
+  EXPECT_EQ(led.model.shape.longest_target(), 64);
+  const Tensor positions = led.model.model.encoder.embeddings.positions.value;
+  EXPECT_TRUE(compare(positions.slice(64, 128), positions.slice(0, 64), 0));
+  expect_reference_words(led, folder);
 }
 
 }  // namespace
