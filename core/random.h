@@ -21,7 +21,8 @@ struct RandomKey {
 };
 
 // The `use` of everything but dropout; dropout sites count from kFirstDropoutUse (see the models).
-inline constexpr uint32_t kInitialUse = 1, kSamplingUse = 2, kMaskingUse = 3, kFirstDropoutUse = 16;
+inline constexpr uint32_t kInitialUse = 1, kSamplingUse = 2, kMaskingUse = 3, kBootstrapUse = 4,
+                          kFirstDropoutUse = 16;
 
 // The four 32-bit words of block `index` of the stream.
 LF_HOST_DEVICE inline std::array<uint32_t, 4> philox(const RandomKey& key, uint64_t index) {
