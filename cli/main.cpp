@@ -36,16 +36,17 @@ const char* less_memory(int argc, char** argv) {
   if (verb == "bench" && kind == "generate") return "a smaller --tokens needs less";
   if (verb == "generate") return "a smaller --length needs less";
   if (verb == "predict") return "shorter records, or fewer rows in one, need less";
+  if (verb == "score") return "texts of several lines, a sentence each, need less";
   return "it needs a machine with more memory, or one that is less busy";
 }
 
 int run(int argc, char** argv) {
   lf::cli::Outcome outcome;
   lf::cli::run_command_line(argc, argv, [&](const lf::cli::Verb& app) {
-    for (const auto add :
-         {lf::cli::add_train, lf::cli::add_evaluate, lf::cli::add_generate, lf::cli::add_check,
-          lf::cli::add_prepare, lf::cli::add_tokenize, lf::cli::add_convert, lf::cli::add_predict,
-          lf::cli::add_inspect, lf::cli::add_plot, lf::cli::add_bench, lf::cli::add_env}) {
+    for (const auto add : {lf::cli::add_train, lf::cli::add_evaluate, lf::cli::add_generate,
+                           lf::cli::add_check, lf::cli::add_prepare, lf::cli::add_tokenize,
+                           lf::cli::add_convert, lf::cli::add_predict, lf::cli::add_score,
+                           lf::cli::add_inspect, lf::cli::add_plot, lf::cli::add_bench, lf::cli::add_env}) {
       add(app, outcome);
     }
   });

@@ -19,6 +19,7 @@ void add_check(const Verb& app, Outcome& outcome);
 void add_prepare(const Verb& app, Outcome& outcome);
 void add_convert(const Verb& app, Outcome& outcome);
 void add_predict(const Verb& app, Outcome& outcome);
+void add_score(const Verb& app, Outcome& outcome);
 void add_tokenize(const Verb& app, Outcome& outcome);
 void add_inspect(const Verb& app, Outcome& outcome);
 void add_plot(const Verb& app, Outcome& outcome);
