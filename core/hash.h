@@ -8,8 +8,15 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace lf {
+
+// The bytes of numbers as memory has them.
+template <class T>
+std::span<const uint8_t> bytes_of(const std::vector<T>& values) {
+  return {reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(T)};
+}
 
 // XXH3-128 of bytes that arrive in pieces; any division into pieces gives the same hash.
 class ContentHash {

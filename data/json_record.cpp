@@ -15,11 +15,11 @@ JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::
   return record;
 }
 
-nlohmann::json record_id(const JsonRecord& record) {
-  const auto id = record.object.find("id");
-  CHECK(id != record.object.end(), record.where, ": no id, needed a text or a whole number");
-  CHECK(id->is_string() || id->is_number_integer(), record.where,
-        ": id must be a text or a whole number, not ", id->type_name());
+nlohmann::json record_id(const JsonRecord& record, const std::string& key) {
+  const auto id = record.object.find(key);
+  CHECK(id != record.object.end(), record.where, ": no ", key, ", needed a text or a whole number");
+  CHECK(id->is_string() || id->is_number_integer(), record.where, ": ", key,
+        " must be a text or a whole number, not ", id->type_name());
   return *id;
 }
 

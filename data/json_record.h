@@ -16,7 +16,7 @@ struct JsonRecord {
 // The line is used up. `needed` says what kind of object: "a record {\"id\", \"text\"}".
 JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::string& needed);
 
-// What a record is called: its "id", a text or a whole number.
-nlohmann::json record_id(const JsonRecord& record);
+// What a record is called: its "id", or what stands under another key, a text or a whole number.
+nlohmann::json record_id(const JsonRecord& record, const std::string& key = "id");
 
 }  // namespace lf

@@ -16,6 +16,7 @@
 #include "data/documents/parts.h"
 #include "data/documents/pieces.h"
 #include "data/documents/split_plan.h"
+#include "data/first_names.h"
 #include "data/output_folder.h"
 #include "data/token_file.h"
 
@@ -89,11 +90,10 @@ std::vector<Stream> find_streams(const DocumentRequest& request, DocumentCorpus&
     DocumentFiles found = find_documents(sources);
     streams.push_back({.split = split, .files = std::move(found.files)});
     if (found.left_out.empty()) return;
-    std::string names;
-    for (size_t i = 0; i < std::min<size_t>(found.left_out.size(), 5); ++i)
-      names += (i > 0 ? ", " : "") + found.left_out[i];
-    corpus.warnings.push_back(text(found.left_out.size(), " files are no documents and were left out: ",
-                                   names, found.left_out.size() > 5 ? ", ..." : ""));
+    FirstNames names;
+    for (const std::string& name : found.left_out) names.add(name);
+    corpus.warnings.push_back(
+        text(names.count(), " files are no documents and were left out: ", names.list()));
   };
   add(whole ? "train" : "all", request.sources);
   add("validation", request.validation_sources);

@@ -14,6 +14,7 @@
 #include "data/archive.h"
 #include "data/tasks/classification_imdb.h"
 #include "data/tasks/classification_splits.h"
+#include "data/tasks/distinct_ids.h"
 
 namespace lf {
 namespace {

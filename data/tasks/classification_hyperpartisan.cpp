@@ -11,7 +11,7 @@
 #include "core/file_paths.h"
 #include "data/byte_source.h"
 #include "data/tasks/article_cleaning.h"
-#include "data/tasks/classification_records.h"
+#include "data/tasks/distinct_ids.h"
 #include "data/tasks/xml_elements.h"
 
 namespace lf {

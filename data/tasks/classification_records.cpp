@@ -4,8 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <string_view>
-#include <unordered_map>
+#include <optional>
 #include <utility>
 
 #include "core/check.h"
@@ -15,7 +14,8 @@
 #include "data/byte_source.h"
 #include "data/json_lines.h"
 #include "data/json_record.h"
-#include "data/tasks/delimited_rows.h"
+#include "data/tasks/distinct_ids.h"
+#include "data/tasks/record_table.h"
 #include "data/tokenizer/utf8.h"
 
 namespace lf {
@@ -64,84 +64,25 @@ std::vector<LabelledDocument> read_json(const std::string& path, const RecordCol
   return documents;
 }
 
-// Which fields of a row are which; npos where there is no such column.
-struct Places {
-  size_t id, text, label, count;
-};
-
-Places find_columns(const std::vector<std::string>& names, const RecordColumns& columns,
-                    const std::string& where) {
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + escaped(name);
-  const auto find = [&](const std::string& name, bool needed) {
-    const auto found = std::find(names.begin(), names.end(), name);
-    CHECK(found != names.end() || !needed, where, ": no column ", escaped(name), "; there is ", list);
-    CHECK(found == names.end() || std::find(found + 1, names.end(), name) == names.end(), where,
-          ": two columns are called ", escaped(name));
-    return found == names.end() ? std::string::npos : static_cast<size_t>(found - names.begin());
+std::vector<LabelledDocument> read_rows_of(const std::string& path, const RecordColumns& columns,
+                                           Labels labels) {
+  const auto choose = [&](const TableHeader& header) {
+    const std::optional<size_t> id = header.find(columns.id);
+    const size_t words = header.at(columns.text);
+    const std::optional<size_t> label = header.find(columns.label);
+    CHECK(label || labels == Labels::kIgnored, header.where, ": no column ", escaped(columns.label),
+          ", needed the documents' labels");
+    return TableColumns{.places = {words, id, label}, .texts = 1};
   };
-  return {.id = find(columns.id, false),
-          .text = find(columns.text, true),
-          .label = find(columns.label, false),
-          .count = names.size()};
-}
-
-std::vector<LabelledDocument> read_rows(const std::string& path, Delimiter delimiter, Marks marks,
-                                        const RecordColumns& columns, Labels labels) {
-  DelimitedRows rows(path, delimiter, marks);
-  std::vector<std::string> fields = columns.names;
-  if (fields.empty()) CHECK(rows.next(fields), path, ": an empty file, needed a row that names the columns");
-  const std::string header = columns.names.empty() ? text(path, ":1") : path;
-  const Places places = find_columns(fields, columns, header);
-  CHECK(places.label != std::string::npos || labels == Labels::kIgnored, header, ": no column ",
-        escaped(columns.label), ", needed the documents' labels");
   std::vector<LabelledDocument> documents;
-  while (rows.next(fields)) {
-    if (fields.size() == 1 && fields[0].empty() && places.count > 1) continue;  // a blank line
-    CHECK(fields.size() == places.count, rows.where(), ": ", fields.size(), " fields, needed ", places.count,
-          " as ", columns.names.empty() ? "the header has" : "columns are named");
+  for (TableRecord& record : read_table(path, columns.names, choose)) {
     LabelledDocument& document = documents.emplace_back();
-    document.where = rows.where();
-    document.id = places.id == std::string::npos ? std::to_string(rows.line()) : std::move(fields[places.id]);
-    document.text = std::move(fields[places.text]);
-    if (labels == Labels::kRequired) document.label = std::move(fields[places.label]);
+    document.text = std::move(record.fields[0].value());
+    document.id = record.fields[1] ? std::move(*record.fields[1]) : std::to_string(record.line);
+    if (labels == Labels::kRequired) document.label = std::move(record.fields[2]);
+    document.where = std::move(record.where);
   }
   return documents;
-}
-
-// Whether a writer of CSV may have put the field in quotation marks: it does so where there are marks within,
-// and doubles those.
-bool looks_quoted(std::string_view field) {
-  if (field.size() < 4 || !field.starts_with('"') || !field.ends_with('"')) return false;
-  field = field.substr(1, field.size() - 2);
-  size_t pairs = 0;
-  for (size_t at = 0; (at = field.find('"', at)) != field.npos; at += 2, ++pairs) {
-    if (at + 1 == field.size() || field[at + 1] != '"') return false;
-  }
-  return pairs > 0;
-}
-
-// As it stands, for most writers know no quotation; as writers of CSV would have it where a text, or a row
-// that does not fit, shows that one of those wrote it.
-std::vector<LabelledDocument> read_tsv(const std::string& path, const RecordColumns& columns, Labels labels) {
-  const auto read = [&](Marks marks) { return read_rows(path, Delimiter::kTab, marks, columns, labels); };
-  std::vector<LabelledDocument> documents;
-  std::string misfit;
-  try {
-    documents = read(Marks::kAreText);
-    const auto quoted =
-        std::find_if(documents.begin(), documents.end(),
-                     [](const LabelledDocument& document) { return looks_quoted(document.text); });
-    if (quoted == documents.end()) return documents;
-    misfit = quoted->where + ": the text is in quotation marks as writers of CSV put them";
-  } catch (const Error& error) {
-    misfit = error.what();
-  }
-  try {
-    return read(Marks::kQuote);
-  } catch (const Error& error) {
-    throw Error(misfit == error.what() ? misfit : misfit + "; read as a CSV with tabs: " + error.what());
-  }
 }
 
 std::vector<LabelledDocument> read_text(const std::string& path) {
@@ -162,8 +103,7 @@ std::vector<LabelledDocument> read_text(const std::string& path) {
 std::vector<LabelledDocument> read_any(const std::string& path, const RecordColumns& columns, Labels labels) {
   const std::string name = unpacked_name(path);
   if (has_ending(name, ".jsonl")) return read_json(path, columns, labels);
-  if (has_ending(name, ".csv")) return read_rows(path, Delimiter::kComma, Marks::kQuote, columns, labels);
-  if (has_ending(name, ".tsv")) return read_tsv(path, columns, labels);
+  if (has_ending(name, ".csv") || has_ending(name, ".tsv")) return read_rows_of(path, columns, labels);
   CHECK(
       has_ending(name, ".txt"), path,
       ": not a name of records, needed .jsonl, .csv, .tsv or .txt, or one of them with .gz, .zip or .tar.gz "
@@ -173,15 +113,6 @@ std::vector<LabelledDocument> read_any(const std::string& path, const RecordColu
 }
 
 }  // namespace
-
-void check_distinct_ids(const std::vector<LabelledDocument>& documents) {
-  std::unordered_map<std::string_view, const LabelledDocument*> seen;
-  for (const LabelledDocument& document : documents) {
-    const auto [found, added] = seen.emplace(document.id, &document);
-    CHECK(added, document.where, ": the id ", escaped(document.id), " is given twice; ", found->second->where,
-          " has it too");
-  }
-}
 
 std::vector<LabelledDocument> read_labelled_records(const std::string& path, const RecordColumns& columns,
                                                     Labels labels) {

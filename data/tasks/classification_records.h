@@ -29,7 +29,4 @@ enum class Labels { kRequired, kIgnored };
 std::vector<LabelledDocument> read_labelled_records(const std::string& path, const RecordColumns& columns,
                                                     Labels labels);
 
-// Throws Error naming both places when two documents have one id.
-void check_distinct_ids(const std::vector<LabelledDocument>& documents);
-
 }  // namespace lf

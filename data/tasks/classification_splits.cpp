@@ -19,13 +19,12 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json.h"
+#include "data/first_names.h"
 
 namespace lf {
 namespace {
 
 using Documents = std::vector<LabelledDocument>;
-
-constexpr size_t kShown = 5;
 
 std::string hash_of(std::string_view text) {
   return content_hash({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
@@ -54,20 +53,6 @@ std::vector<std::string> hashes_of(const Documents& documents) {
   return hashes;
 }
 
-// The first few, separated by commas.
-class Shown {
- public:
-  void add(const std::string& name) {
-    if (++count_ <= kShown) list_ += (list_.empty() ? "" : ", ") + name;
-  }
-  size_t count() const { return count_; }
-  std::string list() const { return list_ + (count_ > kShown ? ", ..." : ""); }
-
- private:
-  size_t count_ = 0;
-  std::string list_;
-};
-
 const char* plural(size_t count) { return count == 1 ? "" : "s"; }
 
 struct NamedSplit {
@@ -80,7 +65,7 @@ void notice_shared(const NamedSplit& first, const NamedSplit& second, std::vecto
   std::unordered_map<std::string_view, const LabelledDocument*> in_second;
   for (size_t i = 0; i < second.hashes.size(); ++i)
     in_second.emplace(second.hashes[i], &(*second.documents)[i]);
-  Shown shared;
+  FirstNames shared;
   for (size_t i = 0; i < first.hashes.size(); ++i) {
     const auto found = in_second.find(first.hashes[i]);
     if (found == in_second.end()) continue;
@@ -94,7 +79,7 @@ void notice_shared(const NamedSplit& first, const NamedSplit& second, std::vecto
 
 void notice_repeated(const NamedSplit& split, std::vector<std::string>& notices) {
   std::unordered_map<std::string_view, const LabelledDocument*> first;
-  Shown repeated;
+  FirstNames repeated;
   size_t other_label = 0;
   for (size_t i = 0; i < split.hashes.size(); ++i) {
     const LabelledDocument& document = (*split.documents)[i];
@@ -181,7 +166,7 @@ void notice_ids(const std::string& path, const DocumentSplits& splits, const Doc
   }
   for (const auto& [first, second] :
        {std::pair("train", "validation"), std::pair("train", "test"), std::pair("validation", "test")}) {
-    Shown shared;
+    FirstNames shared;
     for (const auto& [id, names] : where) {
       if (names.contains(first) && names.contains(second)) shared.add(shown(std::string(id)));
     }
@@ -190,7 +175,7 @@ void notice_ids(const std::string& path, const DocumentSplits& splits, const Doc
                              shared.count() == 1 ? "is" : "are", " in ", second, " too: ", shared.list()));
     }
   }
-  Shown unused;
+  FirstNames unused;
   for (const LabelledDocument& document : documents) {
     if (!where.contains(document.id)) unused.add(shown(document.id));
   }

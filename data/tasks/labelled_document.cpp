@@ -12,9 +12,10 @@ std::string shown(const std::string& name) {
   return plain && !name.empty() && name.size() <= 60 ? name : escaped(name);
 }
 
+bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r\n\f\v") == std::string::npos; }
+
 void check_document(const LabelledDocument& document) {
-  const bool empty = document.text.find_first_not_of(" \t\r\n\f\v") == std::string::npos;
-  CHECK(!empty, document.where, ": document ", escaped(document.id), " has no text");
+  CHECK(!is_blank(document.text), document.where, ": document ", escaped(document.id), " has no text");
 }
 
 }  // namespace lf

@@ -22,6 +22,9 @@ struct LabelledDocument {
 // An id or a label as messages show it: as it is where it is a word of ASCII, else escaped.
 std::string shown(const std::string& name);
 
+// Whether the text has nothing but white space.
+bool is_blank(const std::string& text);
+
 // Throws Error "WHERE: ..." unless the text has something but white space.
 void check_document(const LabelledDocument& document);
 
