@@ -1,4 +1,4 @@
-// longform generate RUN [--prompt TEXT | --input FILE.jsonl] [--length N] [--temperature X] [--json]
+// longform generate RUN|MODEL [--prompt TEXT | --input FILE.jsonl] [--length N] [--temperature X] [--json]
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,97 +11,80 @@
 #include "core/files.h"
 #include "core/json.h"
 #include "core/messages.h"
-#include "data/json_lines.h"
-#include "data/json_record.h"
-#include "trainers/generation/sampling.h"
+#include "data/records.h"
 #include "trainers/report/console.h"
 #include "trainers/run/opened_model.h"
 
 namespace lf::cli {
 namespace {
 
+using nlohmann::ordered_json;
+
 struct Options {
-  std::string run, prompt, input, settings_file, checkpoint = "latest";
+  std::string model, prompt, input, settings_file, checkpoint = "latest";
   std::vector<std::string> overrides;
-  std::optional<int64_t> length, top_k;
+  std::optional<int64_t> length, top_k, num_beams;
+  int64_t rows = 32;
   std::optional<double> temperature, top_p;
   std::optional<uint64_t> seed;
   bool greedy = false, json = false;
 };
 
-struct Record {
-  std::string id, text;
-};
-
-// The defaults, changed by the settings' file, changed by what the command line gives.
-SamplingSettings sampling_of(const Options& options) {
-  SamplingSettings s;
-  if (const std::string& path = options.settings_file; !path.empty())
-    s = sampling_from_json(read_text_file(path), path, s);
-  s.max_new_tokens = options.length.value_or(s.max_new_tokens);
-  s.temperature = options.temperature.value_or(s.temperature);
-  s.top_k = options.top_k.value_or(s.top_k);
-  s.top_p = options.top_p.value_or(s.top_p);
-  s.seed = options.seed.value_or(s.seed);
-  if (options.greedy) s.do_sample = false;
-  s.validate();
-  return s;
+WritingRequest request_of(const Options& options) {
+  WritingRequest request{.settings_source = options.settings_file,
+                         .length = options.length,
+                         .top_k = options.top_k,
+                         .num_beams = options.num_beams,
+                         .temperature = options.temperature,
+                         .top_p = options.top_p,
+                         .seed = options.seed,
+                         .greedy = options.greedy,
+                         .rows = options.rows};
+  if (!options.settings_file.empty()) request.settings = read_text_file(options.settings_file);
+  return request;
 }
 
-std::vector<Record> read_records(const Options& options) {
-  if (options.input.empty()) return {{"0", options.prompt}};
-  JsonLines lines(options.input);
-  std::vector<Record> records;
-  for (JsonLine line; lines.next_record(line);) {
-    JsonRecord record = parse_json_record(std::move(line), options.input, R"(a record {"id", "text"})");
-    const nlohmann::json id = record_id(record);
-    const auto found = record.object.find("text");
-    CHECK(found != record.object.end() && found->is_string(), record.where,
-          R"(: needed a record {"id", "text"} whose text is a text)");
-    records.push_back(
-        {id.is_string() ? id.get<std::string>() : id.dump(), std::move(found->get_ref<std::string&>())});
-  }
-  CHECK(!records.empty(), options.input, " holds no record");
-  return records;
+std::vector<Record> records_of(const Options& options) {
+  if (!options.input.empty()) return read_records(options.input);
+  Record prompt;
+  prompt.id = "0", prompt.where = "--prompt", prompt.text = options.prompt;
+  return {prompt};
 }
 
 void generate_all(const Options& options) {
-  const SamplingSettings sampling = sampling_of(options);
   Console console;
+  std::vector<Record> records = records_of(options);
   const OpenedModel opened = open_model(
-      options.run, {.checkpoint = options.checkpoint, .overrides = options.overrides, .needs_data = false});
+      options.model, {.checkpoint = options.checkpoint, .overrides = options.overrides, .needs_data = false});
   messages::warnings(opened.warnings);
   messages::detail("opened " + opened.origin);
-  const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
-  const std::vector<Record> records = read_records(options);
-  std::vector<std::vector<int32_t>> prompts;  // all are read before anything is written
-  for (const Record& record : records) prompts.push_back(model->encode(record.text, record.id));
-  for (size_t i = 0; i < records.size(); ++i) {
-    const Generated result = generate(*model->decoder(), prompts[i], sampling, i);
-    const std::string written = records[i].text + model->decode(result.ids);
-    if (options.json || !options.input.empty()) {
-      const nlohmann::ordered_json json = {
-          {"id", records[i].id}, {"output_ids", result.ids}, {"score", result.score}, {"text", written}};
-      std::printf("%s\n", json_line(json).c_str());
+  const bool as_json = options.json || !options.input.empty();
+  opened.task->write(std::move(records), request_of(options), opened.stage, [&](const ordered_json& record) {
+    if (as_json) {
+      std::printf("%s\n", json_line(record).c_str());
     } else {
-      std::fwrite(written.data(), 1, written.size(), stdout);
+      const auto& text = record.at("text").get_ref<const std::string&>();
+      std::fwrite(text.data(), 1, text.size(), stdout);
       std::putchar('\n');
     }
     check_standard_output();
-  }
+  });
 }
 
 }  // namespace
 
 void add_generate(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  const Verb verb = app.verb("generate", "Write text with a run's model.");
-  verb.option("run", &options->run, "Run folder").required();
-  const Option prompt = verb.option("--prompt", &options->prompt, "Text to go on from");
+  const Verb verb = app.verb("generate", "Write texts: on from prompts, or summaries of documents.");
+  verb.option("model", &options->model, "Run folder, or a model folder in Hugging Face form").required();
+  const Option prompt = verb.option("--prompt", &options->prompt, "Text to go on from, or to summarize");
   verb.option("--input", &options->input,
-              "JSONL of {\"id\", \"text\"}, one prompt a line; - is standard input; answers as --json does")
+              "JSONL of {\"id\", \"text\"}, one a line; - is standard input; answers as --json does")
       .excludes(prompt);
-  verb.option("--length", &options->length, "Tokens to write (500)");
+  verb.option("--length", &options->length, "Tokens to write at most (500; summaries as the model says)");
+  verb.option("--beams", &options->num_beams, "Beams of the search, for summaries").at_least(1);
+  verb.option("--rows", &options->rows, "Texts that are written side by side, for summaries (32)")
+      .at_least(1);
   verb.option("--temperature", &options->temperature, "Divides the logits (1)");
   verb.option("--top-k", &options->top_k, "Only the k most likely tokens; 0: all (0)");
   verb.option("--top-p", &options->top_p, "Only the most likely tokens that sum up to p (1)");

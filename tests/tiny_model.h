@@ -9,10 +9,12 @@
 #include "data/documents/document_corpus.h"
 #include "data/documents/document_tokenizer.h"
 #include "layers/encoder.h"
+#include "layers/seq2seq.h"
 #include "tests/places.h"
 #include "tests/testing.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
+#include "trainers/huggingface/seq2seq_config.h"
 
 namespace lf {
 
@@ -54,6 +56,37 @@ inline std::string write_tiny_model(const std::string& folder, const std::string
   const nlohmann::json config = tiny_config(type);
   write_model_folder(folder, config, random_parameters(encoder_shape({"config.json", config}), seed),
                      kTinyTokenizer);
+  return folder;
+}
+
+// Writes the folder of a BART, or of an LED with windows of 8, 2 + 2 layers, 32 wide, with random weights and
+// the tiny tokenizer; returns its path.
+inline std::string write_tiny_seq2seq(const std::string& folder, const std::string& type, uint32_t seed = 1) {
+  nlohmann::json config = {{"model_type", type},
+                           {"vocab_size", 341},
+                           {"d_model", 32},
+                           {"encoder_layers", 2},
+                           {"decoder_layers", 2},
+                           {"encoder_attention_heads", 4},
+                           {"decoder_attention_heads", 2},
+                           {"encoder_ffn_dim", 48},
+                           {"decoder_ffn_dim", 48},
+                           {"pad_token_id", 1},
+                           {"bos_token_id", 0},
+                           {"eos_token_id", 2},
+                           {"decoder_start_token_id", 2}};
+  if (type == "led") {
+    config["attention_window"] = {8, 8};
+    config["max_encoder_position_embeddings"] = 96, config["max_decoder_position_embeddings"] = 48;
+  } else {
+    config["max_position_embeddings"] = 48;
+  }
+  Seq2Seq model(seq2seq_shape({"config.json", config}));
+  std::vector<NamedTensor> tensors;
+  for_each_parameter(model, [&](const std::string& name, Parameter& p) {
+    tensors.push_back({name, random_tensor(p.shape, DType::f32, seed++, 0.2)});
+  });
+  write_model_folder(folder, config, tensors, kTinyTokenizer);
   return folder;
 }
 

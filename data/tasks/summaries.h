@@ -14,6 +14,8 @@ namespace lf {
 // hold some (114 stories of CNN/DailyMail have no article), and published figures are without them.
 enum class EmptyPairs { kRefuse, kLeaveOut };
 
+inline std::vector<std::string> names_of(EmptyPairs) { return {"refuse", "leave_out"}; }
+
 struct SummaryOptions {
   SummaryKeys keys = {};      // of records
   std::string url_list = {};  // of stories: the file of a split's URLs (see read_stories); empty: all stories

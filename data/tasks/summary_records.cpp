@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/escaped.h"
 #include "core/file_kinds.h"
+#include "core/format.h"
 #include "data/byte_source.h"
 #include "data/first_names.h"
 #include "data/json_lines.h"
@@ -46,12 +47,6 @@ std::string target_names(const PairLayout& layout) {
 
 std::string pair_names(const PairLayout& layout) {
   return escaped(layout.source) + " and " + target_names(layout);
-}
-
-std::string joined(const std::vector<std::string>& parts, const char* between) {
-  std::string all;
-  for (size_t i = 0; i < parts.size(); ++i) all += (i > 0 ? between : "") + parts[i];
-  return all;
 }
 
 // What the keys of a record or the columns of a table are called.
@@ -95,7 +90,7 @@ PairLayout layout_of(const Names& names, const SummaryKeys& keys) {
   }
   const std::vector<PairLayout>& found = whole.empty() ? sources : whole;
   CHECK(!found.empty(), names.where, ": no known names of source and target; there is ", names.list(),
-        ", needed ", joined(known, ", "));
+        ", needed ", joined(known));
   CHECK(found.size() == 1, names.where, ": names of several layouts, ", pair_names(found[0]), ", ",
         pair_names(found[1]), "; the keys of source and target must be given");
   PairLayout layout = found[0];

@@ -10,6 +10,7 @@
 #include "core/dtype.h"
 #include "trainers/config/classification_section.h"
 #include "trainers/config/sections.h"
+#include "trainers/config/seq2seq_section.h"
 #include "trainers/config/stage_section.h"
 
 namespace lf {
@@ -25,6 +26,7 @@ struct RunConfig {
   ModelSection model;
   MaskedLMSection masked_lm;
   ClassificationSection classification;
+  Seq2SeqSection seq2seq;
   AttentionSection attention;
   OptimizerSection optimizer;
   ScheduleSection schedule;
@@ -53,6 +55,8 @@ struct RunConfig {
     field("classification", self.classification,
           "The pretrained model, the documents and the labels of a classifier.",
           for_tasks({TaskChoice::classification}));
+    field("seq2seq", self.seq2seq, "The pretrained model and the texts of a writer of summaries.",
+          for_tasks({TaskChoice::seq2seq}));
     field("attention", self.attention, "How attention is computed.", for_tasks({TaskChoice::char_lm}));
     field("optimizer", self.optimizer, "AdamW; the learning rate is given per stage.");
     field("schedule", self.schedule, "The learning rate within each stage.");

@@ -6,13 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "trainers/generation/generation_choices.h"
 #include "trainers/generation/sampling.h"
 
 namespace lf {
-
-// When a search over beams ends, once as many texts as beams are finished. yes: at once; no: when no text
-// that goes on can be better by a guess that takes its length as it is; never: by the greatest length.
-enum class EarlyStopping { no, yes, never };
 
 // Named as in Hugging Face's generation settings, which say what each means (transformers 5.23). Lengths
 // count the prompt, which is one token where none is given.

@@ -26,11 +26,6 @@ struct Writing {
   }
 };
 
-std::vector<int32_t> whole_prompt(const Seq2SeqShape& shape, std::vector<int32_t> prompt) {
-  if (prompt.empty() || prompt.front() != shape.start_id) prompt.insert(prompt.begin(), shape.start_id);
-  return prompt;
-}
-
 // The logarithms of the sums of the logits' exponentials, by row.
 Tensor log_sums(const Tensor& logits) {
   const int64_t rows = logits.dim(0);
@@ -52,7 +47,8 @@ class Writer {
   }
 
   void begin(TextSource source) {
-    Writing one{source.number, nullptr, whole_prompt(model_.shape, std::move(source.prompt))};
+    Writing one{source.number, nullptr, std::move(source.prompt)};
+    CHECK(!one.prompt.empty(), "generate: the prompt is empty; at least one token is needed");
     const int64_t longest = settings_.longest(std::ssize(one.prompt));
     CHECK(longest - 1 <= model_.shape.longest_target(), "texts of ", longest, " tokens, but the model has ",
           model_.shape.longest_target(), " positions; lower max_length or max_new_tokens");
@@ -104,6 +100,11 @@ class Writer {
 };
 
 }  // namespace
+
+std::vector<int32_t> prompt_behind_start(const Seq2SeqShape& shape, std::vector<int32_t> given) {
+  if (given.empty() || given.front() != shape.start_id) given.insert(given.begin(), shape.start_id);
+  return given;
+}
 
 void write_texts(const Seq2Seq& model, const GenerationSettings& settings, int64_t rows,
                  const std::function<std::optional<TextSource>()>& next,

@@ -15,8 +15,12 @@ namespace lf {
 struct TextSource {
   int64_t number = 0;           // among all, for its caller
   EncoderInput input;           // one sequence
-  std::vector<int32_t> prompt;  // empty: the model's start token; else that stands before it unless it does
+  std::vector<int32_t> prompt;  // what its texts begin with, one token at least
 };
+
+// The model's start token, and the given tokens behind it unless they begin with it, as transformers takes
+// decoder_input_ids.
+std::vector<int32_t> prompt_behind_start(const Seq2SeqShape& shape, std::vector<int32_t> given);
 
 // Writes texts for what `next` gives, until it gives nothing, for as many sources at a time as have `rows`
 // rows together (one at least); `written` is called with a source's texts as soon as they are finished. A

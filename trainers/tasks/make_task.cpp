@@ -3,9 +3,11 @@
 #include <array>
 
 #include "trainers/huggingface/model_config.h"
+#include "trainers/huggingface/seq2seq_config.h"
 #include "trainers/tasks/char_lm_task.h"
 #include "trainers/tasks/classification_task.h"
 #include "trainers/tasks/masked_lm_task.h"
+#include "trainers/tasks/seq2seq_task.h"
 
 namespace lf {
 namespace {
@@ -35,6 +37,8 @@ constexpr std::array kTasks = {
     KnownTask{TaskChoice::masked_lm, make<MaskedLMTask>, "ForMaskedLM", set_model<&RunConfig::masked_lm>},
     KnownTask{TaskChoice::classification, make<ClassificationTask>, "ForSequenceClassification",
               set_model<&RunConfig::classification>, ClassificationTask::settle},
+    KnownTask{TaskChoice::seq2seq, make<Seq2SeqTask>, "ForConditionalGeneration",
+              set_model<&RunConfig::seq2seq>},
 };
 
 const KnownTask& known(TaskChoice choice) {
@@ -59,10 +63,12 @@ void use_model_folder(RunConfig& config, const std::string& folder) {
 }
 
 RunConfig config_for_model_folder(const std::string& folder) {
-  const nlohmann::json json = read_model_config(folder).json;
-  const auto architectures = json.find("architectures");
-  std::string architecture = "ForMaskedLM";  // what weights that name none are looked at for
-  if (architectures != json.end() && architectures->is_array() && !architectures->empty() &&
+  const ModelConfig model = read_model_config(folder);
+  const auto architectures = model.json.find("architectures");
+  // What weights that name none are looked at for.
+  std::string architecture =
+      is_seq2seq_type(model.json.value("model_type", "")) ? "ForConditionalGeneration" : "ForMaskedLM";
+  if (architectures != model.json.end() && architectures->is_array() && !architectures->empty() &&
       architectures->front().is_string())
     architecture = architectures->front().get<std::string>();
   // An encoder without a head is a masked language model that says hidden states only.

@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/profile.h"
 #include "data/records.h"
+#include "trainers/generation/prompts.h"
 #include "trainers/tasks/evaluation.h"
 
 namespace lf {
@@ -28,7 +29,12 @@ void Task::predict(std::vector<Record>, const PredictionRequest&, PredictionSink
 }
 
 std::unique_ptr<TextModel> Task::text_model(const Stage&) const {
-  throw Error("a model of this task writes no text; needed a run of task: char_lm");
+  throw Error("a model of this task writes no text; needed a run of task: char_lm or seq2seq, a BART or an LED");
+}
+
+void Task::write(std::vector<Record> records, const WritingRequest& request, const Stage& stage,
+                 const WrittenSink& written) const {
+  write_after_prompts(*text_model(stage), records, request, written);
 }
 
 void Task::export_model(const std::string&) const {

@@ -13,6 +13,7 @@
 #include "trainers/config/run_config.h"
 #include "trainers/config/stages.h"
 #include "trainers/generation/text_model.h"
+#include "trainers/generation/writing.h"
 #include "trainers/optimizer/parameter_groups.h"
 #include "trainers/tasks/prediction_sink.h"
 
@@ -118,6 +119,9 @@ class Task {
   // The model as one that writes text, with the stage's patterns; it must not outlive the task. An Error
   // where the task has none.
   virtual std::unique_ptr<TextModel> text_model(const Stage& stage) const;
+  // Writes texts for records, by the stage's patterns. UsageError for settings that the texts cannot follow.
+  virtual void write(std::vector<Record> records, const WritingRequest& request, const Stage& stage,
+                     const WrittenSink& written) const;
   // Writes the model as a new folder in Hugging Face form. An Error where there is no such form.
   virtual void export_model(const std::string& destination) const;
 

@@ -48,6 +48,23 @@ TEST(TokenizedPairs, AreNamedByTheirContent) {
   EXPECT_NE(one, hash({whole_pair("ab", "d")}));
 }
 
+// Where nothing stands around a text, only the borders tell texts of the same tokens apart.
+TEST(TokenizedPairs, TextsAreNamedWithTheirBorders) {
+  TokenizerDefinition bare = ByteLevelTokenizer(source_path("tests/golden/tiny_bpe")).definition();
+  bare.ends.reset();
+  const ByteLevelTokenizer tokenizer(std::move(bare));
+  const auto hash = [&](const std::vector<std::string>& texts) {
+    ContentHash content;
+    TokenizedTexts(
+        std::ssize(texts), [&](int64_t i) { return std::string_view(texts[static_cast<size_t>(i)]); },
+        tokenizer)
+        .add_to(content);
+    return content.hex();
+  };
+  EXPECT_EQ(hash({"\x01", "\x02\x03"}), hash({"\x01", "\x02\x03"}));
+  EXPECT_NE(hash({"\x01", "\x02\x03"}), hash({"\x01\x02", "\x03"}));
+}
+
 TEST(TokenizedPairs, WhatCannotBeLearnedIsRefused) {
   const ByteLevelTokenizer tokenizer(source_path("tests/golden/tiny_bpe"));
   SummaryPair pair = whole_pair("text", "");

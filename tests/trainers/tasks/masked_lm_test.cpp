@@ -274,7 +274,7 @@ TEST_F(MaskedLMTest, TheVerbsWorkTogether) {
   EXPECT_NE(generate.err.find("a model of this task writes no text; needed a run of task: char_lm"),
             std::string::npos)
       << generate.err;
-  EXPECT_EQ(program.run({"convert", longformer, program / "x", "--to", "led"}).code, 2);
+  EXPECT_EQ(program.run({"convert", longformer, program / "x", "--to", "bert"}).code, 2);
   EXPECT_EQ(program.run({"predict", longformer, program / "records.jsonl", "--what", "hidden"}).code, 2);
 }
 

@@ -1,0 +1,187 @@
+// Fine-tuning a writer of summaries: learning, scores, resuming, writing, and the way out to Hugging Face's
+// form and back.
+#include "trainers/tasks/seq2seq_task.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/files.h"
+#include "tests/program.h"
+#include "tests/temporary_folder.h"
+#include "tests/tiny_model.h"
+#include "trainers/config/load.h"
+#include "trainers/run/checkpoint_folders.h"
+#include "trainers/run/opened_model.h"
+#include "trainers/run/run_log.h"
+#include "trainers/tasks/evaluation.h"
+#include "trainers/tasks/seq2seq_input.h"
+#include "trainers/trainer.h"
+
+namespace lf {
+namespace {
+
+using nlohmann::json;
+
+class Seq2SeqTaskTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_tiny_seq2seq(folder_ / "model", "led");
+    write_pairs("train.jsonl", 24, 1);
+    write_pairs("dev.jsonl", 6, 2);
+  }
+  // A summary is the word that the text repeats, twice.
+  void write_pairs(const std::string& name, int count, uint32_t seed) {
+    std::ofstream file(folder_ / name);
+    for (int i = 0; i < count; ++i) {
+      seed = seed * 1664525 + 1013904223;
+      const std::string word = i % 2 == 0 ? "yes " : "no ";
+      std::string words;
+      for (uint32_t w = 0; w < 3 + seed % 9; ++w) words += word;
+      file
+          << json{{"id", name + std::to_string(i)}, {"source", words + "end"}, {"target", word + word}}.dump()
+          << '\n';
+    }
+  }
+  RunConfig config(const std::string& stage, const std::string& section = "", const std::string& more = "") {
+    return parse_run_config(
+        "task: seq2seq\ndata: {path: " + (folder_ / "train.jsonl") +
+            "}\nseq2seq: {model: " + (folder_ / "model") + ", validation: " + (folder_ / "dev.jsonl") +
+            section + "}\nstages: {list: [{name: a, learning_rate: 0.003, batch_size: 8, " + stage +
+            "}]}\nlog: {every_steps: 1}\nvalidation: {every_steps: 5, batch_size: 4}\n" + more,
+        "test.yaml");
+  }
+  std::vector<double> trained(const std::string& run) {
+    std::vector<std::string> warnings;
+    return newest_checkpoint(folder_ / run, warnings)
+        ->read("model.safetensors", "led.decoder.layers.1.encoder_attn.q_proj.weight")
+        .to_doubles();
+  }
+  static std::map<std::string, json> by_id(const std::string& lines) {
+    std::istringstream stream(lines);
+    std::map<std::string, json> answers;
+    for (std::string line; std::getline(stream, line);) {
+      const json answer = json::parse(line);
+      answers[answer.at("id")] = answer;
+    }
+    return answers;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(Seq2SeqTaskTest, LearnsWritesAndIsScored) {
+  const RunConfig c =
+      config("steps: 150, sequence_length: 64",
+             ", metric: rougeL, target_length: 16, num_beams: 2, dropout: 0, no_repeat_ngram_size: 0",
+             "optimizer: {clip: 1}\n");
+  ASSERT_EQ(Trainer(c, folder_ / "run", false).run(), RunEnd::finished);
+  const OpenedModel opened = open_model(folder_ / "run");
+  const Evaluation score = opened.task->evaluate(Split::validation, Effort::report, opened.stage, {});
+  EXPECT_EQ(score.deciding().name, "rougeL");
+  EXPECT_GT(score.deciding().value, 90);
+  EXPECT_EQ(score.metrics[0].name, "loss");
+  EXPECT_LT(score.metrics[0].value, 0.5);
+  const Program program;
+  std::ofstream(folder_ / "new.jsonl") << R"({"id": "a", "text": "no no no no end"})" << '\n'
+                                       << R"({"id": "b", "text": "yes yes yes end"})" << '\n';
+  const ProgramResult written = program.run({"generate", folder_ / "run", "--input", folder_ / "new.jsonl"});
+  ASSERT_EQ(written.code, 0) << written.err;
+  auto answers = by_id(written.out);
+  EXPECT_EQ(answers["a"].at("text"), "no no ");
+  EXPECT_EQ(answers["b"].at("text"), "yes yes ");
+  EXPECT_EQ(program.run({"predict", folder_ / "run", folder_ / "new.jsonl"}).out, written.out);
+  // The exported folder writes the same by the same settings.
+  ASSERT_EQ(program.run({"convert", folder_ / "run", folder_ / "hf", "--to", "huggingface"}).code, 0);
+  std::ofstream(folder_ / "settings.json") << R"({"num_beams": 2, "max_new_tokens": 16})";
+  const ProgramResult again = program.run({"generate", folder_ / "hf", "--input", folder_ / "new.jsonl",
+                                           "--generation", folder_ / "settings.json"});
+  EXPECT_EQ(again.out, written.out) << again.err;
+}
+
+TEST_F(Seq2SeqTaskTest, AStoppedRunGoesOnToTheSameBits) {
+  const std::string stage = "sequence_length: 64, micro_batch: 2";
+  const RunConfig c = config("steps: 8, " + stage, ", target_length: 16", "checkpoint: {every_steps: 3}\n");
+  const auto requests = std::make_shared<RunRequests>();
+  Trainer(c, folder_ / "whole", false).run();
+  {
+    Trainer first(c, folder_ / "parts", false, requests);
+    requests->stop(SIGTERM);
+    EXPECT_EQ(first.run(), RunEnd::stopped);
+  }
+  EXPECT_EQ(Trainer(c, folder_ / "parts", true).run(), RunEnd::finished);
+  EXPECT_EQ(trained("whole"), trained("parts"));
+  EXPECT_EQ(read_file(folder_ / "parts/log.jsonl"), read_file(folder_ / "whole/log.jsonl"));
+}
+
+TEST_F(Seq2SeqTaskTest, TargetsHaveThePrefixThatIsChosen) {
+  const ByteLevelTokenizer tokenizer(folder_ / "model");
+  std::vector<std::string> warnings;
+  const TokenizedPairs pairs(read_summaries(folder_ / "train.jsonl", {}, warnings), tokenizer);
+  const Seq2SeqShape shape = seq2seq_shape(read_model_config(folder_ / "model"));
+  const Seq2SeqBatch both = seq2seq_batch(pairs, {0, 1}, 64, 16, DecoderPrefix::end_begin, shape);
+  const Seq2SeqBatch begin = seq2seq_batch(pairs, {0, 1}, 64, 16, DecoderPrefix::begin, shape);
+  const auto ids = [](const Seq2SeqBatch& batch) {
+    const int32_t* data = batch.targets.ids.data<int32_t>();
+    return std::vector<int32_t>(data, data + batch.targets.ids.elements());
+  };
+  EXPECT_EQ(ids(both)[0], 2);
+  EXPECT_EQ(ids(both)[1], 0);
+  EXPECT_EQ(ids(begin)[0], 0);
+  EXPECT_EQ(both.labels[0], 0);
+  EXPECT_NE(begin.labels[0], 0);
+  EXPECT_EQ(both.labels.size(), begin.labels.size() + 2);
+  EXPECT_EQ(both.labels.back(), 2);
+  EXPECT_EQ(begin.labels.back(), 2);
+  const Seq2SeqBatch cut = seq2seq_batch(pairs, {0}, 5, 4, DecoderPrefix::end_begin, shape);
+  EXPECT_EQ(cut.sources.offsets.back(), 5);
+  EXPECT_EQ(cut.targets.offsets.back(), 4);
+  EXPECT_EQ(cut.labels.back(), 2);
+  EXPECT_EQ(cut.sources.ids.data<int32_t>()[4], 2);
+}
+
+TEST_F(Seq2SeqTaskTest, WhatIsCutIsSaid) {
+  const Seq2SeqTask task(config("steps: 1, sequence_length: 8", ", target_length: 16"), {});
+  std::string notices;
+  for (const std::string& notice : task.notices()) notices += notice + "\n";
+  EXPECT_NE(notices.find("a: 24 of 24 train texts are longer than 8 tokens and are cut there"),
+            std::string::npos)
+      << notices;
+}
+
+TEST_F(Seq2SeqTaskTest, WhatDoesNotFitIsAnError) {
+  const auto planned = [&](const std::string& stage, const std::string& section = "") {
+    const RunConfig c = config(stage, section);
+    planned_stages(c, *std::make_unique<Seq2SeqTask>(c, TaskNeeds{}));
+  };
+  EXPECT_ERROR_TEXT(planned("steps: 1, sequence_length: 97"), "positions for 3 to 96");
+  EXPECT_ERROR_TEXT(planned("steps: 1, sequence_length: 96", ", target_length: 49"),
+                    "seq2seq.target_length is 49");
+  std::ofstream(folder_ / "train.jsonl") << R"({"id": "a", "source": "x"})" << '\n';
+  EXPECT_ERROR_TEXT(planned("steps: 1, sequence_length: 96"), "train.jsonl:1: ");
+  const Program program;
+  std::ofstream(folder_ / "new.jsonl") << R"({"id": "a", "text": "no"})" << '\n';
+  const auto fails = [&](const std::string& settings, const std::string& words) {
+    std::ofstream(folder_ / "settings.json") << settings;
+    const ProgramResult result = program.run({"generate", folder_ / "model", "--input", folder_ / "new.jsonl",
+                                              "--generation", folder_ / "settings.json"});
+    EXPECT_NE(result.code, 0);
+    EXPECT_NE(result.err.find(words), std::string::npos) << result.err;
+  };
+  fails(R"({"num_beams": 2, "do_sample": true})", "do_sample with num_beams 2");
+  fails(R"({"num_return_sequences": 2})", "num_return_sequences is 2, more than num_beams, 1");
+  fails(R"({"min_length": 30, "max_length": 20})", "at least 30 tokens cannot have at most 20");
+  fails(R"({"max_new_tokens": 60})", "texts of 61 tokens, but the model has 48 positions");
+  fails(R"({"num_beam": 2})", "unknown key \"num_beam\"");
+  fails(R"({"early_stopping": "sometimes"})", "needed true, false or \"never\"");
+}
+
+}  // namespace
+}  // namespace lf

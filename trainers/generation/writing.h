@@ -1,0 +1,27 @@
+// What is asked of a model that writes, and where its texts go.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+namespace lf {
+
+// Settings as a user gives them, over the model's own; what a task's texts cannot follow is a UsageError.
+struct WritingRequest {
+  std::string settings, settings_source;  // a JSON object of generation settings, and what it is called
+  std::optional<int64_t> length;          // new tokens at most
+  std::optional<int64_t> top_k, num_beams;
+  std::optional<double> temperature, top_p;
+  std::optional<uint64_t> seed;
+  bool greedy = false;
+  int64_t rows = 32;  // texts that are written side by side, where a model can
+};
+
+// A record's texts: {"id", "output_ids", "score", "text"}, each of the three a list where there are several;
+// called as soon as they are finished.
+using WrittenSink = std::function<void(const nlohmann::ordered_json& record)>;
+
+}  // namespace lf

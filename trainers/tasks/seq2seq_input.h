@@ -1,0 +1,36 @@
+// Texts and summaries as a BART or LED takes them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/tasks/tokenized_pairs.h"
+#include "layers/seq2seq.h"
+#include "trainers/config/seq2seq_section.h"
+
+namespace lf {
+
+// Sources and targets of some pairs, ragged. In an LED the first token of every source is global.
+struct Seq2SeqBatch {
+  EncoderInput sources;
+  DecoderInput targets;
+  std::vector<int32_t> labels;  // what the decoder is to say at each of its tokens
+};
+
+// Of sources of `most_source` tokens at most and targets of `most_target`; longer ones are cut before </s>.
+Seq2SeqBatch seq2seq_batch(const TokenizedPairs& pairs, const std::vector<int64_t>& ids, int64_t most_source,
+                           int64_t most_target, DecoderPrefix prefix, const Seq2SeqShape& shape);
+
+// Labels of a target of so many tokens.
+inline int64_t labels_of(int64_t tokens, DecoderPrefix prefix) {
+  return prefix == DecoderPrefix::end_begin ? tokens : tokens - 1;
+}
+
+// What a text that is written begins with, as the decoder has learned it.
+std::vector<int32_t> prompt_of(DecoderPrefix prefix, const Seq2SeqShape& shape);
+
+// One global token in each of so many sources, the first.
+std::shared_ptr<const GlobalTokens> first_tokens_global(int64_t sources);
+
+}  // namespace lf

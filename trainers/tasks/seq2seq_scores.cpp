@@ -1,0 +1,72 @@
+#include "trainers/tasks/seq2seq_scores.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "trainers/generation/source_texts.h"
+#include "trainers/metrics/rouge.h"
+
+namespace lf {
+
+Var label_losses(const Seq2Seq& model, const Seq2SeqBatch& batch, double smoothing, const Pass& pass,
+                 bool recomputes) {
+  const EncoderOutput source = model.encode(batch.sources, pass, recomputes);
+  const Var hidden = model.decode(batch.targets, source, pass, recomputes);
+  return cross_entropy(model.logits(hidden), Tensor::from(batch.targets.ids.shape(), batch.labels),
+                       smoothing);
+}
+
+LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const Seq2SeqSection& section,
+                        int64_t most_source, int64_t rows, DType compute, const ScoreProgress& progress) {
+  const NoGrad no_grad;
+  LabelScore score;
+  for (int64_t first = 0; first < pairs.count(); first += rows) {
+    std::vector<int64_t> ids;
+    for (int64_t i = first; i < std::min(pairs.count(), first + rows); ++i) ids.push_back(i);
+    const Seq2SeqBatch batch =
+        seq2seq_batch(pairs, ids, most_source, section.target_length, section.decoder_prefix, model.shape);
+    // One by one in their order, so that the sum does not depend on the batch size.
+    for (const double nats : label_losses(model, batch, 0, {.compute = compute}).value().to_doubles())
+      score.nats += nats;
+    score.count += std::ssize(batch.labels);
+    if (progress) progress(first + std::ssize(ids), pairs.count());
+  }
+  return score;
+}
+
+std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPairs& pairs, int64_t texts,
+                                  const Seq2SeqSection& section, const ByteLevelTokenizer& tokenizer,
+                                  const ScoreProgress& progress) {
+  std::vector<std::string> references, written(static_cast<size_t>(texts));
+  for (int64_t i = 0; i < texts; ++i) {
+    std::vector<int32_t> ids;
+    pairs.targets.append(i, pairs.targets.length(i), ids);
+    references.push_back(tokenizer.decode(ids, true));
+  }
+  int64_t next = 0, done = 0;
+  constexpr int64_t kRows = 32;
+  write_texts(
+      writer.model, writer.settings, kRows,
+      [&]() -> std::optional<TextSource> {
+        if (next == texts) return std::nullopt;
+        Seq2SeqBatch one = seq2seq_batch(pairs, {next}, writer.longest_source, section.target_length,
+                                         section.decoder_prefix, writer.model.shape);
+        return TextSource{next++, std::move(one.sources), writer.prompt};
+      },
+      [&](int64_t number, const std::vector<WrittenText>& best) {
+        written[static_cast<size_t>(number)] = tokenizer.decode(best[0].ids, true);
+        if (progress) progress(++done, texts);
+      });
+  std::vector<RougePair> compared;
+  for (size_t i = 0; i < written.size(); ++i) compared.push_back({references[i], written[i]});
+  const auto summary = rouge_summary(rouge(compared, section.stemmer));
+  std::vector<Metric> metrics;
+  constexpr double kPercent = 100;
+  for (size_t kind = 0; kind < kRougeKinds.size(); ++kind)
+    metrics.push_back({kRougeKinds[kind], kPercent * summary[kind].mean.f1, texts});
+  return metrics;
+}
+
+}  // namespace lf
