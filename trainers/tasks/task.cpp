@@ -29,7 +29,8 @@ void Task::predict(std::vector<Record>, const PredictionRequest&, PredictionSink
 }
 
 std::unique_ptr<TextModel> Task::text_model(const Stage&) const {
-  throw Error("a model of this task writes no text; needed a run of task: char_lm or seq2seq, a BART or an LED");
+  throw Error(
+      "a model of this task writes no text; needed a run of task: char_lm or seq2seq, a BART or an LED");
 }
 
 void Task::write(std::vector<Record> records, const WritingRequest& request, const Stage& stage,

@@ -2,10 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 
 #include "layers/char_lm_decoder.h"
+#include "tests/temporary_folder.h"
 #include "tests/testing.h"
+#include "tests/tiny_model.h"
 #include "trainers/generation/sampling.h"
+#include "trainers/generation/source_texts.h"
 
 namespace lf {
 namespace {
@@ -101,6 +105,63 @@ TEST(DeviceDecoding, WritesWhatTheCpuWrites) {
 }
 
 TEST(DeviceDecoding, OfLongWindows) { expect_same_text(true, {{700, {1, 2}}}, 32); }
+
+// Rows of several lengths that share the places of what they have in common.
+TEST(DeviceBeams, SeeTheirOwnTokensAsOnTheCpu) {
+  const kernels::CachedRows rows{
+      .lengths = {3, 3, 1, 5},
+      .table = Tensor::from({4, 5}, std::vector<int32_t>{0, 4, 8, 0, 0, 0, 4, 9,  0,  0,  //
+                                                         2, 0, 0, 0, 0, 3, 7, 11, 15, 19})};
+  for (const int64_t K : {8, 40}) {
+    const Shape row{4, 3, K}, cache{20, 3, K};
+    const auto context = [&](Device device) {
+      const auto there = [&](const Shape& shape, uint32_t seed) {
+        return random_tensor(shape, DType::f32, seed).to(device);
+      };
+      Tensor keys = there(cache, 1), values = there(cache, 2), y = Tensor::empty(row, DType::f32, device);
+      kernels::beam_attention(rows, there(row, 3), there(row, 4), there(row, 5), keys, values, y);
+      EXPECT_EQ(keys.to(Device::cpu).slice(9, 10).to_doubles(),
+                random_tensor(row, DType::f32, 4).slice(1, 2).to_doubles());
+      return y.to(Device::cpu);
+    };
+    EXPECT_TRUE(compare(context(Device::cuda), context(Device::cpu), 1e-5)) << K;
+  }
+}
+
+TEST(DeviceBeams, TextsAreThoseOfTheCpu) {
+  const TemporaryFolder folder;
+  const std::string path = write_tiny_seq2seq(folder / "model", "led");
+  const auto texts = [&](Device device) {
+    Seq2Seq model(seq2seq_shape(read_model_config(path)));
+    const ParameterBlock block = pack(model, DType::f32, device);
+    load_pretrained(path, kSeq2SeqNames, {}, block);
+    GenerationSettings settings;
+    settings.max_new_tokens = 7, settings.num_beams = 3, settings.num_return_sequences = 3;
+    settings.end_ids = {2};
+    std::vector<std::vector<int32_t>> result;
+    int64_t next = 0;
+    write_texts(
+        model, settings, 6,
+        [&]() -> std::optional<TextSource> {
+          if (next == 3) return std::nullopt;
+          TextSource source{.number = next, .prompt = {2}};
+          std::vector<int32_t> ids(static_cast<size_t>(5 + 9 * next), static_cast<int32_t>(20 + next));
+          for (size_t i = 0; i < ids.size(); ++i) ids[i] += static_cast<int32_t>(i * i % 200);
+          source.input.ids = Tensor::from({std::ssize(ids)}, ids);
+          source.input.offsets = {0, std::ssize(ids)};
+          source.input.global_tokens = std::make_shared<GlobalTokens>(GlobalTokens{{0, 1}, {0}});
+          ++next;
+          return source;
+        },
+        [&](int64_t, const std::vector<WrittenText>& written) {
+          for (const WrittenText& text : written) result.push_back(text.ids);
+        });
+    return result;
+  };
+  const auto expected = texts(Device::cpu);
+  ASSERT_EQ(expected.size(), 9u);
+  EXPECT_EQ(texts(Device::cuda), expected);
+}
 
 }  // namespace
 }  // namespace lf
