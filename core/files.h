@@ -33,6 +33,8 @@ class MappedFile {
 
   std::span<const uint8_t> bytes() const { return bytes_; }
   const std::string& path() const { return path_; }
+  // Says that these of its bytes are not needed for now, so that they are no memory of the process's.
+  void release(std::span<const uint8_t> part) const;
 
  private:
   std::string path_;

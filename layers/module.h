@@ -99,9 +99,13 @@ struct ParameterBlock {
   Tensor gradient(const PackedParameter& p) const { return gradients.window(p.offset, p.shape); }
 };
 
+// Whether a model is to be trained; without gradients its block has none.
+enum class Gradients { wanted, none };
+
 // Allocates the blocks (zeroed; f32, or f64 for gradient checks) and points every parameter at its slices.
 template <class Module>
-ParameterBlock pack(Module& module, DType dtype = DType::f32, Device device = Device::cpu);
+ParameterBlock pack(Module& module, DType dtype = DType::f32, Device device = Device::cpu,
+                    Gradients gradients = Gradients::wanted);
 
 // Leaves to the optimizer only the parameters whose names `chosen` accepts.
 void train_only(ParameterBlock& block, const std::function<bool(const std::string&)>& chosen);
@@ -135,7 +139,7 @@ void initialise(Module& module, const ParameterBlock& block, double range, uint6
 int64_t lay_out(std::vector<PackedParameter>& parameters, int64_t& decaying);
 
 template <class Module>
-ParameterBlock pack(Module& module, DType dtype, Device device) {
+ParameterBlock pack(Module& module, DType dtype, Device device, Gradients gradients) {
   ParameterBlock block;
   for_each_parameter(module, [&](const std::string& path, Parameter& p) {
     block.parameters.push_back({path, p.shape, 0, p.decays});
@@ -143,12 +147,14 @@ ParameterBlock pack(Module& module, DType dtype, Device device) {
   const int64_t elements = lay_out(block.parameters, block.decaying);
   block.trained = {{0, block.decaying, true}, {block.decaying, elements, false}};
   block.values = Tensor::zeros({elements}, dtype, device);
-  block.gradients = Tensor::zeros({elements}, dtype, device);
+  const bool trains = gradients == Gradients::wanted;
+  if (trains) block.gradients = Tensor::zeros({elements}, dtype, device);
   size_t i = 0;
   for_each_parameter(module, [&](const std::string&, Parameter& p) {
     const PackedParameter& packed = block.parameters[i++];
     p.value = block.value(packed);
-    p.gradient = std::make_shared<Gradient>(Gradient{p.shape, dtype, block.gradient(packed), true});
+    if (trains)
+      p.gradient = std::make_shared<Gradient>(Gradient{p.shape, dtype, block.gradient(packed), true});
     p.changes = block.changes;
     p.copy = std::make_shared<ParameterCopy>();
   });

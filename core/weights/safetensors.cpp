@@ -86,6 +86,7 @@ void SafetensorsFile::read_into(const std::string& name, const Tensor& destinati
         lf::name(destination.dtype()));
   const std::span<const uint8_t> source = bytes(name);
   if (!source.empty()) std::memcpy(destination.raw(), source.data(), source.size());
+  file_.release(source);
 }
 
 SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<TensorSpec> tensors,

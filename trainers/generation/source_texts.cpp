@@ -115,7 +115,13 @@ void write_texts(const Seq2Seq& model, const GenerationSettings& settings, int64
     while (has_more && writer.has_room(rows)) {
       std::optional<TextSource> source = next();
       has_more = source.has_value();
-      if (source) writer.begin(std::move(*source));
+      if (!source) break;
+      const std::string where = source->where;
+      try {
+        writer.begin(std::move(*source));
+      } catch (const Error& error) {
+        throw Error(text(where, ": ", error.what()));
+      }
     }
     if (!writer.is_idle()) writer.step(written);
   }

@@ -30,7 +30,7 @@ OpenedModel open_configuration(const std::string& path, const OpenOptions& optio
   OpenedModel opened;
   opened.config = load_run_config(path, all_overrides(options));
   opened.origin = "initial weights of " + path;
-  opened.task = make_task(opened.config, {.data = options.needs_data});
+  opened.task = make_task(opened.config, {.data = options.needs_data, .training = false});
   opened.stage = resolved_stages(opened.config).back();
   return opened;
 }
@@ -42,7 +42,7 @@ OpenedModel open_model_folder(const std::string& folder, const OpenOptions& opti
   opened.config = config_for_model_folder(folder);
   if (options.device) opened.config.device = *options.device;
   opened.origin = folder;
-  opened.task = make_task(opened.config, {.data = false});
+  opened.task = make_task(opened.config, {.data = false, .training = false});
   return opened;
 }
 
@@ -111,8 +111,8 @@ OpenedModel open_run(const std::string& folder, const OpenOptions& options) {
   opened.origin = checkpoint.folder;
   opened.state = run_state_from_json(checkpoint.state.at("run"));
   const auto alphabet = checkpoint.state.value("alphabet", std::vector<uint8_t>());
-  opened.task =
-      make_task(opened.config, {.data = options.needs_data, .weights = false, .alphabet = alphabet});
+  opened.task = make_task(
+      opened.config, {.data = options.needs_data, .weights = false, .training = false, .alphabet = alphabet});
   check_same_model(checkpoint, *opened.task);
   if (options.needs_data) check_corpus(checkpoint, options, opened);
   load_parameters(checkpoint, opened.task->parameters());

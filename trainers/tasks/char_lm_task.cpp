@@ -93,7 +93,7 @@ CharLMTask::CharLMTask(const RunConfig& config, TaskNeeds needs)
                                                    : CorpusFiles()),
       alphabet_(needs.alphabet.empty() ? corpus_.train->header().symbols : needs.alphabet),
       model_(char_lm_shape(config, std::ssize(alphabet_))),
-      parameters_(pack(model_, DType::f32, device_of(config))) {
+      parameters_(pack(model_, DType::f32, device_of(config), needs.gradients())) {
   if (needs.weights)
     initialise(model_, parameters_, config.model.initializer_range, static_cast<uint64_t>(config.seed));
 }

@@ -111,7 +111,7 @@ ClassificationTask::ClassificationTask(const RunConfig& config, TaskNeeds needs,
       labels_(std::move(data.labels)),
       notices_(std::move(data.notices)),
       model_(shape_of(config.classification), std::ssize(labels_)),
-      parameters_(pack(model_, DType::f32, device_of(config))),
+      parameters_(pack(model_, DType::f32, device_of(config), needs.gradients())),
       model_hash_(pretrained_hash(*config.classification.model)) {
   if (needs.data) {
     const ByteLevelTokenizer tokenizer(model_folder());

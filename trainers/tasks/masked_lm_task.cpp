@@ -110,7 +110,7 @@ MaskedLMTask::MaskedLMTask(const RunConfig& config, TaskNeeds needs)
     : config_(config),
       masking_{config.masked_lm.probability, config.masked_lm.mask_share, config.masked_lm.random_share},
       model_(masked_lm_shape(config)),
-      parameters_(pack(model_, DType::f32, device_of(config))) {
+      parameters_(pack(model_, DType::f32, device_of(config), needs.gradients())) {
   if (needs.data) {
     corpus_ = open_document_files(config.data.path);
     check_vocabulary(corpus_.corpus, model_.encoder.shape, config);

@@ -53,7 +53,8 @@ std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPa
         if (next == texts) return std::nullopt;
         Seq2SeqBatch one = seq2seq_batch(pairs, {next}, writer.longest_source, section.target_length,
                                          section.decoder_prefix, writer.model.shape);
-        return TextSource{next++, std::move(one.sources), writer.prompt};
+        const std::string where = text("text ", next);
+        return TextSource{next++, where, std::move(one.sources), writer.prompt};
       },
       [&](int64_t number, const std::vector<WrittenText>& best) {
         written[static_cast<size_t>(number)] = tokenizer.decode(best[0].ids, true);

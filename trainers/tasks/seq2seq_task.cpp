@@ -47,7 +47,7 @@ TokenizedPairs read_split(const Seq2SeqSection& section, const std::string& path
 Seq2SeqTask::Seq2SeqTask(const RunConfig& config, TaskNeeds needs)
     : config_(config),
       model_(shape_of(config.seq2seq)),
-      parameters_(pack(model_, DType::f32, device_of(config))),
+      parameters_(pack(model_, DType::f32, device_of(config), needs.gradients())),
       model_hash_(pretrained_hash(*config.seq2seq.model)) {
   const Seq2SeqSection& section = config_.seq2seq;
   if (needs.data) {

@@ -147,7 +147,7 @@ void SummaryWriter::write(std::vector<Record> records, const std::string& tokeni
       [&]() -> std::optional<TextSource> {
         if (next == rows.size()) return std::nullopt;
         const Record& row = rows[next];
-        return TextSource{static_cast<int64_t>(next++), encoder_input({&row, 1}), prompt};
+        return TextSource{static_cast<int64_t>(next++), row.where, encoder_input({&row, 1}), prompt};
       },
       [&](int64_t number, const std::vector<WrittenText>& texts) {
         const size_t n = record_of_row[static_cast<size_t>(number)];

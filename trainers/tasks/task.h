@@ -60,8 +60,11 @@ struct LossUnit {
 
 // What is needed of a task that is opened.
 struct TaskNeeds {
-  bool data = true;     // to train on or to score; predictions need the model alone
-  bool weights = true;  // the initial ones; a checkpoint's replace them
+  Gradients gradients() const { return training ? Gradients::wanted : Gradients::none; }
+
+  bool data = true;      // to train on or to score; predictions need the model alone
+  bool weights = true;   // the initial ones; a checkpoint's replace them
+  bool training = true;  // gradients
   // Of a run, the byte that each token stands for, where that is not decided by a tokenizer: data are read
   // so.
   std::vector<uint8_t> alphabet = {};

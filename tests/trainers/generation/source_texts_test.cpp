@@ -105,7 +105,8 @@ TEST_P(GeneratedTexts, DoNotDependOnTheOthers) {
     const Case one = case_of(written, 0);
     if (!written.at("settings").contains("prompt")) by_settings[one.settings_text].push_back(one);
   }
-  for (auto& [settings, cases] : by_settings) {
+  for (const auto& entry : by_settings) {
+    const std::vector<Case>& cases = entry.second;
     std::vector<TextSource> queue;
     for (size_t n = 0; n < cases.size(); ++n)
       queue.push_back(cases[n].source), queue.back().number = static_cast<int64_t>(n);

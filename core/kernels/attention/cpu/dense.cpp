@@ -2,7 +2,8 @@
 //   forward:  P = softmax(scale * Q K^T) over the valid keys,  context = dropout(P) V
 //   backward: dP = dO V^T, dS = P * (dP * keep - rowsum(dO * O)),
 //             dQ = dS K, dK = dS^T Q, dV = (P * keep)^T dO
-// Forward keeps a tile's whole rows of scores; backward knows lse and walks the keys in chunks.
+// Forward keeps a tile's whole rows of scores, and packs no keys for a few queries; backward knows lse and
+// walks the keys in chunks.
 #include "core/kernels/simd_targets.h"
 
 #include <hwy/aligned_allocator.h>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "core/kernels/attention/cpu/dense_memory.h"
@@ -21,6 +23,7 @@
 #define HWY_TARGET_INCLUDE "core/kernels/attention/cpu/dense.cpp"
 #include <hwy/foreach_target.h>
 
+#include "core/kernels/attention/cpu/dense_few-inl.h"
 #include "core/kernels/attention/cpu/dropout-inl.h"
 #include "core/kernels/attention/cpu/packing-inl.h"
 #include "core/kernels/attention/cpu/small_gemm-inl.h"
@@ -96,46 +99,97 @@ HWY_INLINE Accumulator<Element> dense_softmax(const DenseForwardViews<Element>& 
   return sum;
 }
 
+// The softmax of a tile's rows of scores; returns each row's sum, 0 where it is padded.
+template <class Element>
+HWY_INLINE void tile_softmax(const DenseForwardViews<Element>& call,
+                             const DenseForwardBuffers<Accumulator<Element>>& buffers,
+                             const DenseSizes& sizes, int64_t b, int64_t h, int64_t tile, int64_t rows,
+                             int64_t keys, Accumulator<Element>* sums) {
+  using F = Accumulator<Element>;
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t position = call.shape.position(sizes.first, tile + r);
+    F* const lse = call.lse + (sizes.first + tile + r) * call.shape.H + h;
+    *lse = -std::numeric_limits<F>::infinity();
+    sums[r] = 0;
+    if (position < 0) continue;
+    sums[r] = dense_softmax(call, buffers, b, h, position, keys, buffers.strip + r * sizes.stride, lse);
+  }
+}
+
+// The weighted values of a tile's rows, divided by the sums of the weights.
+template <class Element>
+HWY_INLINE void store_tile(const DenseForwardViews<Element>& call, const Accumulator<Element>* values,
+                           int64_t width, int64_t first, int64_t h, int64_t rows,
+                           const Accumulator<Element>* row_sums) {
+  using F = Accumulator<Element>;
+  const int64_t K = call.shape.K;
+  for (int64_t r = 0; r < rows; ++r) {
+    Element* const to = call.context.row(first + r, h * K);
+    if (row_sums[r] != 0) {
+      store_row(values + r * width, F(1) / row_sums[r], to, K);
+    } else {
+      std::fill(to, to + K, Element(0.0f));
+    }
+  }
+}
+
+// Queries of a tile, scaled; zeros behind them.
+template <class Element>
+HWY_INLINE void load_queries(const DenseForwardViews<Element>& call, const DenseSizes& sizes, int64_t first,
+                             int64_t h, int64_t rows, Accumulator<Element>* q) {
+  using F = Accumulator<Element>;
+  const int64_t K = call.shape.K;
+  clear(q, kTileRows * sizes.width);
+  for (int64_t r = 0; r < rows; ++r) {
+    load_row_biased<Element, F>(call.q.row(first + r, h * K), nullptr,
+                                static_cast<F>(call.shape.call.scale * kLog2E), q + r * sizes.width, K,
+                                sizes.width);
+  }
+}
+
+HWY_INLINE void few_queries_forward(const DenseForwardViews<float>& call, const DenseSizes& sizes, int64_t b,
+                                    int64_t h, const DenseForwardBuffers<float>& buffers) {
+  const DenseShape& shape = call.shape;
+  const int64_t K = shape.K, first = shape.call.key_offsets[b], keys = shape.keys(b);
+  float* const bias = buffers.keys.key_bias;
+  for (int64_t n = 0; n < keys; ++n)
+    bias[n] = shape.is_key(first + n) ? 0.0f : -std::numeric_limits<float>::infinity();
+  std::fill(bias + keys, bias + sizes.keys, -std::numeric_limits<float>::infinity());
+  load_queries(call, sizes, sizes.first, h, sizes.count, buffers.q);
+  few_scores(call.k, first, h * K, keys, buffers.q, sizes.width, K, buffers.strip, sizes.stride);
+  for (int64_t r = 0; r < kFewQueries; ++r)
+    std::fill(buffers.strip + r * sizes.stride + keys, buffers.strip + r * sizes.stride + sizes.keys, 0.0f);
+  float row_sums[kFewQueries] = {};
+  tile_softmax(call, buffers, sizes, b, h, 0, sizes.count, sizes.keys, row_sums);
+  few_sums(call.v, first, h * K, keys, buffers.strip, sizes.stride, K, buffers.sums, sizes.width);
+  store_tile(call, buffers.sums, sizes.width, sizes.first, h, sizes.count, row_sums);
+}
+
 template <class Element>
 HWY_INLINE void dense_forward(const DenseForwardViews<Element>& call, int64_t b, int64_t h,
                               Accumulator<Element>* memory) {
   using F = Accumulator<Element>;
   const DenseShape& shape = call.shape;
-  const int64_t H = shape.H, K = shape.K, lanes = lanes_of<F>();
+  const int64_t K = shape.K, lanes = lanes_of<F>();
   const DenseSizes sizes(shape, b, shape.keys(b));
   if (sizes.count == 0) return;
   Arena<F> arena(memory);
   const DenseForwardBuffers<F> buffers(sizes, arena);
+  if constexpr (std::is_same_v<Element, float>) {
+    if (sizes.count <= kFewQueries) return few_queries_forward(call, sizes, b, h, buffers);
+  }
   pack_dense_keys(shape, call.k, call.v, b, h, 0, sizes, buffers.keys);
   for (int64_t tile = 0; tile < sizes.count; tile += kTileRows) {
     const int64_t rows = std::min(kTileRows, sizes.count - tile), first = sizes.first + tile;
     const int64_t keys = tile_keys(shape, sizes, tile, 0);
-    clear(buffers.q, kTileRows * sizes.width);
-    for (int64_t r = 0; r < rows; ++r) {
-      load_row_biased<Element, F>(call.q.row(first + r, h * K), nullptr,
-                                  static_cast<F>(shape.call.scale * kLog2E), buffers.q + r * sizes.width, K,
-                                  sizes.width);
-    }
+    load_queries(call, sizes, first, h, rows, buffers.q);
     times_panels(buffers.q, buffers.keys.k_panels, sizes, K, keys, buffers.strip);
     F row_sums[kTileRows] = {};
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t position = shape.position(sizes.first, tile + r);
-      F* const lse = call.lse + (first + r) * H + h;
-      *lse = -std::numeric_limits<F>::infinity();
-      if (position < 0) continue;
-      row_sums[r] = dense_softmax(call, buffers, b, h, position, keys, buffers.strip + r * sizes.stride, lse);
-    }
+    tile_softmax(call, buffers, sizes, b, h, tile, rows, keys, row_sums);
     gemm_row_of_tiles<false>(GemmA<F>{buffers.strip, sizes.stride, 1},
                              GemmB<F>{buffers.keys.v_rows, sizes.width, lanes},
                              GemmC<F>{buffers.sums, sizes.width}, keys, sizes.width / lanes);
-    for (int64_t r = 0; r < rows; ++r) {
-      Element* const to = call.context.row(first + r, h * K);
-      if (row_sums[r] != 0) {
-        store_row(buffers.sums + r * sizes.width, F(1) / row_sums[r], to, K);
-      } else {
-        std::fill(to, to + K, Element(0.0f));
-      }
-    }
+    store_tile(call, buffers.sums, sizes.width, first, h, rows, row_sums);
   }
 }
 
