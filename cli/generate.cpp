@@ -63,9 +63,12 @@ void generate_all(const Options& options) {
     if (as_json) {
       std::printf("%s\n", json_line(record).c_str());
     } else {
-      const auto& text = record.at("text").get_ref<const std::string&>();
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::putchar('\n');
+      const ordered_json& texts = record.at("text");
+      for (const ordered_json& one : texts.is_array() ? texts : ordered_json::array({texts})) {
+        const auto& text = one.get_ref<const std::string&>();
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        std::putchar('\n');
+      }
     }
     check_standard_output();
   });

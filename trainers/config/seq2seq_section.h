@@ -81,7 +81,7 @@ struct Seq2SeqSection {
         "Texts of the validation split for which summaries are written, where metric asks for them; 0: all.",
         at_least(0));
     field("num_beams", self.num_beams, "Beams of the search by which summaries are written; 1: greedy.",
-          at_least(1));
+          within(1, 1024));
     field("min_length", self.min_length, "Tokens that a written summary has at least.", at_least(0));
     field("length_penalty", self.length_penalty,
           "A summary's score is its log-probability / tokens ^ length_penalty.");

@@ -1,13 +1,13 @@
 #include "trainers/generation/generation_settings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/check.h"
 #include "core/format.h"
 #include "core/json.h"
-#include "core/messages.h"
 #include "trainers/generation/settings_json.h"
 
 namespace lf {
@@ -15,6 +15,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int64_t kMostTokens = 1 << 24, kMostTexts = 1024;
 constexpr int64_t kNewTokens = 20;  // where no length is given, as in transformers
 
 // Reads values of one settings object; a wrong one is a UsageError that names the key.
@@ -27,7 +28,7 @@ class Reader {
     setting = value.get<int64_t>();
   }
   void read(const std::string& key, const json& value, double& setting) const {
-    require(value.is_number(), key, value, "a number");
+    require(value.is_number() && std::isfinite(value.get<double>()), key, value, "a number");
     setting = value.get<double>();
   }
   void read(const std::string& key, const json& value, bool& setting) const {
@@ -82,6 +83,7 @@ void for_each_setting(GenerationSettings& s, F&& use) {
   use("length_penalty", s.length_penalty), use("early_stopping", s.early_stopping);
   use("no_repeat_ngram_size", s.no_repeat_ngram_size), use("repetition_penalty", s.repetition_penalty);
   use("forced_bos_token_id", s.forced_begin), use("forced_eos_token_id", s.forced_end);
+  use("decoder_start_token_id", s.start);
   use("eos_token_id", s.end_ids), use("do_sample", s.do_sample), use("temperature", s.temperature);
   use("top_p", s.top_p), use("top_k", s.top_k), use("seed", s.seed);
 }
@@ -98,8 +100,9 @@ int64_t GenerationSettings::shortest(int64_t prompt) const {
 }
 
 void GenerationSettings::validate(const std::string& who) const {
-  const auto at_least = [&](const char* name, int64_t value, int64_t least) {
-    if (value < least) throw UsageError(text(who, name, " is ", value, "; needed at least ", least));
+  const auto at_least = [&](const char* name, int64_t value, int64_t least, int64_t most = kMostTokens) {
+    if (value < least || value > most)
+      throw UsageError(text(who, name, " is ", value, "; needed ", least, " to ", most));
   };
   const auto refuse = [&](bool wrong, const auto&... words) {
     if (wrong) throw UsageError(text(who, words...));
@@ -108,8 +111,8 @@ void GenerationSettings::validate(const std::string& who) const {
   at_least("max_new_tokens", max_new_tokens.value_or(1), 1);
   at_least("min_length", min_length, 0);
   at_least("min_new_tokens", min_new_tokens, 0);
-  at_least("num_beams", num_beams, 1);
-  at_least("num_return_sequences", num_return_sequences, 1);
+  at_least("num_beams", num_beams, 1, kMostTexts);
+  at_least("num_return_sequences", num_return_sequences, 1, kMostTexts);
   at_least("no_repeat_ngram_size", no_repeat_ngram_size, 0);
   at_least("top_k", top_k, 0);
   refuse(!(repetition_penalty > 0), "repetition_penalty is ", repetition_penalty, "; needed above 0");
@@ -123,12 +126,25 @@ void GenerationSettings::validate(const std::string& who) const {
          longest(1), " (min_length, min_new_tokens, max_length, max_new_tokens)");
 }
 
+void GenerationSettings::validate_ids(int64_t vocabulary) const {
+  const auto check = [&](const char* key, const std::vector<int32_t>& ids) {
+    for (const int32_t id : ids) {
+      if (id >= 0 && id < vocabulary) continue;
+      throw UsageError(text(key, " is ", id, "; the model's tokens are 0 to ", vocabulary - 1));
+    }
+  };
+  check("eos_token_id", end_ids);
+  check("forced_eos_token_id", forced_end);
+  if (forced_begin) check("forced_bos_token_id", {*forced_begin});
+  if (start) check("decoder_start_token_id", {*start});
+}
+
 GenerationSettings generation_from_json(const std::string& json_text, const std::string& source,
                                         const GenerationSettings& defaults) {
   const json object = parse_json_of_python(json_text, source);
   if (!object.is_object()) throw UsageError(source + ": needed a JSON object");
   GenerationSettings settings = defaults;
-  std::vector<std::string> left_out, known;
+  std::vector<std::string> known;
   const Reader reader(source);
   for (const auto& [key, value] : object.items()) {
     bool is_known = false;
@@ -138,17 +154,31 @@ GenerationSettings generation_from_json(const std::string& json_text, const std:
       if (!given.is_null()) reader.read(name, given, setting);
     });
     if (is_known) continue;
-    if (is_without_effect(key, value)) {
-      left_out.push_back(key);
-      continue;
-    }
+    if (is_without_effect(key, value)) continue;
     for_each_setting(settings, [&](const std::string& name, auto&) { known.push_back(name); });
     throw UsageError(
         text(source, ": unknown key \"", key, "\", which may change the text; known are ", joined(known)));
   }
-  if (!left_out.empty()) messages::warning(source + ": left out, without effect here: " + joined(left_out));
+  const auto gives = [&](const char* key) { return object.contains(key) && !object.at(key).is_null(); };
+  if (gives("max_length") && !gives("max_new_tokens")) settings.max_new_tokens.reset();
   settings.validate(source + ": ");
   return settings;
+}
+
+std::string generation_json(const GenerationSettings& s, int32_t padding, int32_t start) {
+  nlohmann::ordered_json json = {{"decoder_start_token_id", start},
+                                 {"do_sample", s.do_sample},
+                                 {"early_stopping", s.early_stopping == EarlyStopping::yes},
+                                 {"eos_token_id", s.end_ids},
+                                 {"length_penalty", s.length_penalty},
+                                 {"min_length", s.min_length},
+                                 {"no_repeat_ngram_size", s.no_repeat_ngram_size},
+                                 {"num_beams", s.num_beams},
+                                 {"pad_token_id", padding}};
+  if (s.early_stopping == EarlyStopping::never) json["early_stopping"] = "never";
+  if (s.end_ids.size() == 1) json["eos_token_id"] = s.end_ids.front();
+  if (s.max_new_tokens) json["max_new_tokens"] = *s.max_new_tokens;
+  return json.dump(2) + "\n";
 }
 
 }  // namespace lf

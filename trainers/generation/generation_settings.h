@@ -24,9 +24,10 @@ struct GenerationSettings {
   std::optional<int32_t> forced_begin;  // the first token behind a prompt of one
   std::vector<int32_t> forced_end;      // the last one of a text of the greatest length
   std::vector<int32_t> end_ids;         // each ends a text
+  std::optional<int32_t> start;         // what texts begin with instead of the model's own
   bool do_sample = false;               // with one beam
   double temperature = 1.0, top_p = 1.0;
-  int64_t top_k = 0;
+  int64_t top_k = 50;  // as in transformers
   uint64_t seed = 1;
 
   kernels::Sampling choice() const { return {do_sample, temperature, top_k, top_p}; }
@@ -35,7 +36,12 @@ struct GenerationSettings {
 
   // Throws UsageError, `who` before it, naming settings that are out of range or contradict each other.
   void validate(const std::string& who = "") const;
+  // Throws UsageError for a token's id that a model of so many tokens does not have.
+  void validate_ids(int64_t vocabulary) const;
 };
+
+// What generation_from_json reads as the same, and transformers as its own; texts begin with `start`.
+std::string generation_json(const GenerationSettings& settings, int32_t padding, int32_t start);
 
 // Settings from a JSON object with Hugging Face's names over those given, as a generation_config.json has
 // them. Throws UsageError naming `source` and the key that may change the text and is not known.

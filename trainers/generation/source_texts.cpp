@@ -17,6 +17,7 @@ struct Writing {
   int64_t number;
   std::unique_ptr<TextSearch> search;
   std::vector<int32_t> prompt;
+  int64_t tokens = 0;  // of the source
   size_t read = 0;
 
   bool reads_prompt() const { return read < prompt.size(); }
@@ -41,13 +42,16 @@ class Writer {
       : model_(model), settings_(settings), decoder_(model) {}
 
   bool is_idle() const { return all_.empty(); }
-  // Whether another source's texts would still be within so many rows.
+  // Whether another source's texts would still be within so many rows, and its keys and values in memory.
   bool has_room(int64_t rows) const {
-    return all_.empty() || decoder_.rows() + all_.front().search->rows() <= rows;
+    constexpr int64_t kMostTokens = 16384;  // of all sources
+    int64_t tokens = 0;
+    for (const Writing& one : all_) tokens += one.tokens;
+    return all_.empty() || (decoder_.rows() + all_.front().search->rows() <= rows && tokens < kMostTokens);
   }
 
   void begin(TextSource source) {
-    Writing one{source.number, nullptr, std::move(source.prompt)};
+    Writing one{source.number, nullptr, std::move(source.prompt), source.input.ids.elements()};
     CHECK(!one.prompt.empty(), "generate: the prompt is empty; at least one token is needed");
     const int64_t longest = settings_.longest(std::ssize(one.prompt));
     CHECK(longest - 1 <= model_.shape.longest_target(), "texts of ", longest, " tokens, but the model has ",
@@ -110,6 +114,7 @@ void write_texts(const Seq2Seq& model, const GenerationSettings& settings, int64
                  const std::function<std::optional<TextSource>()>& next,
                  const std::function<void(int64_t number, const std::vector<WrittenText>&)>& written) {
   const NoGrad no_grad;
+  settings.validate_ids(model.shape.encoder.vocabulary);
   Writer writer(model, settings);
   for (bool has_more = true; has_more || !writer.is_idle();) {
     while (has_more && writer.has_room(rows)) {

@@ -25,9 +25,9 @@ struct TextSource {
 std::vector<int32_t> prompt_behind_start(const Seq2SeqShape& shape, std::vector<int32_t> given);
 
 // Writes texts for what `next` gives, until it gives nothing, for as many sources at a time as have `rows`
-// rows together (one at least); `written` is called with a source's texts as soon as they are finished. A
-// source's texts do not depend on the others. An Error where the settings ask for more tokens than the model
-// has positions, what the model cannot read, or probabilities that are not finite.
+// rows together, and some 16,384 tokens (one at least); `written` is called with a source's texts as soon as
+// they are finished. A source's texts do not depend on the others. An Error where the settings ask for more
+// tokens than the model has positions, what the model cannot read, or probabilities that are not finite.
 void write_texts(const Seq2Seq& model, const GenerationSettings& settings, int64_t rows,
                  const std::function<std::optional<TextSource>()>& next,
                  const std::function<void(int64_t number, const std::vector<WrittenText>&)>& written);

@@ -233,7 +233,8 @@ void warn_of_tokens_beyond(const nlohmann::json& config, const std::string& toke
 }  // namespace
 
 void write_model_folder(const std::string& destination, const nlohmann::json& config,
-                        std::vector<NamedTensor> tensors, const std::string& tokenizer_folder) {
+                        std::vector<NamedTensor> tensors, const std::string& tokenizer_folder,
+                        const std::map<std::string, std::string>& files) {
   check_destination(destination);
   std::string folder = destination;
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
@@ -248,6 +249,7 @@ void write_model_folder(const std::string& destination, const nlohmann::json& co
   warn_of_tokens_beyond(config, tokenizer_folder);
   copy_tokenizer_files(tokenizer_folder, aside.path());
   write_tokenizer_config(aside.path(), tokenizer_folder, config);
+  for (const auto& [name, contents] : files) write_file_atomically(aside.path() + "/" + name, contents);
   aside.publish();
   sync_folder(fs::absolute(folder).parent_path().string());
 }

@@ -2,6 +2,7 @@
 // transformers loads with no missing and no unexpected key; reading is in pretrained_weights.h.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,10 @@ std::vector<NamedTensor> named_parameters(const ParameterBlock& block);
 // Writes a model folder: config.json, model.safetensors (in the order in which safetensors' own writer puts
 // it) and the tokenizer's files copied from `tokenizer_folder`, with a tokenizer_config.json whose
 // model_max_length is what config.json allows. The folder appears whole or not at all; an Error if it exists.
+// `files`: others by name, with their contents.
 void write_model_folder(const std::string& destination, const nlohmann::json& config,
-                        std::vector<NamedTensor> tensors, const std::string& tokenizer_folder);
+                        std::vector<NamedTensor> tensors, const std::string& tokenizer_folder,
+                        const std::map<std::string, std::string>& files = {});
 
 // Throws UsageError for no name and Error for one that is taken, before any work is done for it.
 void check_destination(const std::string& folder);

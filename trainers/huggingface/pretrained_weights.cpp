@@ -8,6 +8,7 @@
 #include "core/format.h"
 #include "core/kernels/convert.h"
 #include "core/messages.h"
+#include "core/storage.h"
 #include "layers/finite.h"
 
 namespace lf {
@@ -164,11 +165,12 @@ const PretrainedNames kEncoderNames{.prefixes = {"longformer.", "roberta."},
                                     .aliases = kOutputAliases,
                                     .ignored = {"*position_ids", "*token_type_ids", "pooler.*", "lm_head.*"}};
 
-const PretrainedNames kSeq2SeqNames{.prefixes = {"model.", "led."},
-                                    .aliases = {{"encoder.embed_tokens.weight", "shared.weight"},
-                                                {"decoder.embed_tokens.weight", "shared.weight"},
-                                                {"lm_head.weight", "shared.weight"}},
-                                    .ignored = {"classification_head.*", "qa_outputs.*"}};
+const PretrainedNames kSeq2SeqNames{
+    .prefixes = {"model.", "led."},
+    .aliases = {{"encoder.embed_tokens.weight", "shared.weight"},
+                {"decoder.embed_tokens.weight", "shared.weight"},
+                {"lm_head.weight", "shared.weight"}},
+    .ignored = {"classification_head.*", "qa_outputs.*", "encoder.version", "decoder.version"}};
 
 WeightsFile open_weights(const std::string& path) {
   WeightsFile weights = WeightsFile::open(path);
@@ -233,6 +235,7 @@ std::vector<std::string> load_pretrained(const std::string& folder, const Pretra
     value.copy_from(read);
   }
   if (!faults.empty()) messages::warning(not_finite_warning(weights.path(), faults));
+  release_cached_memory(Device::cpu);  // nothing later is as large as the largest table
   return fresh;
 }
 

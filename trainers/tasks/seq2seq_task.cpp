@@ -76,6 +76,7 @@ void Seq2SeqTask::check_stage(const Stage& stage) const {
         " has positions for 3 to ", longest);
   CHECK(target <= model_.shape.longest_target(), "seq2seq.target_length is ", target, "; ", model_folder(),
         " has positions for ", model_.shape.longest_target());
+  settings_of_run(config_.seq2seq, model_.shape).validate("seq2seq: ");
 }
 
 const TokenizedPairs& Seq2SeqTask::split_of(Split split) const {
@@ -177,7 +178,10 @@ void Seq2SeqTask::export_model(const std::string& destination) const {
                                                    : "BartForConditionalGeneration"};
   if (config_.seq2seq.decoder_prefix == DecoderPrefix::begin)
     config["decoder_start_token_id"] = model_.shape.begin_id;
-  write_model_folder(destination, config, named_parameters(parameters_), model_folder());
+  const GenerationSettings settings = settings_of_run(config_.seq2seq, model_.shape);
+  const std::string writes = generation_json(settings, model_.shape.encoder.padding_id, writer(1).prompt[0]);
+  write_model_folder(destination, config, named_parameters(parameters_), model_folder(),
+                     {{"generation_config.json", writes}});
 }
 
 nlohmann::ordered_json Seq2SeqTask::facts() const {

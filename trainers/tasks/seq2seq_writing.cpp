@@ -36,22 +36,31 @@ GenerationSettings requested(GenerationSettings settings, const WritingRequest& 
   settings.top_k = request.top_k.value_or(settings.top_k);
   settings.top_p = request.top_p.value_or(settings.top_p);
   settings.seed = request.seed.value_or(settings.seed);
+  if (request.greedy && request.num_beams) throw UsageError("--greedy is one beam; leave out --beams");
   if (request.greedy) settings.do_sample = false, settings.num_beams = 1, settings.num_return_sequences = 1;
+  if (!settings.do_sample && (request.temperature || request.top_k || request.top_p || request.seed))
+    throw UsageError(
+        "--temperature, --top-k, --top-p and --seed are for sampling, which do_sample: true in --generation "
+        "asks for");
   settings.validate();
   return settings;
 }
 
 void cut_long_texts(std::vector<Record>& records, int64_t longest) {
+  std::string first;
+  int64_t cut = 0;
   for (Record& record : records) {
     if (record.length <= longest) continue;
     CHECK(record.text, record.where, ": rows of ", record.length, " ids, but the model reads ", longest);
-    messages::warning(
-        text(record.where, ": ", record.length, " tokens, of which the first ", longest, " are read"));
+    if (cut++ == 0) first = text(record.where, ": ", record.length, " tokens");
     const int32_t last = record.ids.back();
     record.ids.resize(static_cast<size_t>(longest));
     record.ids.back() = last;
     record.length = longest;
   }
+  if (cut > 0)
+    messages::warning(text(cut, " of ", records.size(), " texts are longer than ", longest,
+                           " tokens and are cut there (", first, cut > 1 ? ", ...)" : ")"));
 }
 
 // Row `row` of a record as a record of its own.
@@ -100,6 +109,8 @@ GenerationSettings settings_of_model(const std::string& folder, const Seq2SeqSha
   nlohmann::json stated = nlohmann::json::object();
   for (const char* key : kSettingsInConfig)
     if (config.json.contains(key)) stated[key] = config.json.at(key);
+  if (config.json.value("force_bos_token_to_be_generated", false))  // of 2020
+    stated["forced_bos_token_id"] = shape.begin_id;
   return generation_from_json(stated.dump(), config.path, settings);
 }
 
@@ -118,6 +129,11 @@ GenerationSettings settings_of_run(const Seq2SeqSection& section, const Seq2SeqS
 void SummaryWriter::write(std::vector<Record> records, const std::string& tokenizer_folder,
                           const WritingRequest& request, const WrittenSink& written) const {
   const GenerationSettings chosen = requested(settings, request);
+  const std::vector<int32_t> begin = chosen.start ? std::vector{*chosen.start} : prompt;
+  for (const Record& record : records) {
+    if (record.text && record.text->empty() && record.where == "--prompt")
+      throw UsageError("nothing to read: name texts with --input FILE, or one with --prompt");
+  }
   std::optional<ByteLevelTokenizer> tokenizer;
   const bool has_tokenizer = std::filesystem::exists(tokenizer_folder + "/tokenizer.json") ||
                              std::filesystem::exists(tokenizer_folder + "/vocab.json");
@@ -147,7 +163,7 @@ void SummaryWriter::write(std::vector<Record> records, const std::string& tokeni
       [&]() -> std::optional<TextSource> {
         if (next == rows.size()) return std::nullopt;
         const Record& row = rows[next];
-        return TextSource{static_cast<int64_t>(next++), row.where, encoder_input({&row, 1}), prompt};
+        return TextSource{static_cast<int64_t>(next++), row.where, encoder_input({&row, 1}), begin};
       },
       [&](int64_t number, const std::vector<WrittenText>& texts) {
         const size_t n = record_of_row[static_cast<size_t>(number)];

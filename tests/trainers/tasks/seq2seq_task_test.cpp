@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <map>
@@ -98,12 +99,16 @@ TEST_F(Seq2SeqTaskTest, LearnsWritesAndIsScored) {
   EXPECT_EQ(answers["a"].at("text"), "no no ");
   EXPECT_EQ(answers["b"].at("text"), "yes yes ");
   EXPECT_EQ(program.run({"predict", folder_ / "run", folder_ / "new.jsonl"}).out, written.out);
-  // The exported folder writes the same by the same settings.
+  // The exported folder writes the same.
   ASSERT_EQ(program.run({"convert", folder_ / "run", folder_ / "hf", "--to", "huggingface"}).code, 0);
-  std::ofstream(folder_ / "settings.json") << R"({"num_beams": 2, "max_new_tokens": 16})";
-  const ProgramResult again = program.run({"generate", folder_ / "hf", "--input", folder_ / "new.jsonl",
-                                           "--generation", folder_ / "settings.json"});
+  const ProgramResult again = program.run({"generate", folder_ / "hf", "--input", folder_ / "new.jsonl"});
   EXPECT_EQ(again.out, written.out) << again.err;
+  std::ofstream(folder_ / "settings.json") << R"({"max_length": 4, "num_return_sequences": 2})";
+  const ProgramResult two = program.run(
+      {"generate", folder_ / "run", "--prompt", "no no no end", "--generation", folder_ / "settings.json"});
+  EXPECT_EQ(two.code, 0) << two.err;
+  EXPECT_EQ(std::count(two.out.begin(), two.out.end(), '\n'), 2) << two.out;
+  EXPECT_LT(two.out.size(), 12u) << two.out;
 }
 
 TEST_F(Seq2SeqTaskTest, AStoppedRunGoesOnToTheSameBits) {
@@ -164,6 +169,8 @@ TEST_F(Seq2SeqTaskTest, WhatDoesNotFitIsAnError) {
   EXPECT_ERROR_TEXT(planned("steps: 1, sequence_length: 97"), "positions for 3 to 96");
   EXPECT_ERROR_TEXT(planned("steps: 1, sequence_length: 96", ", target_length: 49"),
                     "seq2seq.target_length is 49");
+  EXPECT_ERROR_TEXT(planned("steps: 1, sequence_length: 96", ", target_length: 8, min_length: 12"),
+                    "seq2seq: a text of at least 12 tokens cannot have at most 9");
   std::ofstream(folder_ / "train.jsonl") << R"({"id": "a", "source": "x"})" << '\n';
   EXPECT_ERROR_TEXT(planned("steps: 1, sequence_length: 96"), "train.jsonl:1: ");
   const Program program;
@@ -181,6 +188,18 @@ TEST_F(Seq2SeqTaskTest, WhatDoesNotFitIsAnError) {
   fails(R"({"max_new_tokens": 60})", "texts of 61 tokens, but the model has 48 positions");
   fails(R"({"num_beam": 2})", "unknown key \"num_beam\"");
   fails(R"({"early_stopping": "sometimes"})", "needed true, false or \"never\"");
+  fails(R"({"forced_bos_token_id": 341})", "forced_bos_token_id is 341; the model's tokens are 0 to 340");
+  fails(R"({"forced_eos_token_id": [2, 2147483647]})", "forced_eos_token_id is 2147483647");
+  fails(R"({"eos_token_id": 999})", "eos_token_id is 999");
+  fails(R"({"num_beams": 1025})", "num_beams is 1025; needed 1 to 1024");
+  fails(R"({"length_penalty": NaN})", "needed a number");
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--temperature", "2"}, {"--greedy", "--beams", "2"}, {"--prompt", ""}}) {
+    std::vector<std::string> command{"generate", folder_ / "model"};
+    if (flags[0] != "--prompt") command.insert(command.end(), {"--prompt", "no"});
+    command.insert(command.end(), flags.begin(), flags.end());
+    EXPECT_EQ(program.run(command).code, 2) << flags[0];
+  }
 }
 
 }  // namespace
