@@ -16,6 +16,7 @@
 #include "tests/layers/encoder_golden.h"
 #include "tests/places.h"
 #include "tests/testing.h"
+#include "trainers/generation/beam_search.h"
 #include "trainers/huggingface/seq2seq_config.h"
 
 namespace lf {
@@ -125,6 +126,19 @@ TEST_P(GeneratedTexts, DoNotDependOnTheOthers) {
         });
     EXPECT_EQ(answers, queue.size());
   }
+}
+
+// As many as may end beside those that go on.
+TEST(BeamSearch, KeepsCandidatesForAllThatMayEnd) {
+  GenerationSettings settings;
+  settings.num_beams = 2;
+  settings.end_ids = {2, 3, 4};
+  BeamSearch search(settings, {0});
+  std::vector<float> logits{0, 0, 9, 8, 7, 6, 5, 0, 0, 0, 0, 0, 9, 8, 7, 6, 5, 0, 0, 0};
+  const std::vector<float> lse{9.5f, 9.5f};
+  search.advance(logits.data(), lse.data(), 10);
+  EXPECT_EQ(search.newest(), (std::vector<int32_t>{5, 6}));
+  EXPECT_EQ(search.parents(), (std::vector<int32_t>{0, 0}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GeneratedTexts, ::testing::Values("bart", "led"));
