@@ -11,12 +11,10 @@
 #include "core/format.h"
 #include "core/json.h"
 #include "core/messages.h"
-#include "layers/finite.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/convert_led.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
-#include "trainers/huggingface/seq2seq_config.h"
 #include "trainers/run/opened_model.h"
 
 namespace lf::cli {
@@ -85,21 +83,13 @@ ordered_json run_to_huggingface(const Options& options) {
 ordered_json folder_to_huggingface(const Options& options) {
   const ModelConfig config = read_model_config(options.source);
   check_destination(options.destination);
-  const WeightsFile weights = open_weights(options.source);
-  const bool is_seq2seq = is_seq2seq_type(config.type());
-  if (is_seq2seq)
-    check_seq2seq_weights(weights, seq2seq_shape(config));
-  else
-    check_encoder_weights(weights, encoder_shape(config));
-  std::vector<NamedTensor> tensors = read_all_tensors(weights, is_seq2seq ? kSeq2SeqNames : kMaskedLMNames);
-  std::vector<std::string> warnings;
-  warn_if_not_finite(weights.path(), tensors, warnings);
-  messages::warnings(warnings);
-  const auto count = std::ssize(tensors);
-  write_model_folder(options.destination, config.json, std::move(tensors), options.source);
+  WholeModel model = read_whole_model(options.source, config);
+  messages::warnings(model.warnings);
+  const auto count = std::ssize(model.tensors);
+  write_model_folder(options.destination, config.json, std::move(model.tensors), options.source);
   return {{"to", "huggingface"},
           {"destination", options.destination},
-          {"weights", weights.path()},
+          {"weights", model.weights},
           {"tensors", count}};
 }
 

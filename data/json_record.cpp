@@ -23,4 +23,9 @@ nlohmann::json record_id(const JsonRecord& record, const std::string& key) {
   return *id;
 }
 
+std::string record_id_text(const JsonRecord& record, const std::string& key) {
+  const nlohmann::json id = record_id(record, key);
+  return id.is_string() ? id.get<std::string>() : id.dump();
+}
+
 }  // namespace lf

@@ -18,5 +18,7 @@ JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::
 
 // What a record is called: its "id", or what stands under another key, a text or a whole number.
 nlohmann::json record_id(const JsonRecord& record, const std::string& key = "id");
+// The same as a text: 7 and "7" are one.
+std::string record_id_text(const JsonRecord& record, const std::string& key = "id");
 
 }  // namespace lf

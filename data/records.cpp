@@ -99,8 +99,7 @@ Record parse(JsonLine line, const std::string& path) {
   record.where = parsed.where;
   record.id = std::to_string(number);
   if (object.contains("id")) {
-    const json id = record_id(parsed);
-    record.id = id.is_string() ? id.get<std::string>() : id.dump();
+    record.id = record_id_text(parsed);
   }
   CHECK(object.contains("text") || object.contains("ids"), record.where, ": no \"text\" and no \"ids\"");
   CHECK(!object.contains("text") || !object.contains("ids"), record.where, ": both text and ids");

@@ -10,6 +10,7 @@
 #include "core/escaped.h"
 #include "core/file_kinds.h"
 #include "data/byte_source.h"
+#include "data/first_names.h"
 #include "data/json_lines.h"
 #include "data/json_record.h"
 #include "data/tokenizer/utf8.h"
@@ -79,8 +80,7 @@ ReadText record_of(JsonLine line, const std::string& path, Role role) {
   JsonRecord record = parse_json_record(std::move(line), path, "a record {\"id\", \"text\"}");
   const auto article = record.object.find("article_id");
   if (!record.object.contains("id") && article != record.object.end()) record.object["id"] = *article;
-  const json id = record_id(record);
-  result.id = id.is_string() ? id.get<std::string>() : id.dump();
+  result.id = record_id_text(record);
   if (role == Role::kReference) {
     result.text = reference_of(record);
     return result;
@@ -126,15 +126,12 @@ TextFile read_texts(const std::string& path, Role role) {
 
 // "PATH:3: id "a" WHAT; 7 ids are such: "a" (line 3), "b" (line 4), ...".
 std::string complaint(const TextFile& file, const std::vector<const ReadText*>& found, const char* what) {
-  constexpr size_t kNamed = 5;
   const ReadText& first = *found.front();
-  std::string result = text(file.path, ':', first.line, ": id ", escaped(first.id), ' ', what);
+  const std::string result = text(file.path, ':', first.line, ": id ", escaped(first.id), ' ', what);
   if (found.size() == 1) return result;
-  result += text("; ", found.size(), " of ", file.texts.size(), " records are such: ");
-  for (size_t i = 0; i < std::min(found.size(), kNamed); ++i) {
-    result += text(i ? ", " : "", escaped(found[i]->id), " (line ", found[i]->line, ')');
-  }
-  return found.size() > kNamed ? result + ", ..." : result;
+  FirstNames names;
+  for (const ReadText* one : found) names.add(text(escaped(one->id), " (line ", one->line, ')'));
+  return text(result, "; ", found.size(), " of ", file.texts.size(), " records are such: ", names.list());
 }
 
 using Places = std::unordered_map<std::string_view, const ReadText*>;

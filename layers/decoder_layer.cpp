@@ -1,7 +1,6 @@
 #include "layers/decoder_layer.h"
 
 #include "layers/dropout_sites.h"
-#include "layers/transformer_block.h"
 
 namespace lf {
 namespace {
@@ -30,20 +29,18 @@ Var run_layer(const Seq2SeqShape& shape, const DecoderLayer& layer, int64_t inde
                          .key_offsets = input.offsets,
                          .causal = true,
                          .dropout = drop(common.attention_dropout, SelfSite::probabilities, first)};
-  const Var attended = attend(layer.self, shape.decoder_heads, x, x, own);
-  const Var h = layer.self_norm.of_sum(x, attended, drop(common.dropout, SelfSite::output, first)).norm;
   const DensePattern theirs{.query_offsets = input.offsets,
                             .key_offsets = source.offsets,
                             .key_mask = source.mask,
                             .dropout = drop(common.attention_dropout, CrossSite::probabilities, first + 1)};
-  const auto cross = [&](const Var& y) {
-    return attend(layer.cross, shape.decoder_heads, y, hidden, theirs);
-  };
-  return transformer_block(NormPlace::behind, {layer.cross_norm, layer.feed_forward, layer.output_norm}, h,
-                           cross,
-                           {.attention_output = drop(common.dropout, CrossSite::output, first + 1),
-                            .inner = drop(common.inner_dropout, CrossSite::inner, first + 1),
-                            .output = drop(common.dropout, CrossSite::feed_forward_output, first + 1)});
+  const int64_t heads = shape.decoder_heads;
+  return decoder_block(
+      layer, x, [&](const Var& y) { return attend(layer.self, heads, y, y, own); },
+      [&](const Var& y) { return attend(layer.cross, heads, y, hidden, theirs); },
+      {.self_output = drop(common.dropout, SelfSite::output, first),
+       .behind = {.attention_output = drop(common.dropout, CrossSite::output, first + 1),
+                  .inner = drop(common.inner_dropout, CrossSite::inner, first + 1),
+                  .output = drop(common.dropout, CrossSite::feed_forward_output, first + 1)}});
 }
 
 }  // namespace
@@ -55,6 +52,13 @@ DecoderLayer::DecoderLayer(const Seq2SeqShape& shape)
       cross_norm(self_norm),
       feed_forward(shape.encoder.width, shape.decoder_feed_forward),
       output_norm(self_norm) {}
+
+Var decoder_block(const DecoderLayer& layer, const Var& x, const std::function<Var(const Var&)>& see_own,
+                  const std::function<Var(const Var&)>& see_source, const DecoderDropout& drop) {
+  const Var h = layer.self_norm.of_sum(x, see_own(x), drop.self_output).norm;
+  return transformer_block(NormPlace::behind, {layer.cross_norm, layer.feed_forward, layer.output_norm}, h,
+                           see_source, drop.behind);
+}
 
 Var decode(const Seq2SeqShape& shape, const std::vector<DecoderLayer>& layers, const Var& x,
            const DecoderInput& input, const EncoderOutput& source, const Pass& pass, bool recomputes) {

@@ -2,10 +2,12 @@
 // encoder's output, a feed-forward network.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "layers/basic.h"
 #include "layers/seq2seq_shape.h"
+#include "layers/transformer_block.h"
 
 namespace lf {
 
@@ -40,6 +42,16 @@ struct DecoderLayer {
     field("final_layer_norm", output_norm);
   }
 };
+
+// Where a layer drops outside its attentions.
+struct DecoderDropout {
+  Dropout self_output;
+  BlockDropout behind;  // of the attention to the source and of the feed-forward network
+};
+
+// One layer; each `see` gives what its attention adds to its input, before dropout.
+Var decoder_block(const DecoderLayer& layer, const Var& x, const std::function<Var(const Var&)>& see_own,
+                  const std::function<Var(const Var&)>& see_source, const DecoderDropout& drop);
 
 // What the decoder attends to: the encoder's output (N, D) of the same B sequences.
 struct EncoderOutput {

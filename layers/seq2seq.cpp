@@ -50,17 +50,13 @@ void check_target(const Seq2SeqShape& shape, const DecoderInput& input, const En
 BartEmbeddings::BartEmbeddings(const EncoderShape& shape, int64_t rows)
     : positions{.shape = {rows, shape.width}}, norm(shape.make_norm()) {}
 
-BartEncoder::BartEncoder(const Seq2SeqShape& shape)
-    : embeddings(shape.encoder, shape.encoder.positions),
-      layers(static_cast<size_t>(shape.encoder.layers),
-             EncoderLayer(shape.encoder, shape.is_led() ? kLedBlock : kBartBlock)) {}
-
-BartDecoder::BartDecoder(const Seq2SeqShape& shape)
-    : embeddings(shape.encoder, shape.decoder_positions),
-      layers(static_cast<size_t>(shape.decoder_layers), DecoderLayer(shape)) {}
-
 BartModel::BartModel(const Seq2SeqShape& shape)
-    : words{.shape = {shape.encoder.vocabulary, shape.encoder.width}}, encoder(shape), decoder(shape) {}
+    : words{.shape = {shape.encoder.vocabulary, shape.encoder.width}},
+      encoder{{shape.encoder, shape.encoder.positions},
+              std::vector(static_cast<size_t>(shape.encoder.layers),
+                          EncoderLayer(shape.encoder, shape.is_led() ? kLedBlock : kBartBlock))},
+      decoder{{shape.encoder, shape.decoder_positions},
+              std::vector(static_cast<size_t>(shape.decoder_layers), DecoderLayer(shape))} {}
 
 Seq2Seq::Seq2Seq(const Seq2SeqShape& shape_)
     : shape(shape_),

@@ -20,23 +20,11 @@ struct BartEmbeddings {
   BartEmbeddings(const EncoderShape& shape, int64_t rows);
 };
 
-struct BartEncoder {
+template <class Layer>
+struct BartSide {
   BartEmbeddings embeddings;
-  std::vector<EncoderLayer> layers;
+  std::vector<Layer> layers;
 
-  explicit BartEncoder(const Seq2SeqShape& shape);
-  void visit(auto&& field) {
-    field("embed_positions.weight", embeddings.positions);
-    field("layers", layers);
-    field("layernorm_embedding", embeddings.norm);
-  }
-};
-
-struct BartDecoder {
-  BartEmbeddings embeddings;
-  std::vector<DecoderLayer> layers;
-
-  explicit BartDecoder(const Seq2SeqShape& shape);
   void visit(auto&& field) {
     field("embed_positions.weight", embeddings.positions);
     field("layers", layers);
@@ -46,8 +34,8 @@ struct BartDecoder {
 
 struct BartModel {
   Parameter words;  // (V, D)
-  BartEncoder encoder;
-  BartDecoder decoder;
+  BartSide<EncoderLayer> encoder;
+  BartSide<DecoderLayer> decoder;
 
   explicit BartModel(const Seq2SeqShape& shape);
   void visit(auto&& field) {

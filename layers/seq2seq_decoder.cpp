@@ -164,11 +164,9 @@ Tensor Seq2SeqDecoder::next(const Tensor& ids) {
   const kernels::CachedRows cached = cached_rows();
   Var x = embed(ids);
   for (size_t i = 0; i < caches_.size(); ++i) {
-    const DecoderLayer& layer = model_.model.decoder.layers[i];
-    const Var h = layer.self_norm.of_sum(x, see_own(i, x, cached), {}).norm;
-    const auto cross = [&](const Var& y) { return see_source(i, y); };
-    x = transformer_block(NormPlace::behind, {layer.cross_norm, layer.feed_forward, layer.output_norm}, h,
-                          cross, {});
+    x = decoder_block(
+        model_.model.decoder.layers[i], x, [&](const Var& y) { return see_own(i, y, cached); },
+        [&](const Var& y) { return see_source(i, y); }, {});
   }
   return model_.logits(x).value();
 }

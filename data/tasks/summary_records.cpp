@@ -151,8 +151,7 @@ SummaryPair pair_of(JsonRecord& record, int64_t line, const PairLayout& layout, 
   const Names names = keys_of(record);
   pair.id = std::to_string(line);
   if (layout.sentences || names.has(layout.id)) {
-    const json id = record_id(record, layout.id);
-    pair.id = id.is_string() ? id.get<std::string>() : id.dump();
+    pair.id = record_id_text(record, layout.id);
   }
   CHECK(names.has(layout.source), record.where, ": no ", escaped(layout.source), "; there is ", names.list(),
         ", needed ", pair_names(layout), " in every record");

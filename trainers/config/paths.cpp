@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "core/check.h"
+#include "core/file_paths.h"
 #include "trainers/config/marked_fields.h"
 
 namespace lf {
@@ -50,6 +51,13 @@ std::vector<std::pair<std::string, std::string>> data_paths(const RunConfig& con
     if (mark == FieldMark::data_path) result.emplace_back(key, path);
   });
   return result;
+}
+
+void check_data_paths(const RunConfig& config) {
+  for (const auto& [key, path] : data_paths(config)) {
+    const std::string words = absence(path);
+    CHECK(words.empty(), key, ": ", words);
+  }
 }
 
 std::string data_words(const RunConfig& config) {

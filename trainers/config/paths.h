@@ -22,6 +22,9 @@ void find_paths(const std::string& file, const Node* root, RunConfig& config);
 // The keys that name the data of a run, with their values: data.path, and what a task reads besides.
 std::vector<std::pair<std::string, std::string>> data_paths(const RunConfig& config);
 
+// Throws Error naming the key of data that are not there, and why.
+void check_data_paths(const RunConfig& config);
+
 // "data.path corpus.txt", or "data.path train.tsv or classification.test test.tsv".
 std::string data_words(const RunConfig& config);
 

@@ -54,16 +54,11 @@ void BeamSearch::advance(float* logits, const float* lse, int64_t vocabulary) {
   }
   std::vector<Candidate> candidates = best_candidates(logits, vocabulary);
   const int64_t length = std::ssize(beams_[0].ids) + 1;
-  for (Candidate& candidate : candidates) {
-    const auto is_end = std::find(settings_.end_ids.begin(), settings_.end_ids.end(), candidate.id);
-    candidate.ends = length >= longest_ || is_end != settings_.end_ids.end();
-  }
+  for (Candidate& candidate : candidates) candidate.ends = length >= longest_ || settings_.ends(candidate.id);
   finish(candidates);
   go_on(candidates);
   may_improve_ = may_improve_ && can_improve();
-  const bool is_full = std::ranges::all_of(finished_, &Finished::is_text);
-  const bool nothing_goes_on = std::ranges::all_of(candidates, &Candidate::ends);
-  is_done_ = !may_improve_ || (is_full && settings_.early_stopping == EarlyStopping::yes) || nothing_goes_on;
+  is_done_ = is_closed() || std::ranges::all_of(candidates, &Candidate::ends);
 }
 
 // So many that enough are left to go on with, if the best of them end.
@@ -109,8 +104,7 @@ void BeamSearch::go_on(const std::vector<Candidate>& candidates) {
 
 // Those that end may be among the best texts, if they are among the first candidates.
 void BeamSearch::finish(const std::vector<Candidate>& candidates) {
-  const bool is_full = std::ranges::all_of(finished_, &Finished::is_text);
-  if (!may_improve_ || (is_full && settings_.early_stopping == EarlyStopping::yes)) return;
+  if (is_closed()) return;
   const int64_t length = std::ssize(beams_[0].ids) + 1;
   for (size_t n = 0; n < beams_.size(); ++n) {
     const Candidate& candidate = candidates[n];
@@ -124,10 +118,15 @@ void BeamSearch::finish(const std::vector<Candidate>& candidates) {
   finished_.resize(beams_.size());
 }
 
+bool BeamSearch::is_full() const { return std::ranges::all_of(finished_, &Finished::is_text); }
+
+bool BeamSearch::is_closed() const {
+  return !may_improve_ || (is_full() && settings_.early_stopping == EarlyStopping::yes);
+}
+
 // Whether the best beam may still end with a better score than the worst finished text.
 bool BeamSearch::can_improve() const {
-  const bool is_full = std::ranges::all_of(finished_, &Finished::is_text);
-  const float worst = is_full ? finished_.back().score : kNoText;
+  const float worst = is_full() ? finished_.back().score : kNoText;
   const bool by_longest = settings_.early_stopping == EarlyStopping::never && settings_.length_penalty > 0;
   const int64_t length = (by_longest ? longest_ : std::ssize(beams_[0].ids)) - prompt_;
   return beams_[0].score / power(length, settings_.length_penalty) > worst;

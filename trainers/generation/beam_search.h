@@ -39,6 +39,8 @@ class BeamSearch : public TextSearch {
   std::vector<Candidate> best_candidates(const float* scores, int64_t vocabulary) const;
   void go_on(const std::vector<Candidate>& candidates);
   void finish(const std::vector<Candidate>& candidates);
+  bool is_full() const;    // as many texts as beams are finished
+  bool is_closed() const;  // no text can join the finished ones any more
   bool can_improve() const;
 
   const GenerationSettings& settings_;

@@ -1,6 +1,7 @@
 // How texts are written from sources: by the likeliest token, by chance, or by a search over several beams.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +32,7 @@ struct GenerationSettings {
   uint64_t seed = 1;
 
   kernels::Sampling choice() const { return {do_sample, temperature, top_k, top_p}; }
+  bool ends(int32_t id) const { return std::find(end_ids.begin(), end_ids.end(), id) != end_ids.end(); }
   int64_t longest(int64_t prompt) const;
   int64_t shortest(int64_t prompt) const;
 

@@ -63,8 +63,7 @@ class SeparateTexts : public TextSearch {
     const int32_t id = choose(text, n, row, vocabulary);
     text.ids.push_back(id);
     text.sum += before[static_cast<size_t>(id)] - lse;
-    text.is_done = std::ssize(text.ids) >= longest_ ||
-                   std::ranges::find(settings_.end_ids, id) != settings_.end_ids.end();
+    text.is_done = std::ssize(text.ids) >= longest_ || settings_.ends(id);
   }
   int32_t choose(const Text& text, size_t n, const float* row, int64_t vocabulary) const {
     if (!settings_.do_sample) return static_cast<int32_t>(std::max_element(row, row + vocabulary) - row);

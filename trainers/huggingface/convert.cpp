@@ -5,7 +5,6 @@
 
 #include "core/kernels/convert.h"
 #include "core/random.h"
-#include "layers/finite.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
 
@@ -18,18 +17,6 @@ constexpr const char* kPositions = "embeddings.position_embeddings.weight";
 std::string longformer_name(const std::string& name) {
   const std::string prefix = "roberta.";
   return name.starts_with(prefix) ? "longformer." + name.substr(prefix.size()) : name;
-}
-
-// "....query_global.weight" for "....attention.self.query.weight"; empty for what is no projection.
-std::string global_name(const std::string& name) {
-  for (const std::string projection : {"query", "key", "value"}) {
-    const std::string middle = ".attention.self." + projection + ".";
-    const size_t at = name.find(middle);
-    if (at == std::string::npos) continue;
-    return name.substr(0, at) + ".attention.self." + projection + "_global." +
-           name.substr(at + middle.size());
-  }
-  return "";
 }
 
 // "LongformerForMaskedLM" for "RobertaForMaskedLM", "XLMRobertaForMaskedLM", ...; others give the bare model.
@@ -104,29 +91,36 @@ Tensor extended_positions(const Tensor& source, int32_t padding_id, int64_t max_
   return cast(table, source.dtype());
 }
 
+void add_with_global_copy(const NamedTensor& tensor, const std::string& attention,
+                          std::vector<NamedTensor>& tensors, ConversionReport& report) {
+  for (const std::string projection : {"query", "key", "value"}) {
+    const std::string local = attention + projection;
+    const size_t at = tensor.name.find(local + ".");
+    if (at == tensor.name.npos) continue;
+    tensors.push_back({std::string(tensor.name).insert(at + local.size(), "_global"), tensor.tensor});
+    report.layers += tensors.back().name.ends_with("query_global.weight");
+    break;
+  }
+  tensors.push_back(tensor);
+}
+
 ConversionReport convert_to_longformer(const LongformerRequest& request) {
   const ModelConfig config = read_model_config(request.source);
   const EncoderShape shape = encoder_shape(config);
   check_request(request, config, shape);
   check_destination(request.destination);
-  const WeightsFile weights = open_weights(request.source);
-  check_encoder_weights(weights, shape);
+  const WholeModel model = read_whole_model(request.source, config);
   std::vector<NamedTensor> tensors;
-  ConversionReport report{.source_positions = shape.longest(), .positions = request.max_positions};
-  const std::vector<NamedTensor> sources = read_all_tensors(weights);
-  warn_if_not_finite(weights.path(), sources, report.warnings);
-  for (const NamedTensor& source : sources) {
+  ConversionReport report{
+      .source_positions = shape.longest(), .positions = request.max_positions, .warnings = model.warnings};
+  for (const NamedTensor& source : model.tensors) {
     NamedTensor target{longformer_name(source.name), source.tensor};
     if (target.name.ends_with(kPositions)) {
       const double range = initializer_range(config);
       target.tensor = extended_positions(source.tensor, shape.padding_id, request.max_positions,
                                          request.positions, range, request.seed);
     }
-    if (const std::string global = global_name(target.name); !global.empty()) {
-      tensors.push_back({global, source.tensor});
-      report.layers += global.ends_with("query_global.weight");
-    }
-    tensors.push_back(target);
+    add_with_global_copy(target, ".attention.self.", tensors, report);
   }
   report.tensors = std::ssize(tensors);
   write_model_folder(request.destination, longformer_config(config, request, shape), std::move(tensors),

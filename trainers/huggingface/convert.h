@@ -6,6 +6,7 @@
 #include <string>
 
 #include "autograd/tape.h"
+#include "core/weights/safetensors.h"
 #include "layers/encoder.h"
 
 namespace lf {
@@ -28,6 +29,11 @@ struct ConversionReport {
   int64_t source_positions = 0, positions = 0, layers = 0, tensors = 0;
   std::vector<std::string> warnings{};
 };
+
+// Adds the tensor and, before it, a copy for global attention where it is a projection of local attention:
+// "....query_global.weight" of "....query.weight" behind `attention`, such as ".attention.self.".
+void add_with_global_copy(const NamedTensor& tensor, const std::string& attention,
+                          std::vector<NamedTensor>& tensors, ConversionReport& report);
 
 // Throws UsageError for a window or a number of positions that a model with `positions` cannot be given.
 void check_new_sizes(int64_t window, int64_t max_positions, int64_t positions);

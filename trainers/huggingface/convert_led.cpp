@@ -1,9 +1,7 @@
 #include "trainers/huggingface/convert_led.h"
 
-#include <array>
 #include <utility>
 
-#include "layers/finite.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/huggingface/seq2seq_config.h"
@@ -11,10 +9,10 @@
 namespace lf {
 namespace {
 
-constexpr int64_t kReserved =
-    2;  // rows of BART's position tables that belong to no position; LED's have none
+// Rows of BART's position tables that belong to no position; LED's have none.
+constexpr int64_t kReserved = 2;
 
-// LED's name of a tensor of BART's encoder or decoder; "" for a tensor that LED does not have.
+// LED's name of a tensor of BART.
 std::string led_name(const std::string& name) {
   const std::string prefix = "model.";
   const std::string inner = name.starts_with(prefix) ? name.substr(prefix.size()) : name;
@@ -29,16 +27,6 @@ std::string led_name(const std::string& name) {
     if (at != result.npos) return result.replace(at + attention.size(), std::string(part).size(), theirs);
   }
   return result;
-}
-
-// "....query_global.weight" for "....query.weight"; "" for what is no projection of the encoder.
-std::string led_global_name(const std::string& led) {
-  for (const std::string projection : {"query", "key", "value"}) {
-    const std::string local = ".longformer_self_attn." + projection + ".";
-    const size_t at = led.find(local);
-    if (at != led.npos) return std::string(led).insert(at + local.size() - 1, "_global");
-  }
-  return "";
 }
 
 Tensor without_reserved(const Tensor& table) { return table.slice(kReserved, table.dim(0)).clone(); }
@@ -70,23 +58,18 @@ ConversionReport convert_to_led(const LedRequest& request) {
   const Seq2SeqShape shape = seq2seq_shape(config);
   check_led_request(request, config, shape);
   check_destination(request.destination);
-  const WeightsFile weights = open_weights(request.source);
-  check_seq2seq_weights(weights, shape);
-  ConversionReport report{.source_positions = shape.encoder.longest(), .positions = request.max_positions};
-  const std::vector<NamedTensor> sources = read_all_tensors(weights, kSeq2SeqNames);
-  warn_if_not_finite(weights.path(), sources, report.warnings);
+  const WholeModel model = read_whole_model(request.source, config);
   std::vector<NamedTensor> tensors;
-  for (const NamedTensor& source : sources) {
+  ConversionReport report{.source_positions = shape.encoder.longest(),
+                          .positions = request.max_positions,
+                          .warnings = model.warnings};
+  for (const NamedTensor& source : model.tensors) {
     NamedTensor target{led_name(source.name), source.tensor};
     if (target.name == "led.encoder.embed_positions.weight")
       target.tensor = extended_positions(without_reserved(source.tensor), -1, request.max_positions,
                                          NewPositions::copied, 0, 0);
     if (target.name == "led.decoder.embed_positions.weight") target.tensor = without_reserved(source.tensor);
-    if (const std::string global = led_global_name(target.name); !global.empty()) {
-      tensors.push_back({global, source.tensor});
-      report.layers += global.ends_with("query_global.weight");
-    }
-    tensors.push_back(target);
+    add_with_global_copy(target, ".longformer_self_attn.", tensors, report);
   }
   report.tensors = std::ssize(tensors);
   write_model_folder(request.destination, led_config(config, request, shape), std::move(tensors),

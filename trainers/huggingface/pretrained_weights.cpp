@@ -10,6 +10,7 @@
 #include "core/messages.h"
 #include "core/storage.h"
 #include "layers/finite.h"
+#include "trainers/huggingface/seq2seq_config.h"
 
 namespace lf {
 namespace {
@@ -243,34 +244,19 @@ namespace {
 
 // Throws Error listing what the file lacks, has otherwise, or has too much of the model's body.
 template <class Body>
-void check_body(const WeightsFile& weights, const PretrainedNames& names, Body& body,
-                const std::string& prefix) {
+void check_body(const WeightsFile& weights, const PretrainedNames& names, Body body) {
   const PretrainedFile file(weights, names);
   std::string problems = file.untied();
   std::set<std::string> used;
-  for_each_parameter(
-      body,
-      [&](const std::string& name, Parameter& p) {
-        problems += file.misfit(name, p.shape);
-        used.insert(file.find(name));
-      },
-      prefix);
+  for_each_parameter(body, [&](const std::string& name, Parameter& p) {
+    problems += file.misfit(name, p.shape);
+    used.insert(file.find(name));
+  });
   problems += file.too_much(used);
   CHECK(problems.empty(), weights.path(), " does not fit config.json:", problems);
 }
 
-}  // namespace
-
-void check_encoder_weights(const WeightsFile& weights, const EncoderShape& shape) {
-  Encoder encoder(shape);
-  check_body(weights, kEncoderNames, encoder, "");
-}
-
-void check_seq2seq_weights(const WeightsFile& weights, const Seq2SeqShape& shape) {
-  BartModel model(shape);
-  check_body(weights, kSeq2SeqNames, model, "");
-}
-
+// Every tensor in CPU memory, in the file's order; of tied weights one, under the parameter's own name.
 std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights, const PretrainedNames& names) {
   const PretrainedFile file(weights, names);
   const std::string problems = file.untied();
@@ -288,6 +274,21 @@ std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights, const Pret
     }
   }
   return tensors;
+}
+
+}  // namespace
+
+WholeModel read_whole_model(const std::string& folder, const ModelConfig& config) {
+  const WeightsFile weights = open_weights(folder);
+  const bool is_seq2seq = is_seq2seq_type(config.type());
+  if (is_seq2seq)
+    check_body(weights, kSeq2SeqNames, BartModel(seq2seq_shape(config)));
+  else
+    check_body(weights, kEncoderNames, Encoder(encoder_shape(config)));
+  WholeModel model{.weights = weights.path(),
+                   .tensors = read_all_tensors(weights, is_seq2seq ? kSeq2SeqNames : kMaskedLMNames)};
+  warn_if_not_finite(model.weights, model.tensors, model.warnings);
+  return model;
 }
 
 }  // namespace lf

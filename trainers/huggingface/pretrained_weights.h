@@ -12,6 +12,7 @@
 #include "core/weights/weights_file.h"
 #include "layers/encoder.h"
 #include "layers/seq2seq.h"
+#include "trainers/huggingface/model_config.h"
 
 namespace lf {
 
@@ -48,16 +49,16 @@ struct LoadRequest {
 std::vector<std::string> load_pretrained(const std::string& folder, const PretrainedNames& names,
                                          const LoadRequest& request, const ParameterBlock& block);
 
-// Throws Error listing what a file lacks, has in other shapes or in types that are no floating point, or has
-// too much, of an encoder of these sizes; whatever heads it has are not looked at.
-void check_encoder_weights(const WeightsFile& weights, const EncoderShape& shape);
+// A model's tensors as they are stored, and which of them hold numbers that are not finite.
+struct WholeModel {
+  std::string weights;  // the file
+  std::vector<NamedTensor> tensors;
+  std::vector<std::string> warnings{};
+};
 
-// The same of BART's and LED's weights.
-void check_seq2seq_weights(const WeightsFile& weights, const Seq2SeqShape& shape);
-
-// Every tensor of a weights file in CPU memory, as stored, in the file's order; of tied weights one, under
-// the parameter's own name.
-std::vector<NamedTensor> read_all_tensors(const WeightsFile& weights,
-                                          const PretrainedNames& names = kMaskedLMNames);
+// Every tensor of an encoder or of a BART or LED, whatever heads it has, in CPU memory and the file's order;
+// of tied weights one, under the parameter's own name. Throws Error listing what the file lacks, has in other
+// shapes or in types that are no floating point, or has too much, of a body of the configuration's sizes.
+WholeModel read_whole_model(const std::string& folder, const ModelConfig& config);
 
 }  // namespace lf

@@ -14,14 +14,6 @@
 namespace lf {
 namespace {
 
-std::shared_ptr<const GlobalTokens> first_tokens(int64_t sequences) {
-  auto tokens = std::make_shared<GlobalTokens>();
-  for (int64_t b = 0; b < sequences; ++b) tokens->offsets.push_back(b);
-  tokens->offsets.push_back(sequences);
-  tokens->positions.assign(static_cast<size_t>(sequences), 0);
-  return tokens;
-}
-
 // What one answers for a text without words is no answer.
 void warn_of_empty(const std::vector<Record>& records, PredictionSink& sink) {
   for (const Record& record : records) {
@@ -30,24 +22,13 @@ void warn_of_empty(const std::vector<Record>& records, PredictionSink& sink) {
   }
 }
 
-// Cuts records of text to what the model reads; the last token, </s>, stays.
+// Cuts records of text to what the model reads.
 void cut_texts(std::vector<Record>& records, int64_t longest, PredictionSink& sink) {
   for (Record& record : records) {
     if (!record.text || record.length <= longest) continue;
     sink.note(text("warning: ", record.where, ": ", record.length, " tokens, of which the first ", longest,
                    " are read"));
-    const int32_t last = record.ids.back();
-    record.length = longest;
-    record.ids.resize(static_cast<size_t>(longest));
-    record.ids.back() = last;
-  }
-}
-
-// Gives rows of a Longformer without global tokens those of the rule.
-void add_global_tokens(std::vector<Record>& records, const EncoderShape& shape) {
-  for (Record& record : records) {
-    if (record.global.empty() && shape.is_longformer())
-      record.global.assign(static_cast<size_t>(record.rows), {0});
+    cut(record, longest);
   }
 }
 
@@ -88,7 +69,7 @@ EncoderInput document_input(const TokenizedDocuments& documents, const std::vect
     input.offsets.push_back(std::ssize(tokens));
   }
   input.ids = Tensor::from({std::ssize(tokens)}, tokens);
-  if (shape.is_longformer()) input.global_tokens = first_tokens(std::ssize(ids));
+  if (shape.is_longformer()) input.global_tokens = first_tokens_global(std::ssize(ids));
   return input;
 }
 
@@ -128,7 +109,7 @@ void predict_classes(const SequenceClassifier& model, const std::vector<std::str
     for (const Record& record : records) specs.push_back(spec_of(model, record, what == "hidden"));
     sink.begin_tensors(specs);
   }
-  add_global_tokens(records, shape);
+  if (shape.is_longformer()) add_first_tokens_global(records);
   const auto compute_batch = [&](std::span<const Record> batch) {
     const Pass pass{.training = false, .compute = compute};
     const EncoderInput input = encoder_input(batch);

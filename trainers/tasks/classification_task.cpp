@@ -7,13 +7,13 @@
 
 #include "core/check.h"
 #include "core/choices.h"
-#include "core/file_paths.h"
 #include "data/example_order.h"
 #include "trainers/config/paths.h"
 #include "trainers/huggingface/model_config.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/tasks/classification_head.h"
 #include "trainers/tasks/classification_prediction.h"
+#include "trainers/tasks/cut_notices.h"
 #include "trainers/tasks/device_notices.h"
 #include "trainers/tasks/evaluation.h"
 
@@ -69,10 +69,7 @@ std::vector<int32_t> classes_of(const std::vector<LabelledDocument>& documents,
 }
 
 ClassificationData read_data(const RunConfig& config) {
-  for (const auto& [key, path] : data_paths(config)) {
-    const std::string words = absence(path);
-    CHECK(words.empty(), key, ": ", words);
-  }
+  check_data_paths(config);
   return read_classification(source_of(config));
 }
 
@@ -296,14 +293,8 @@ nlohmann::ordered_json ClassificationTask::facts() const {
 std::vector<std::string> ClassificationTask::notices() const {
   std::vector<std::string> result = notices_;
   for (const Stage& stage : resolved_stages(config_)) {
-    for (const Split split : {Split::train, Split::validation, Split::test}) {
-      const TokenizedDocuments& documents = split_of(split);
-      const int64_t longer = documents.longer_than(stage.sequence_length);
-      if (longer == 0) continue;
-      result.push_back(text(stage.name, ": ", longer, " of ", documents.count(), ' ', name(split),
-                            " documents are longer than ", stage.sequence_length,
-                            " tokens and are cut there"));
-    }
+    for (const Split split : {Split::train, Split::validation, Split::test})
+      notice_cut(stage, split, "documents", split_of(split), stage.sequence_length, result);
   }
   const std::vector<std::string> of_device =
       device_notices(config_, model_.encoder.shape.head_width(), false);

@@ -53,6 +53,30 @@ EncoderInput encoder_input(std::span<const Record> records) {
   return input;
 }
 
+std::shared_ptr<const GlobalTokens> first_tokens_global(int64_t sequences) {
+  auto tokens = std::make_shared<GlobalTokens>();
+  for (int64_t b = 0; b <= sequences; ++b) tokens->offsets.push_back(b);
+  tokens->positions.assign(static_cast<size_t>(sequences), 0);
+  return tokens;
+}
+
+int64_t add_first_tokens_global(std::vector<Record>& records) {
+  int64_t rows = 0;
+  for (Record& record : records) {
+    if (!record.global.empty()) continue;
+    record.global.assign(static_cast<size_t>(record.rows), {0});
+    rows += record.rows;
+  }
+  return rows;
+}
+
+void cut(Record& record, int64_t longest) {
+  const int32_t last = record.ids.back();
+  record.length = longest;
+  record.ids.resize(static_cast<size_t>(longest));
+  record.ids.back() = last;
+}
+
 std::span<const Record> first_batch(std::span<const Record> records, int64_t most_tokens) {
   size_t count = 0;
   for (int64_t tokens = 0; count < records.size(); ++count) {

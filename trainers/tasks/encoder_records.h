@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -24,6 +25,15 @@ void tokenize(std::vector<Record>& records, const ByteLevelTokenizer& tokenizer)
 EncoderInput encoder_input(std::span<const Record> records);
 
 int64_t tokens_of(const Record& record);
+
+// One global token in each of so many sequences, the first.
+std::shared_ptr<const GlobalTokens> first_tokens_global(int64_t sequences);
+
+// Gives the rows of records without global tokens their first token as one; returns how many rows.
+int64_t add_first_tokens_global(std::vector<Record>& records);
+
+// Cuts a record of text to so many tokens; the last one, </s>, stays.
+void cut(Record& record, int64_t longest);
 
 // The first records that have so many tokens together at most; one at least.
 std::span<const Record> first_batch(std::span<const Record> records, int64_t most_tokens);

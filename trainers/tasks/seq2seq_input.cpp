@@ -2,14 +2,9 @@
 
 #include <iterator>
 
-namespace lf {
+#include "trainers/tasks/encoder_records.h"
 
-std::shared_ptr<const GlobalTokens> first_tokens_global(int64_t sources) {
-  auto tokens = std::make_shared<GlobalTokens>();
-  for (int64_t b = 0; b <= sources; ++b) tokens->offsets.push_back(b);
-  tokens->positions.assign(static_cast<size_t>(sources), 0);
-  return tokens;
-}
+namespace lf {
 
 std::vector<int32_t> prompt_of(DecoderPrefix prefix, const Seq2SeqShape& shape) {
   return {prefix == DecoderPrefix::end_begin ? shape.start_id : shape.begin_id};

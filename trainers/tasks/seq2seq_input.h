@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "data/tasks/tokenized_pairs.h"
@@ -29,8 +28,5 @@ inline int64_t labels_of(int64_t tokens, DecoderPrefix prefix) {
 
 // What a text that is written begins with, as the decoder has learned it.
 std::vector<int32_t> prompt_of(DecoderPrefix prefix, const Seq2SeqShape& shape);
-
-// One global token in each of so many sources, the first.
-std::shared_ptr<const GlobalTokens> first_tokens_global(int64_t sources);
 
 }  // namespace lf

@@ -6,12 +6,12 @@
 
 #include "core/check.h"
 #include "core/choices.h"
-#include "core/file_paths.h"
 #include "data/example_order.h"
 #include "trainers/config/paths.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/huggingface/seq2seq_config.h"
+#include "trainers/tasks/cut_notices.h"
 #include "trainers/tasks/device_notices.h"
 #include "trainers/tasks/evaluation.h"
 #include "trainers/tasks/seq2seq_input.h"
@@ -51,11 +51,8 @@ Seq2SeqTask::Seq2SeqTask(const RunConfig& config, TaskNeeds needs)
       model_hash_(pretrained_hash(*config.seq2seq.model)) {
   const Seq2SeqSection& section = config_.seq2seq;
   if (needs.data) {
-    for (const auto& [key, path] : data_paths(config)) {
-      const std::string words = absence(path);
-      CHECK(words.empty(), key, ": ", words);
-    }
-    const ByteLevelTokenizer tokenizer(model_folder());
+    check_data_paths(config);
+    const ByteLevelTokenizer& tokenizer = tokenizer_.emplace(model_folder());
     train_ = read_split(section, config.data.path, section.train_urls.value(), tokenizer, notices_);
     validation_ =
         read_split(section, section.validation.value(), section.validation_urls.value(), tokenizer, notices_);
@@ -135,9 +132,8 @@ Evaluation Seq2SeqTask::evaluate(Split split, Effort effort, const Stage& stage,
   if (section.metric == SummaryMetricChoice::loss) return result;
   const int64_t texts =
       reports || section.scored_texts == 0 ? pairs.count() : std::min(section.scored_texts, pairs.count());
-  const ByteLevelTokenizer tokenizer(model_folder());
   for (Metric& metric :
-       score_written(writer(stage.sequence_length), pairs, texts, section, tokenizer, progress)) {
+       score_written(writer(stage.sequence_length), pairs, texts, section, *tokenizer_, progress)) {
     metric.count = labels.count;
     result.metrics.push_back(std::move(metric));
   }
@@ -196,16 +192,11 @@ nlohmann::ordered_json Seq2SeqTask::facts() const {
 
 std::vector<std::string> Seq2SeqTask::notices() const {
   std::vector<std::string> result = notices_;
-  const auto count = [&](const std::string& stage, Split split, const char* what, const TokenizedTexts& texts,
-                         int64_t most) {
-    if (const int64_t longer = texts.longer_than(most); longer > 0)
-      result.push_back(text(stage, ": ", longer, " of ", texts.count(), ' ', name(split), ' ', what,
-                            " are longer than ", most, " tokens and are cut there"));
-  };
   for (const Stage& stage : resolved_stages(config_)) {
     for (const Split split : {Split::train, Split::validation, Split::test}) {
-      count(stage.name, split, "texts", split_of(split).sources, stage.sequence_length);
-      count(stage.name, split, "summaries", split_of(split).targets, config_.seq2seq.target_length);
+      const TokenizedPairs& pairs = split_of(split);
+      notice_cut(stage, split, "texts", pairs.sources, stage.sequence_length, result);
+      notice_cut(stage, split, "summaries", pairs.targets, config_.seq2seq.target_length, result);
     }
   }
   const int64_t head_width = model_.shape.encoder.head_width();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ class Seq2SeqTask : public Task {
 
   RunConfig config_;
   std::vector<std::string> notices_;
+  std::optional<ByteLevelTokenizer> tokenizer_;  // where there are data
   TokenizedPairs train_, validation_, test_;
   Seq2Seq model_;
   ParameterBlock parameters_;

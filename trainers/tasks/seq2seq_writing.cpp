@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -48,19 +47,16 @@ GenerationSettings requested(GenerationSettings settings, const WritingRequest& 
 
 void cut_long_texts(std::vector<Record>& records, int64_t longest) {
   std::string first;
-  int64_t cut = 0;
+  int64_t count = 0;
   for (Record& record : records) {
     if (record.length <= longest) continue;
     CHECK(record.text, record.where, ": rows of ", record.length, " ids, but the model reads ", longest);
-    if (cut++ == 0) first = text(record.where, ": ", record.length, " tokens");
-    const int32_t last = record.ids.back();
-    record.ids.resize(static_cast<size_t>(longest));
-    record.ids.back() = last;
-    record.length = longest;
+    if (count++ == 0) first = text(record.where, ": ", record.length, " tokens");
+    cut(record, longest);
   }
-  if (cut > 0)
-    messages::warning(text(cut, " of ", records.size(), " texts are longer than ", longest,
-                           " tokens and are cut there (", first, cut > 1 ? ", ...)" : ")"));
+  if (count > 0)
+    messages::warning(text(count, " of ", records.size(), " texts are longer than ", longest,
+                           " tokens and are cut there (", first, count > 1 ? ", ...)" : ")"));
 }
 
 // Row `row` of a record as a record of its own.
@@ -140,39 +136,34 @@ void SummaryWriter::write(std::vector<Record> records, const std::string& tokeni
   if (has_tokenizer || any_text(records)) tokenizer.emplace(tokenizer_folder);
   if (tokenizer) tokenize(records, *tokenizer);
   cut_long_texts(records, longest_source);
-  std::vector<Record> rows;
-  std::vector<size_t> record_of_row;
-  std::vector<Answer> answers(records.size());
-  int64_t by_rule = 0;
-  for (size_t n = 0; n < records.size(); ++n) {
-    answers[n].rows.resize(static_cast<size_t>(records[n].rows));
-    answers[n].missing = records[n].rows;
-    for (int64_t row = 0; row < records[n].rows; ++row) {
-      rows.push_back(row_of(records[n], row));
-      record_of_row.push_back(n);
-      if (!model.shape.is_led() || !rows.back().global.empty()) continue;
-      rows.back().global = {{0}};
-      ++by_rule;
-    }
-  }
+  const int64_t by_rule = model.shape.is_led() ? add_first_tokens_global(records) : 0;
   if (by_rule > 0)
     messages::detail(text("the first token of ", by_rule, " texts has global attention, for they name none"));
+  struct Row {
+    size_t record, row;
+  };
+  std::vector<Row> rows;
+  std::vector<Answer> answers(records.size());
+  for (size_t n = 0; n < records.size(); ++n) {
+    const auto count = static_cast<size_t>(records[n].rows);
+    for (size_t row = 0; row < count; ++row) rows.push_back({n, row});
+    answers[n].rows.resize(count);
+    answers[n].missing = records[n].rows;
+  }
   size_t next = 0;
   write_texts(
       model, chosen, request.rows,
       [&]() -> std::optional<TextSource> {
         if (next == rows.size()) return std::nullopt;
-        const Record& row = rows[next];
+        const Record row = row_of(records[rows[next].record], static_cast<int64_t>(rows[next].row));
         return TextSource{static_cast<int64_t>(next++), row.where, encoder_input({&row, 1}), begin};
       },
       [&](int64_t number, const std::vector<WrittenText>& texts) {
-        const size_t n = record_of_row[static_cast<size_t>(number)];
-        size_t first = static_cast<size_t>(number);
-        while (first > 0 && record_of_row[first - 1] == n) --first;
-        Answer& answer = answers[n];
-        answer.rows[static_cast<size_t>(number) - first] = texts;
+        const Row& row = rows[static_cast<size_t>(number)];
+        Answer& answer = answers[row.record];
+        answer.rows[row.row] = texts;
         if (--answer.missing > 0) return;
-        written(answer_of(records[n], answer, tokenizer ? &*tokenizer : nullptr));
+        written(answer_of(records[row.record], answer, tokenizer ? &*tokenizer : nullptr));
         answer = {};
       });
 }

@@ -58,8 +58,7 @@ HWY_INLINE void add_weighed(float weight, const float* x, int64_t count, float* 
 }
 
 void attend_beam(const BeamHead& head) {
-  const hn::ScalableTag<float> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>()));
   const auto scale = static_cast<float>(kLog2E / std::sqrt(static_cast<double>(head.width)));
   float largest = -std::numeric_limits<float>::infinity();
   for (int64_t t = 0; t < head.length; ++t) {
@@ -68,13 +67,7 @@ void attend_beam(const BeamHead& head) {
   }
   const int64_t whole = (head.length + lanes - 1) / lanes * lanes;
   std::fill(head.weights + head.length, head.weights + whole, -std::numeric_limits<float>::infinity());
-  auto sums = hn::Zero(d);
-  for (int64_t t = 0; t < whole; t += lanes) {
-    const auto weight = exp2(d, hn::Sub(hn::Load(d, head.weights + t), hn::Set(d, largest)));
-    hn::Store(weight, d, head.weights + t);
-    sums = hn::Add(sums, weight);
-  }
-  const float sum = hn::GetLane(hn::SumOfLanes(d, sums));
+  const float sum = exponentiate(head.weights, whole, largest);
   std::fill_n(head.context, head.width, 0.0f);
   for (int64_t t = 0; t < head.length; ++t)
     add_weighed(head.weights[t] / sum, head.values + head.places[t] * head.stride, head.width, head.context);

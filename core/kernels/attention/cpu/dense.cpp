@@ -99,7 +99,7 @@ HWY_INLINE Accumulator<Element> dense_softmax(const DenseForwardViews<Element>& 
   return sum;
 }
 
-// The softmax of a tile's rows of scores; returns each row's sum, 0 where it is padded.
+// The softmax of a tile's rows of scores, and each row's sum, 0 where it is padded.
 template <class Element>
 HWY_INLINE void tile_softmax(const DenseForwardViews<Element>& call,
                              const DenseForwardBuffers<Accumulator<Element>>& buffers,

@@ -21,16 +21,16 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 inline constexpr int64_t kFewQueries = 4;
+inline constexpr int64_t kKeysAhead = 12;  // between what is read and what is fetched
 
 // strip[r][n] = <q_r, key n>; q has kFewQueries rows of `width` numbers.
 HWY_INLINE void few_scores(const TokenView<const float>& k, int64_t first, int64_t offset, int64_t keys,
                            const float* q, int64_t width, int64_t K, float* strip, int64_t stride) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  constexpr int64_t kAhead = 12;  // keys between what is read and what is fetched
   for (int64_t n = 0; n < keys; ++n) {
     const float* const key = k.row(first + n, offset);
-    const float* const later = k.row(first + (n + kAhead < keys ? n + kAhead : n), offset);
+    const float* const later = k.row(first + (n + kKeysAhead < keys ? n + kKeysAhead : n), offset);
     auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
     int64_t c = 0;
     for (; c + lanes <= K; c += lanes) {
@@ -55,13 +55,12 @@ HWY_INLINE void few_sums(const TokenView<const float>& v, int64_t first, int64_t
                          const float* strip, int64_t stride, int64_t K, float* sums, int64_t width) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  constexpr int64_t kAhead = 12;
   int64_t c = 0;
   for (; c + 2 * lanes <= K; c += 2 * lanes) {
     auto a0 = hn::Zero(d), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
     for (int64_t n = 0; n < keys; ++n) {
       const float* const value = v.row(first + n, offset) + c;
-      hwy::Prefetch(v.row(first + (n + kAhead < keys ? n + kAhead : n), offset) + c);
+      hwy::Prefetch(v.row(first + (n + kKeysAhead < keys ? n + kKeysAhead : n), offset) + c);
       const auto x = hn::LoadU(d, value), y = hn::LoadU(d, value + lanes);
       const auto wa = hn::Set(d, strip[n]), wb = hn::Set(d, strip[stride + n]);
       const auto wc = hn::Set(d, strip[2 * stride + n]), wd = hn::Set(d, strip[3 * stride + n]);
