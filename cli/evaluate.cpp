@@ -82,6 +82,7 @@ void evaluate(const Options& options) {
         progress.step = done;
         progress.total_steps = total;
         console.progress(progress);
+        return true;
       });
   console.finish_line();
   if (options.json) {

@@ -8,16 +8,15 @@
 namespace lf {
 namespace {
 
-constexpr int64_t kFirstSteps = 64;  // of the caches; then they double
-
 Tensor split_heads(const Var& x, int64_t heads) {
   return x.value().view({x.dim(0), heads, x.dim(1) / heads});
 }
 
-// The places of a cache of other sizes: step t of column c is place t * columns + c.
+// The places of a cache of other sizes: step t of column c is place t * columns + c. No place is read before
+// it was written.
 Tensor moved(const Tensor& cache, int64_t steps, int64_t columns, int64_t new_steps, int64_t new_columns) {
   Tensor result =
-      Tensor::zeros({new_steps * new_columns, cache.dim(1), cache.dim(2)}, DType::f32, cache.device());
+      Tensor::empty({new_steps * new_columns, cache.dim(1), cache.dim(2)}, DType::f32, cache.device());
   for (int64_t t = 0; t < steps; ++t) {
     Tensor to = result.slice(t * new_columns, t * new_columns + columns);
     to.copy_from(cache.slice(t * columns, (t + 1) * columns));
@@ -27,8 +26,10 @@ Tensor moved(const Tensor& cache, int64_t steps, int64_t columns, int64_t new_st
 
 }  // namespace
 
-Seq2SeqDecoder::Seq2SeqDecoder(const Seq2Seq& model)
-    : model_(model), caches_(static_cast<size_t>(model.shape.decoder_layers)) {}
+Seq2SeqDecoder::Seq2SeqDecoder(const Seq2Seq& model, int64_t tokens, int64_t texts)
+    : model_(model), caches_(static_cast<size_t>(model.shape.decoder_layers)) {
+  grow(tokens, texts);
+}
 
 void Seq2SeqDecoder::add(const EncoderOutput& source, int64_t texts) {
   CHECK(source.offsets.size() == 2 && texts > 0, "decoder: ", source.offsets.size() - 1,
@@ -40,7 +41,7 @@ void Seq2SeqDecoder::add(const EncoderOutput& source, int64_t texts) {
     added.values.push_back(split_heads(layer.cross.value(source.hidden), model_.shape.decoder_heads));
   }
   const auto missing = texts - std::ssize(free_columns_);
-  if (missing > 0) grow(std::max(steps_, kFirstSteps), columns_ + missing);
+  if (missing > 0) grow(steps_, columns_ + missing);
   for (int64_t n = 0; n < texts; ++n) {
     added.columns.push_back(free_columns_.back());
     free_columns_.pop_back();
@@ -55,8 +56,8 @@ void Seq2SeqDecoder::grow(int64_t steps, int64_t columns) {
   const Device device = model_.model.words.value.device();
   for (Cache& cache : caches_) {
     for (Tensor* x : {&cache.keys, &cache.values}) {
-      if (!x->defined()) *x = Tensor::zeros({0, H, K}, DType::f32, device);
-      *x = moved(*x, columns_ > 0 ? steps_ : 0, columns_, steps, columns);
+      if (!x->defined()) *x = Tensor::empty({0, H, K}, DType::f32, device);
+      *x = moved(*x, steps_, columns_, steps, columns);
     }
   }
   for (Text& text : texts_) {
@@ -111,15 +112,16 @@ void Seq2SeqDecoder::place_tokens() {
 }
 
 kernels::CachedRows Seq2SeqDecoder::cached_rows() const {
-  kernels::CachedRows rows;
-  for (const Text& text : texts_) rows.lengths.push_back(std::ssize(text.places));
-  const int64_t longest = *std::max_element(rows.lengths.begin(), rows.lengths.end());
-  rows.table = Tensor::zeros({std::ssize(texts_), longest}, DType::i32);
+  std::vector<int32_t> lengths;
+  for (const Text& text : texts_) lengths.push_back(static_cast<int32_t>(text.places.size()));
+  const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
+  Tensor table = Tensor::zeros({rows(), longest}, DType::i32);
   for (size_t r = 0; r < texts_.size(); ++r) {
     const std::vector<int32_t>& places = texts_[r].places;
-    std::copy(places.begin(), places.end(), rows.table.data<int32_t>() + static_cast<int64_t>(r) * longest);
+    std::copy(places.begin(), places.end(), table.data<int32_t>() + static_cast<int64_t>(r) * longest);
   }
-  return rows;
+  const Device device = model_.model.words.value.device();
+  return {Tensor::from({rows()}, lengths).to(device), table.to(device)};
 }
 
 Var Seq2SeqDecoder::embed(const Tensor& ids) const {

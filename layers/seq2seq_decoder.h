@@ -13,8 +13,9 @@ namespace lf {
 
 class Seq2SeqDecoder {
  public:
-  // The model must outlive the decoder. Computes in f32, where the model is.
-  explicit Seq2SeqDecoder(const Seq2Seq& model);
+  // The model must outlive the decoder. Computes in f32, where the model is. There is room for so many tokens
+  // of so many texts; more of either make more room, at the price of a copy.
+  explicit Seq2SeqDecoder(const Seq2Seq& model, int64_t tokens = 64, int64_t texts = 4);
 
   // One more source, the encoder's output of one document, with so many texts, all empty; they are the last
   // rows from now on.

@@ -308,6 +308,7 @@ std::optional<Evaluation> Trainer::score(Split split, Effort effort) {
       save();
       saving += seconds_now() - save_started;
     }
+    return true;
   };
   try {
     const Evaluation result = task_->evaluate(split, effort, stage_, between_batches);

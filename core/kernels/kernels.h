@@ -26,10 +26,10 @@ struct CachedToken {
 };
 
 // Texts that are written side by side, R rows of them, and share what they have in common: token t of row r
-// has its key and value in place table[r][t] of a cache.
+// has its key and value in place table[r][t] of a cache. Both lie on the cache's device.
 struct CachedRows {
-  std::vector<int64_t> lengths;  // (R), the newest token among them; at least 1
-  Tensor table;                  // (R,T) i32 in CPU memory; the row's own last place is no other row's
+  Tensor lengths;  // (R) i32, the newest token among them; 1 to T
+  Tensor table;    // (R,T) i32; the row's own last place is no other row's
 };
 
 // How the next token is chosen from its logits; named as in Hugging Face's generation settings.

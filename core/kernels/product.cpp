@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "core/kernels/few_rows.h"
 #include "core/parallel.h"
 #include "core/storage.h"
 
@@ -233,6 +234,7 @@ void multiply_bf16(const Product& p, const bf16* a, const bf16* b, Result* c) {
 }  // namespace
 
 void multiply(const Product& p, const float* a, const float* b, float* c) {
+  if (has_few_rows(p)) return multiply_few_rows(p, a, b, c);
   cap_instructions();
   multiply_tiles(p, c, [&](const ProductTile& t, float* out) {
     const dnnl_status_t status =
@@ -265,6 +267,7 @@ void multiply(const Product& p, const bf16* a, const bf16* b, bf16* c) { multipl
 
 int64_t product_scratch(const Product& p, DType operands, DType result) {
   if (operands == DType::f64 || p.M * p.N * p.K == 0) return 0;
+  if (operands == DType::f32 && has_few_rows(p)) return few_rows_scratch(p);
   cap_instructions();
   const bool widens = operands == DType::bf16 && !multiplies_bf16();
   return sums_bytes(p) + (widens ? widened_bytes(p, result == DType::f32) : 0);

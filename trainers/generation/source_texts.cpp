@@ -1,5 +1,6 @@
 #include "trainers/generation/source_texts.h"
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <memory>
@@ -38,8 +39,8 @@ Tensor log_sums(const Tensor& logits) {
 
 class Writer {
  public:
-  Writer(const Seq2Seq& model, const GenerationSettings& settings)
-      : model_(model), settings_(settings), decoder_(model) {}
+  Writer(const Seq2Seq& model, const GenerationSettings& settings, int64_t rows)
+      : model_(model), settings_(settings), decoder_(model, first_room(model, settings), rows) {}
 
   bool is_idle() const { return all_.empty(); }
   // Whether another source's texts would still be within so many rows, and its keys and values in memory.
@@ -97,6 +98,12 @@ class Writer {
   }
 
  private:
+  // Tokens of a text for which there is room at first: all that it may have, within reason.
+  static int64_t first_room(const Seq2Seq& model, const GenerationSettings& settings) {
+    constexpr int64_t kReasonable = 512;
+    return std::min({settings.longest(1), model.shape.longest_target(), kReasonable});
+  }
+
   const Seq2Seq& model_;
   const GenerationSettings& settings_;
   Seq2SeqDecoder decoder_;
@@ -115,7 +122,7 @@ void write_texts(const Seq2Seq& model, const GenerationSettings& settings, int64
                  const std::function<void(int64_t number, const std::vector<WrittenText>&)>& written) {
   const NoGrad no_grad;
   settings.validate_ids(model.shape.encoder.vocabulary);
-  Writer writer(model, settings);
+  Writer writer(model, settings, rows);
   for (bool has_more = true; has_more || !writer.is_idle();) {
     while (has_more && writer.has_room(rows)) {
       std::optional<TextSource> source = next();

@@ -149,21 +149,18 @@ PredictedRun::Update PredictedRun::update(const Stage& stage) {
   return result;
 }
 
-// Its first batch stands for all.
+// The first batch of each part of the score stands for all.
 double PredictedRun::score_seconds(Split split, Effort effort, const Stage& stage) {
-  struct Enough {};
   if (!task_->has(split)) return 0;
   const Elapsed elapsed(plan_);
-  double seconds = 0;
-  try {
-    task_->evaluate(split, effort, stage, [&](int64_t done, int64_t total) {
-      seconds = elapsed.seconds() * static_cast<double>(total) / static_cast<double>(done);
-      throw Enough();
-    });
-    seconds = elapsed.seconds();
-  } catch (const Enough&) {
-  }
-  return seconds;
+  double seconds = 0, before = 0;
+  task_->evaluate(split, effort, stage, [&](int64_t done, int64_t total) {
+    const double now = elapsed.seconds();
+    seconds += (now - before) * static_cast<double>(total) / static_cast<double>(done);
+    before = now;
+    return false;
+  });
+  return seconds + elapsed.seconds() - before;
 }
 
 // Updates, scores and checkpoints, every validation being taken for the best so far.

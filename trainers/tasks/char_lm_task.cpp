@@ -82,7 +82,7 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
       }
     }
     first += static_cast<size_t>(rows);
-    if (progress) progress(static_cast<int64_t>(first), static_cast<int64_t>(windows.size()));
+    if (progress && !progress(static_cast<int64_t>(first), std::ssize(windows))) break;
   }
   return score;
 }

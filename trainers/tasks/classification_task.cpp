@@ -222,7 +222,7 @@ Evaluation ClassificationTask::evaluate(Split split, Effort effort, const Stage&
       loss -= class_weight(expected) * told[i].log_probabilities[static_cast<size_t>(expected)];
       weight += class_weight(expected);
     }
-    if (progress) progress(first + std::ssize(ids), documents.count());
+    if (progress && !progress(first + std::ssize(ids), documents.count())) break;
   }
   return evaluation_of(confusion, loss / weight, stage);
 }

@@ -101,7 +101,7 @@ Score score_blocks(const MaskedLM& model, DType compute, const TokenFile& tokens
       }
     }
     score.targets += count_targets(batch);
-    if (progress) progress(first + batch.rows, count);
+    if (progress && !progress(first + batch.rows, count)) break;
   }
   return score;
 }

@@ -31,7 +31,7 @@ LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const
     for (const double nats : label_losses(model, batch, 0, {.compute = compute}).value().to_doubles())
       score.nats += nats;
     score.count += std::ssize(batch.labels);
-    if (progress) progress(first + std::ssize(ids), pairs.count());
+    if (progress && !progress(first + std::ssize(ids), pairs.count())) break;
   }
   return score;
 }
@@ -39,6 +39,16 @@ LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const
 std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPairs& pairs, int64_t texts,
                                   const Seq2SeqSection& section, const ByteLevelTokenizer& tokenizer,
                                   const ScoreProgress& progress) {
+  constexpr int64_t kRows = 32;
+  GenerationSettings settings = writer.settings;
+  // In a plan, texts that are written side by side stand for all, and are as long as they may be: a planned
+  // model has no probabilities that would end them.
+  const bool planned = writer.model.model.words.value.device() == Device::plan;
+  const int64_t all = texts;
+  if (planned) {
+    texts = std::min(texts, std::max<int64_t>(1, kRows / settings.num_beams));
+    settings.min_length = settings.longest(std::ssize(writer.prompt));
+  }
   std::vector<std::string> references, written(static_cast<size_t>(texts));
   for (int64_t i = 0; i < texts; ++i) {
     std::vector<int32_t> ids;
@@ -46,9 +56,8 @@ std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPa
     references.push_back(tokenizer.decode(ids, true));
   }
   int64_t next = 0, done = 0;
-  constexpr int64_t kRows = 32;
   write_texts(
-      writer.model, writer.settings, kRows,
+      writer.model, settings, kRows,
       [&]() -> std::optional<TextSource> {
         if (next == texts) return std::nullopt;
         Seq2SeqBatch one = seq2seq_batch(pairs, {next}, writer.longest_source, section.target_length,
@@ -58,7 +67,8 @@ std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPa
       },
       [&](int64_t number, const std::vector<WrittenText>& best) {
         written[static_cast<size_t>(number)] = tokenizer.decode(best[0].ids, true);
-        if (progress) progress(++done, texts);
+        ++done;
+        if (progress && (!planned || done == texts)) progress(done, all);
       });
   std::vector<RougePair> compared;
   for (size_t i = 0; i < written.size(); ++i) compared.push_back({references[i], written[i]});

@@ -28,8 +28,9 @@ const char* name(Split split);
 // How much work a score is worth: what guides a run on its way, or the figure that is reported.
 enum class Effort { validation, report };
 
-// Called after each batch of a score; what it throws ends the score.
-using ScoreProgress = std::function<void(int64_t done, int64_t total)>;
+// Called after each batch of a score, or of each part of it; what it throws ends the score. False: no more of
+// this part is wanted, whatever the score then is.
+using ScoreProgress = std::function<bool(int64_t done, int64_t total)>;
 
 // Training examples first ... first + count - 1 of a stage, counted over all of its epochs.
 struct ExampleRange {

@@ -70,14 +70,12 @@ __global__ void beam_attention_kernel(BeamOperands of) {
 void beam_attention(const CachedRows& rows, const Tensor& q, const Tensor& k, const Tensor& v, Tensor& keys,
                     Tensor& values, Tensor& context) {
   const int64_t R = q.dim(0), H = q.dim(1), K = q.dim(2), T = rows.table.dim(1);
-  const std::vector<int32_t> lengths(rows.lengths.begin(), rows.lengths.end());
-  const Tensor table = rows.table.to(Device::cuda), counts = Tensor::from({R}, lengths).to(Device::cuda);
   const Tensor weights = Tensor::empty({R * H, T}, DType::f32, Device::cuda);
   const BeamOperands operands{.q = q.device_data<float>(),
                               .k = k.device_data<float>(),
                               .v = v.device_data<float>(),
-                              .table = table.device_data<int32_t>(),
-                              .lengths = counts.device_data<int32_t>(),
+                              .table = rows.table.device_data<int32_t>(),
+                              .lengths = rows.lengths.device_data<int32_t>(),
                               .keys = keys.device_data<float>(),
                               .values = values.device_data<float>(),
                               .weights = weights.device_data<float>(),

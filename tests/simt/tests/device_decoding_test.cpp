@@ -109,7 +109,7 @@ TEST(DeviceDecoding, OfLongWindows) { expect_same_text(true, {{700, {1, 2}}}, 32
 // Rows of several lengths that share the places of what they have in common.
 TEST(DeviceBeams, SeeTheirOwnTokensAsOnTheCpu) {
   const kernels::CachedRows rows{
-      .lengths = {3, 3, 1, 5},
+      .lengths = Tensor::from({4}, std::vector<int32_t>{3, 3, 1, 5}),
       .table = Tensor::from({4, 5}, std::vector<int32_t>{0, 4, 8, 0, 0, 0, 4, 9,  0,  0,  //
                                                          2, 0, 0, 0, 0, 3, 7, 11, 15, 19})};
   for (const int64_t K : {8, 40}) {
@@ -119,7 +119,8 @@ TEST(DeviceBeams, SeeTheirOwnTokensAsOnTheCpu) {
         return random_tensor(shape, DType::f32, seed).to(device);
       };
       Tensor keys = there(cache, 1), values = there(cache, 2), y = Tensor::empty(row, DType::f32, device);
-      kernels::beam_attention(rows, there(row, 3), there(row, 4), there(row, 5), keys, values, y);
+      const kernels::CachedRows moved{rows.lengths.to(device), rows.table.to(device)};
+      kernels::beam_attention(moved, there(row, 3), there(row, 4), there(row, 5), keys, values, y);
       EXPECT_EQ(keys.to(Device::cpu).slice(9, 10).to_doubles(),
                 random_tensor(row, DType::f32, 4).slice(1, 2).to_doubles());
       return y.to(Device::cpu);

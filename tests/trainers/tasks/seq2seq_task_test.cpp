@@ -15,10 +15,12 @@
 #include <vector>
 
 #include "core/files.h"
+#include "core/storage.h"
 #include "tests/program.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
 #include "trainers/config/load.h"
+#include "trainers/measure/predicted_run.h"
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/opened_model.h"
 #include "trainers/run/run_log.h"
@@ -150,6 +152,26 @@ TEST_F(Seq2SeqTaskTest, TargetsHaveThePrefixThatIsChosen) {
   EXPECT_EQ(cut.targets.offsets.back(), 4);
   EXPECT_EQ(cut.labels.back(), 2);
   EXPECT_EQ(cut.sources.ids.data<int32_t>()[4], 2);
+}
+
+// Written summaries need more than the updates here: room for 32 rows of up to 45 tokens.
+TEST_F(Seq2SeqTaskTest, MemoryOfWrittenSummariesIsPredicted) {
+  const auto predicted = [&](const std::string& metric) {
+    PredictedRun run(config("steps: 5, micro_batch: 1, sequence_length: 32",
+                            ", target_length: 44, num_beams: 4, metric: " + metric),
+                     false);
+    run.next_stage();
+    return static_cast<double>(run.tensors().peak);
+  };
+  const RunConfig c = config("steps: 5, micro_batch: 1, sequence_length: 32",
+                             ", target_length: 44, num_beams: 4, metric: rougeL");
+  release_cached_memory(Device::cpu);
+  reset_peak_memory(Device::cpu);
+  const int64_t before = memory_use(Device::cpu).live;
+  EXPECT_EQ(Trainer(c, folder_ / "run", false).run(), RunEnd::finished);
+  const auto used = static_cast<double>(memory_use(Device::cpu).peak - before);
+  EXPECT_NEAR(predicted("rougeL") / used, 1, 0.05);
+  EXPECT_LT(predicted("loss"), 0.95 * used);
 }
 
 TEST_F(Seq2SeqTaskTest, WhatIsCutIsSaid) {

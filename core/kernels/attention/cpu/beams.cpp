@@ -86,13 +86,13 @@ namespace kernels::cpu {
 void beam_attention(const CachedRows& rows, const Tensor& q, const Tensor& k, const Tensor& v, Tensor& keys,
                     Tensor& values, Tensor& context) {
   const int64_t R = q.dim(0), H = q.dim(1), K = q.dim(2), stride = H * K;
-  const int64_t longest = *std::max_element(rows.lengths.begin(), rows.lengths.end());
+  const int64_t longest = rows.table.dim(1);
   const auto attend = [&](int64_t begin, int64_t end) {
     constexpr int64_t kMostLanes = 64;
     const auto weights = hwy::AllocateAligned<float>(static_cast<size_t>(longest + kMostLanes));
     for (int64_t n = begin; n < end; ++n) {
-      const int64_t r = n / H, h = n % H, length = rows.lengths[static_cast<size_t>(r)];
-      const int32_t* places = rows.table.data<int32_t>() + r * rows.table.dim(1);
+      const int64_t r = n / H, h = n % H, length = rows.lengths.data<int32_t>()[r];
+      const int32_t* places = rows.table.data<int32_t>() + r * longest;
       const int64_t from = r * stride + h * K, own = places[length - 1] * stride + h * K;
       std::copy_n(k.data<float>() + from, K, keys.data<float>() + own);
       std::copy_n(v.data<float>() + from, K, values.data<float>() + own);

@@ -26,8 +26,8 @@
 #include "core/kernels/attention/cpu/dense_few-inl.h"
 #include "core/kernels/attention/cpu/dropout-inl.h"
 #include "core/kernels/attention/cpu/packing-inl.h"
-#include "core/kernels/attention/cpu/small_gemm-inl.h"
 #include "core/kernels/attention/cpu/softmax-inl.h"
+#include "core/kernels/small_gemm-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lf {

@@ -7,7 +7,6 @@
 #define LF_ATTENTION_DENSE_FEW_INL_H_
 #endif
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <cstdint>
@@ -21,7 +20,11 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 inline constexpr int64_t kFewQueries = 4;
-inline constexpr int64_t kKeysAhead = 12;  // between what is read and what is fetched
+inline constexpr int64_t kKeysAhead = 24;  // between what is read and what is fetched
+
+// Asks for what is wanted soon, into the second cache: the first has buffers for too few requests to keep
+// memory busy.
+HWY_INLINE void ask_for(const float* data) { __builtin_prefetch(data, 0, 2); }
 
 // strip[r][n] = <q_r, key n>; q has kFewQueries rows of `width` numbers.
 HWY_INLINE void few_scores(const TokenView<const float>& k, int64_t first, int64_t offset, int64_t keys,
@@ -34,7 +37,7 @@ HWY_INLINE void few_scores(const TokenView<const float>& k, int64_t first, int64
     auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
     int64_t c = 0;
     for (; c + lanes <= K; c += lanes) {
-      hwy::Prefetch(later + c);
+      ask_for(later + c);
       const auto x = hn::LoadU(d, key + c);
       s0 = hn::MulAdd(x, hn::Load(d, q + c), s0);
       s1 = hn::MulAdd(x, hn::Load(d, q + width + c), s1);
@@ -60,7 +63,8 @@ HWY_INLINE void few_sums(const TokenView<const float>& v, int64_t first, int64_t
     auto a0 = hn::Zero(d), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
     for (int64_t n = 0; n < keys; ++n) {
       const float* const value = v.row(first + n, offset) + c;
-      hwy::Prefetch(v.row(first + (n + kKeysAhead < keys ? n + kKeysAhead : n), offset) + c);
+      const float* const later = v.row(first + (n + kKeysAhead < keys ? n + kKeysAhead : n), offset) + c;
+      ask_for(later), ask_for(later + lanes);
       const auto x = hn::LoadU(d, value), y = hn::LoadU(d, value + lanes);
       const auto wa = hn::Set(d, strip[n]), wb = hn::Set(d, strip[stride + n]);
       const auto wc = hn::Set(d, strip[2 * stride + n]), wd = hn::Set(d, strip[3 * stride + n]);
