@@ -9,9 +9,9 @@ namespace lf::kernels {
 // shape alone.
 bool has_few_rows(const Product& p);
 
-// C (M,N) = A (M,K) times the transpose of B (N,K). B is read where it is: to pack it, as a large product does,
-// costs more than a few rows' arithmetic. Every element is one sum over K in order, so a row's result depends
-// neither on the other rows nor on the number of threads.
+// C (M,N) = A (M,K) times the transpose of B (N,K). B is read where it is: to pack it, as a large product
+// does, costs more than a few rows' arithmetic. Every element is one sum over K in order, so a row's result
+// depends neither on the other rows nor on the number of threads.
 void multiply_few_rows(const Product& p, const float* a, const float* b, float* c);
 
 // Bytes that it has for itself.
