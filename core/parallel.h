@@ -22,6 +22,23 @@ void parallel_for(int64_t count, int64_t grain, F&& f) {
   }
 }
 
+// Calls f(i) for every i below count, in parallel, each as soon as a thread is free. Throws what one of them
+// threw, once all are done.
+template <class F>
+void parallel_tasks(int64_t count, F&& f) {
+  std::exception_ptr error;
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t i = 0; i < count; ++i) {
+    try {
+      f(i);
+    } catch (...) {
+#pragma omp critical(longform_parallel_tasks)
+      error = std::current_exception();
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
 // Sums over rows are cut into at most this many pieces, whatever the number of threads, and the pieces are
 // added in order: so the bits of the result do not depend on the machine's core count.
 inline constexpr int64_t kReductionChunks = 64;

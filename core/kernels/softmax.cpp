@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "core/kernels/kernels.h"
@@ -21,6 +22,22 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace lf::HWY_NAMESPACE {
+
+// The largest number of the row, -inf at least; NaNs are passed over.
+inline float MaxOfRow(const float* x, int64_t C) {
+  const FloatTag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto larger = [](auto a, auto b) { return hn::IfThenElse(hn::Gt(b, a), b, a); };
+  auto even = hn::Set(d, -std::numeric_limits<float>::infinity()), odd = even;
+  int64_t i = 0;
+  for (; i + 2 * lanes <= C; i += 2 * lanes) {
+    even = larger(even, load(d, x + i));
+    odd = larger(odd, load(d, x + i + lanes));
+  }
+  float maximum = hn::GetLane(hn::MaxOfLanes(d, hn::Max(even, odd)));
+  for (; i < C; ++i) maximum = std::max(maximum, x[i]);
+  return maximum;
+}
 
 // y = exp(x - shift); returns the sum, whose order does not depend on anything but C and the vector width.
 inline float ExpRow(const float* x, float shift, int64_t C, float* y) {
@@ -50,6 +67,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace lf {
 HWY_EXPORT(ExpRow);
+HWY_EXPORT(MaxOfRow);
 
 namespace kernels {
 namespace {
@@ -63,12 +81,24 @@ double exp_row(const double* x, double shift, int64_t C, double* y) {
   return total;
 }
 
+float largest(const float* x, int64_t C) { return HWY_DYNAMIC_DISPATCH(MaxOfRow)(x, C); }
+double largest(const double* x, int64_t C) {
+  double maximum = -std::numeric_limits<double>::infinity();
+  for (int64_t i = 0; i < C; ++i) maximum = std::max(maximum, x[i]);
+  return maximum;
+}
+
 // Writes exp(x - max) of the row to y and returns {max, sum}.
 template <class T, class A = Accumulator<T>>
 std::pair<A, A> exponentials(const T* x, int64_t C, A* y) {
-  A maximum = -std::numeric_limits<A>::infinity();
-  for (int64_t i = 0; i < C; ++i) maximum = std::max(maximum, y[i] = static_cast<A>(x[i]));
-  return {maximum, exp_row(y, maximum, C, y)};
+  if constexpr (std::is_same_v<T, A>) {
+    const A maximum = largest(x, C);
+    return {maximum, exp_row(x, maximum, C, y)};
+  } else {
+    for (int64_t i = 0; i < C; ++i) y[i] = static_cast<A>(x[i]);
+    const A maximum = largest(y, C);
+    return {maximum, exp_row(y, maximum, C, y)};
+  }
 }
 
 // True for a row of -inf only; a NaN is not hidden.

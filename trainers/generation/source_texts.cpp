@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/kernels/kernels.h"
+#include "core/parallel.h"
 #include "layers/seq2seq_decoder.h"
 
 namespace lf {
@@ -77,14 +78,12 @@ class Writer {
     for (int64_t row = 0; row < sums.dim(0); ++row)
       CHECK(std::isfinite(sums.data<float>()[row]),
             "the model's probabilities are not finite: its weights are of no use");
-    const int64_t vocabulary = logits.dim(1);
+    advance(logits, sums);
     std::vector<int32_t> parents;
     std::vector<Writing> left;
     int32_t row = 0;
     for (Writing& one : all_) {
       TextSearch& search = *one.search;
-      if (!one.reads_prompt())
-        search.advance(logits.data<float>() + row * vocabulary, sums.data<float>() + row, vocabulary);
       for (const int32_t parent : search.parents())
         if (!search.is_done()) parents.push_back(row + parent);
       row += static_cast<int32_t>(search.rows());
@@ -98,6 +97,19 @@ class Writer {
   }
 
  private:
+  // Every search with its rows of the logits, unless a prompt is still being read.
+  void advance(Tensor& logits, const Tensor& sums) {
+    const int64_t vocabulary = logits.dim(1);
+    std::vector<int64_t> first{0};
+    for (const Writing& one : all_) first.push_back(first.back() + one.search->rows());
+    parallel_tasks(std::ssize(all_), [&](int64_t n) {
+      Writing& one = all_[static_cast<size_t>(n)];
+      const int64_t row = first[static_cast<size_t>(n)];
+      if (!one.reads_prompt())
+        one.search->advance(logits.data<float>() + row * vocabulary, sums.data<float>() + row, vocabulary);
+    });
+  }
+
   // Tokens of a text for which there is room at first: all that it may have, within reason.
   static int64_t first_room(const Seq2Seq& model, const GenerationSettings& settings) {
     constexpr int64_t kReasonable = 512;
