@@ -6,13 +6,16 @@
 
 namespace lf {
 
+class AttentionProbe;  // layers/attention_probe.h
+
 // What a forward pass knows besides its inputs: whether it trains, in which dtype it computes, what dropout
-// draws.
+// draws, who looks on.
 struct Pass {
   bool training = false;
   DType compute = DType::f32;
   uint64_t seed = 0;
   uint64_t step = 0;  // counts micro-batches over the whole run, so that no two draw the same bits
+  AttentionProbe* probe = nullptr;  // is shown what the layers of an encoder attend by; null: nobody is
 
   // Dropout at one site of the model; none outside training.
   Dropout dropout(double probability, uint32_t site) const {

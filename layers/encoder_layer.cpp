@@ -1,5 +1,6 @@
 #include "layers/encoder_layer.h"
 
+#include "layers/attention_probe.h"
 #include "layers/dropout_sites.h"
 
 namespace lf {
@@ -18,8 +19,9 @@ Tensor global_rows(const GlobalTokens& tokens, const std::vector<int64_t>& begin
   return Tensor::from({static_cast<int64_t>(rows.size())}, rows);
 }
 
+// With `seen`, notes there what it attends by.
 Var attend(const EncoderShape& shape, const EncoderAttention& attention, int64_t window, const Var& x,
-           const EncoderInput& input, const Dropout& drop) {
+           const EncoderInput& input, const Dropout& drop, AttentionInputs* seen) {
   const int64_t H = shape.heads, K = shape.head_width(), D = shape.width;
   const auto heads = [&](const Var& y) {
     std::vector<int64_t> dims = input.ids.shape().dims();
@@ -32,13 +34,20 @@ Var attend(const EncoderShape& shape, const EncoderAttention& attention, int64_t
                                  .global_tokens = input.global_tokens,
                                  .dropout = drop,
                                  .offsets = input.offsets};
-  Var context = window_attention(heads(attention.query(x)), heads(attention.key(x)),
+  const auto noted = [&](Tensor AttentionInputs::*place, Var y) {
+    if (seen) seen->*place = y.value();
+    return y;
+  };
+  Var context = window_attention(noted(&AttentionInputs::q, heads(attention.query(x))),
+                                 noted(&AttentionInputs::k, heads(attention.key(x))),
                                  heads(attention.value(x)), pattern);
   if (input.global_tokens && !input.global_tokens->positions.empty()) {
     const Tensor rows = global_rows(*input.global_tokens, input.sequences());
     const Var q = attention.query_global(select_rows(reshape(x, {input.ids.elements(), D}), rows));
-    context = global_attention(context, reshape(q, {rows.elements(), H, K}), heads(attention.key_global(x)),
-                               heads(attention.value_global(x)), pattern);
+    context =
+        global_attention(context, noted(&AttentionInputs::q_global, reshape(q, {rows.elements(), H, K})),
+                         noted(&AttentionInputs::k_global, heads(attention.key_global(x))),
+                         heads(attention.value_global(x)), pattern);
   }
   return reshape(context, x.shape());
 }
@@ -53,7 +62,11 @@ Var run_layer(const EncoderShape& shape, const EncoderLayer& layer, int64_t inde
       shape.is_longformer() ? shape.windows[static_cast<size_t>(index)] : 2 * input.longest();
   const auto attended = [&](const Var& hidden) {
     const Dropout probabilities = drop(shape.attention_dropout, EncoderSite::probabilities);
-    return layer.attention_output(attend(shape, layer.attention, window, hidden, input, probabilities));
+    AttentionInputs seen{shape, input, index};
+    const Var context =
+        attend(shape, layer.attention, window, hidden, input, probabilities, pass.probe ? &seen : nullptr);
+    if (pass.probe) pass.probe->see(seen);
+    return layer.attention_output(context);
   };
   return transformer_block(NormPlace::behind, {layer.attention_norm, layer.feed_forward, layer.output_norm},
                            x, attended,

@@ -32,6 +32,31 @@ EncoderShape golden_shape(const SafetensorsFile& file) {
   return shape;
 }
 
+Seq2SeqShape golden_seq2seq_shape(const SafetensorsFile& file) {
+  Seq2SeqShape shape;
+  EncoderShape& encoder = shape.encoder;
+  for (const double w : file.read("config.windows").to_doubles())
+    encoder.windows.push_back(static_cast<int64_t>(w));
+  const std::string model = encoder.windows.empty() ? "model." : "led.";
+  const auto count = [&](const std::string& side) {
+    int64_t layers = 0;
+    while (file.contains(text(model, side, ".layers.", layers, ".fc1.bias"))) ++layers;
+    return layers;
+  };
+  encoder.vocabulary = file.info(model + "shared.weight").shape[0];
+  encoder.width = file.info(model + "shared.weight").shape[1];
+  encoder.heads = 4, encoder.layers = count("encoder");
+  encoder.feed_forward = file.info(model + "encoder.layers.0.fc1.bias").shape[0];
+  encoder.positions = file.info(model + "encoder.embed_positions.weight").shape[0];
+  encoder.reserved_positions = shape.is_led() ? 0 : 2;
+  encoder.dropout = encoder.attention_dropout = 0;
+  shape.decoder_layers = count("decoder"), shape.decoder_heads = 2;
+  shape.decoder_feed_forward = file.info(model + "decoder.layers.0.fc1.bias").shape[0];
+  shape.decoder_positions = file.info(model + "decoder.embed_positions.weight").shape[0];
+  shape.scales_embeddings = file.read("config.scaled").to_doubles()[0] != 0;
+  return shape;
+}
+
 EncoderInput golden_input(const SafetensorsFile& file) {
   EncoderInput input;
   input.ids = to_i32(file.read("ids"));

@@ -6,6 +6,7 @@
 #include "core/weights/safetensors.h"
 #include "layers/encoder_shape.h"
 #include "layers/module.h"
+#include "layers/seq2seq_shape.h"
 
 namespace lf {
 
@@ -13,6 +14,7 @@ Tensor to_i32(const Tensor& x);
 
 // The model's sizes, without dropout.
 EncoderShape golden_shape(const SafetensorsFile& file);
+Seq2SeqShape golden_seq2seq_shape(const SafetensorsFile& file);
 // The padded batch: ids, mask and global tokens (B, T).
 EncoderInput golden_input(const SafetensorsFile& file);
 
