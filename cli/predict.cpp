@@ -1,4 +1,4 @@
-// longform predict MODEL FILE [--what hidden|logits|loss] [--out FILE]
+// longform predict MODEL FILE [--what hidden|logits|loss|attention] [--out FILE]
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -81,13 +81,14 @@ void predict(const Options& options) {
 
 void add_predict(const Verb& app, Outcome&) {
   auto options = std::make_shared<Options>();
-  const Verb verb = app.verb("predict", "Hidden states, logits, losses, or answers to records.");
+  const Verb verb = app.verb("predict", "Hidden states, logits, losses, attention, or answers to records.");
   verb.option("model", &options->model, "Model folder in Hugging Face form, or a run folder").required();
   verb.option("file", &options->file, "JSON lines: {\"id\", \"text\"} or {\"id\", \"ids\", \"mask\", ...}")
       .required();
   verb.option(
       "--what", &options->what,
-      "hidden, logits or loss, as safetensors; without it, the answers that the model is for, as JSON lines");
+      "hidden, logits, loss or attention, as safetensors; without it, the answers that the model is for, as "
+      "JSON lines");
   verb.option("--out", &options->out, "File to write; JSON lines go to standard output without it");
   verb.option("--top", &options->top, "Candidates for each mask (5)").at_least(1);
   verb.option("--device", &options->device, "cpu or cuda; where a run trained, cpu for a model folder");

@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
+#include "trainers/tasks/attention_prediction.h"
 #include "trainers/tasks/encoder_records.h"
 
 namespace lf {
@@ -96,20 +97,21 @@ void predict_classes(const SequenceClassifier& model, const std::vector<std::str
                      const std::string& tokenizer_folder, DType compute, std::vector<Record> records,
                      const PredictionRequest& request, PredictionSink& sink) {
   const std::string& what = request.what;
-  if (!what.empty() && what != "classes" && what != "logits" && what != "hidden")
-    throw UsageError("--what is " + what + "; needed classes, logits or hidden");
+  if (!what.empty() && what != "classes" && what != "logits" && what != "hidden" && what != "attention")
+    throw UsageError("--what is " + what + "; needed classes, logits, hidden or attention");
   const EncoderShape& shape = model.encoder.shape;
   if (any_text(records)) tokenize(records, ByteLevelTokenizer(tokenizer_folder));
   warn_of_empty(records, sink);
   cut_texts(records, request.longest > 0 ? std::min(request.longest, shape.longest()) : shape.longest(),
             sink);
+  if (shape.is_longformer()) add_first_tokens_global(records);
+  if (what == "attention") return predict_attention(attention_of(model.encoder, compute), records, sink);
   const bool writes_tensors = what == "logits" || what == "hidden";
   if (writes_tensors) {
     std::vector<TensorSpec> specs;
     for (const Record& record : records) specs.push_back(spec_of(model, record, what == "hidden"));
     sink.begin_tensors(specs);
   }
-  if (shape.is_longformer()) add_first_tokens_global(records);
   const auto compute_batch = [&](std::span<const Record> batch) {
     const Pass pass{.training = false, .compute = compute};
     const EncoderInput input = encoder_input(batch);

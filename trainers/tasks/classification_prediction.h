@@ -25,8 +25,8 @@ struct ClassProbabilities {
 // Of each row of logits (B, classes).
 std::vector<ClassProbabilities> class_probabilities(const Tensor& logits);
 
-// Answers records: what is "" or "classes" as lines with label and probabilities, "logits" or "hidden" as
-// tensors. Texts are cut to what the request or the model's positions allow, which is noted.
+// Answers records: what is "" or "classes" as lines with label and probabilities, "logits", "hidden" or
+// "attention" as tensors. Texts are cut to what the request or the model's positions allow, which is noted.
 void predict_classes(const SequenceClassifier& model, const std::vector<std::string>& labels,
                      const std::string& tokenizer_folder, DType compute, std::vector<Record> records,
                      const PredictionRequest& request, PredictionSink& sink);

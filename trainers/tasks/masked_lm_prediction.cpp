@@ -11,6 +11,7 @@
 
 #include "core/check.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
+#include "trainers/tasks/attention_prediction.h"
 
 namespace lf {
 namespace {
@@ -79,7 +80,7 @@ std::optional<Prediction> prediction_named(const std::string& what) {
   if (what == "logits") return Prediction::logits;
   if (what == "loss") return Prediction::loss;
   if (what.empty() || what == "fill-mask") return std::nullopt;
-  throw UsageError("--what is " + what + "; needed hidden, logits, loss or fill-mask");
+  throw UsageError("--what is " + what + "; needed hidden, logits, loss, attention or fill-mask");
 }
 
 void write_tensors(const MaskedLM& model, const std::vector<Record>& records, Prediction what,
@@ -164,11 +165,13 @@ std::vector<std::vector<MaskPrediction>> fill_masks(const MaskedLM& model, std::
 
 void predict_masked_lm(const MaskedLM& model, const std::string& tokenizer_folder,
                        std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) {
-  const std::optional<Prediction> what = prediction_named(request.what);
+  const bool attention = request.what == "attention";
+  const std::optional<Prediction> what = attention ? std::nullopt : prediction_named(request.what);
   const bool has_text = any_text(records);
   std::optional<ByteLevelTokenizer> tokenizer;
-  if (has_text || !what) tokenizer.emplace(tokenizer_folder);
+  if (has_text || !(what || attention)) tokenizer.emplace(tokenizer_folder);
   if (has_text) tokenize(records, *tokenizer);
+  if (attention) return predict_attention(attention_of(model.encoder, DType::f32), records, sink);
   if (what) return write_tensors(model, records, *what, sink);
   const std::optional<int32_t> mask_id = tokenizer->special_ids().mask;
   CHECK(mask_id, tokenizer_folder, ": its tokenizer has no <mask> token");

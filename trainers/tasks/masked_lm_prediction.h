@@ -32,8 +32,8 @@ struct MaskPrediction {
 std::vector<std::vector<MaskPrediction>> fill_masks(const MaskedLM& model, std::span<const Record> records,
                                                     int32_t mask_id, int64_t count);
 
-// Answers records: what is "hidden", "logits" or "loss" as tensors, "fill-mask" (or "") as lines. The
-// tokenizer's folder is read where texts or masks ask for it.
+// Answers records: what is "hidden", "logits", "loss" or "attention" as tensors, "fill-mask" (or "") as
+// lines. The tokenizer's folder is read where texts or masks ask for it.
 void predict_masked_lm(const MaskedLM& model, const std::string& tokenizer_folder,
                        std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink);
 

@@ -214,9 +214,9 @@ Evaluation MaskedLMTask::evaluate(Split split, Effort effort, const Stage& stage
 
 void MaskedLMTask::predict(std::vector<Record> records, const PredictionRequest& request,
                            PredictionSink& sink) {
-  CHECK(has_head_ || request.what == "hidden", model_folder(),
-        " is an encoder without a head for masked tokens: all it can say is --what hidden; `longform train` "
-        "with task: masked_lm gives it a head");
+  CHECK(has_head_ || request.what == "hidden" || request.what == "attention", model_folder(),
+        " is an encoder without a head for masked tokens: all it can say is --what hidden and --what "
+        "attention; `longform train` with task: masked_lm gives it a head");
   predict_masked_lm(model_, model_folder(), std::move(records), request, sink);
 }
 

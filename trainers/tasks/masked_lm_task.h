@@ -53,7 +53,7 @@ class MaskedLMTask : public Task {
   LossUnit unit() const override { return {"token", true}; }
   bool has(Split) const override { return true; }
   Evaluation evaluate(Split split, Effort effort, const Stage& stage, const ScoreProgress& progress) override;
-  // hidden, logits, loss, or fill-mask.
+  // hidden, logits, loss, attention, or fill-mask.
   void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;
   void export_model(const std::string& destination) const override;
   nlohmann::ordered_json facts() const override;

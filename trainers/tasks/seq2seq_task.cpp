@@ -11,6 +11,7 @@
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
 #include "trainers/huggingface/seq2seq_config.h"
+#include "trainers/tasks/attention_prediction.h"
 #include "trainers/tasks/cut_notices.h"
 #include "trainers/tasks/device_notices.h"
 #include "trainers/tasks/evaluation.h"
@@ -161,11 +162,17 @@ void Seq2SeqTask::write(std::vector<Record> records, const WritingRequest& reque
 
 void Seq2SeqTask::predict(std::vector<Record> records, const PredictionRequest& request,
                           PredictionSink& sink) {
+  const SummaryWriter texts = writer(request.longest);
+  if (request.what == "attention") {
+    texts.prepare(records, model_folder());
+    const auto encode = [&](const EncoderInput& input, const Pass& pass) { model_.encode(input, pass); };
+    return predict_attention(
+        {model_.shape.encoder, "encoder_attentions", "encoder_global_attentions", encode}, records, sink);
+  }
   if (!request.what.empty() && request.what != "summaries")
-    throw UsageError("--what is " + request.what + "; needed summaries");
-  writer(request.longest)
-      .write(std::move(records), model_folder(), {},
-             [&](const nlohmann::ordered_json& record) { sink.line(record); });
+    throw UsageError("--what is " + request.what + "; needed summaries or attention");
+  texts.write(std::move(records), model_folder(), {},
+              [&](const nlohmann::ordered_json& record) { sink.line(record); });
 }
 
 void Seq2SeqTask::export_model(const std::string& destination) const {

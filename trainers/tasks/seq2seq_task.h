@@ -34,7 +34,8 @@ class Seq2SeqTask : public Task {
   bool has(Split split) const override { return split_of(split).count() > 0; }
   // The loss of the given summaries and, where metric asks for it, ROUGE of written ones.
   Evaluation evaluate(Split split, Effort effort, const Stage& stage, const ScoreProgress& progress) override;
-  // Summaries (what: "" or "summaries"), a line each, as they are finished.
+  // Summaries (what: "" or "summaries"), a line each, as they are finished; "attention": the encoder's, as
+  // tensors.
   void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;
   void write(std::vector<Record> records, const WritingRequest& request, const Stage& stage,
              const WrittenSink& written) const override;

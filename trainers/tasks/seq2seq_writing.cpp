@@ -122,14 +122,8 @@ GenerationSettings settings_of_run(const Seq2SeqSection& section, const Seq2SeqS
   return settings;
 }
 
-void SummaryWriter::write(std::vector<Record> records, const std::string& tokenizer_folder,
-                          const WritingRequest& request, const WrittenSink& written) const {
-  const GenerationSettings chosen = requested(settings, request);
-  const std::vector<int32_t> begin = chosen.start ? std::vector{*chosen.start} : prompt;
-  for (const Record& record : records) {
-    if (record.text && record.text->empty() && record.where == "--prompt")
-      throw UsageError("nothing to read: name texts with --input FILE, or one with --prompt");
-  }
+std::optional<ByteLevelTokenizer> SummaryWriter::prepare(std::vector<Record>& records,
+                                                         const std::string& tokenizer_folder) const {
   std::optional<ByteLevelTokenizer> tokenizer;
   const bool has_tokenizer = std::filesystem::exists(tokenizer_folder + "/tokenizer.json") ||
                              std::filesystem::exists(tokenizer_folder + "/vocab.json");
@@ -139,6 +133,18 @@ void SummaryWriter::write(std::vector<Record> records, const std::string& tokeni
   const int64_t by_rule = model.shape.is_led() ? add_first_tokens_global(records) : 0;
   if (by_rule > 0)
     messages::detail(text("the first token of ", by_rule, " texts has global attention, for they name none"));
+  return tokenizer;
+}
+
+void SummaryWriter::write(std::vector<Record> records, const std::string& tokenizer_folder,
+                          const WritingRequest& request, const WrittenSink& written) const {
+  const GenerationSettings chosen = requested(settings, request);
+  const std::vector<int32_t> begin = chosen.start ? std::vector{*chosen.start} : prompt;
+  for (const Record& record : records) {
+    if (record.text && record.text->empty() && record.where == "--prompt")
+      throw UsageError("nothing to read: name texts with --input FILE, or one with --prompt");
+  }
+  const std::optional<ByteLevelTokenizer> tokenizer = prepare(records, tokenizer_folder);
   struct Row {
     size_t record, row;
   };

@@ -318,6 +318,15 @@ TEST_F(ClassificationTaskTest, AnswersRecordsFromTheCommandLine) {
   EXPECT_NE(odd.err.find("odd.jsonl:1: 72 tokens, of which the first 48 are read"), std::string::npos)
       << odd.err;
   EXPECT_NE(odd.err.find("odd.jsonl:2: an empty text"), std::string::npos) << odd.err;
+  // Nor does it attend to it. The first token is global, as for answers.
+  ASSERT_EQ(program
+                .run({"predict", folder_ / "run", folder_ / "odd.jsonl", "--what", "attention", "--out",
+                      folder_ / "a.safetensors"})
+                .code,
+            0);
+  const SafetensorsFile attention(folder_ / "a.safetensors");
+  EXPECT_EQ(attention.info("long.attentions.0").shape, (Shape{1, 4, 48, 10}));
+  EXPECT_EQ(attention.info("long.global_attentions.1").shape, (Shape{1, 4, 48, 1}));
 }
 
 TEST_F(ClassificationTaskTest, AnswersNeverReplaceTheRecords) {
