@@ -15,6 +15,15 @@
 namespace lf {
 namespace {
 
+struct KeptTensors : PredictionSink {
+  std::vector<Tensor> values;
+
+  void begin_tensors(const std::vector<TensorSpec>&) override {}
+  void tensor(const Tensor& value) override { values.push_back(value); }
+  void line(const nlohmann::ordered_json&) override {}
+  void note(const std::string&) override {}
+};
+
 class DeviceMaskedLM : public ::testing::Test {
  protected:
   void SetUp() override { write_tiny_task(folder_.path(), 20000); }
@@ -98,6 +107,14 @@ TEST_F(DeviceMaskedLM, PredictsWhatTheCpuPredicts) {
   ASSERT_EQ(received.size(), expected.size());
   ASSERT_FALSE(received.empty());
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(received[i].ids, expected[i].ids);
+  KeptTensors attention_here, attention_there;
+  opened_here.task->predict({record}, {.what = "attention"}, attention_here);
+  opened_there.task->predict({record}, {.what = "attention"}, attention_there);
+  ASSERT_EQ(attention_here.values.size(), 4u);  // local and global ones of two layers
+  ASSERT_EQ(attention_there.values.size(), 4u);
+  for (size_t i = 0; i < 4; ++i)
+    EXPECT_CLOSE(attention_there.values[i], attention_here.values[i],
+                 tolerance_of(DType::f32, Compared::model));
 }
 
 }  // namespace

@@ -40,8 +40,7 @@ class AttentionPredictionTest : public ::testing::Test {
   std::string written() const {
     const SafetensorsFile file(program_ / "a.safetensors");
     std::string result;
-    for (const TensorInfo& tensor : file.tensors())
-      result += text(tensor.name, ' ', tensor.shape, '\n');
+    for (const TensorInfo& tensor : file.tensors()) result += text(tensor.name, ' ', tensor.shape, '\n');
     return result;
   }
   // Of every row of a tensor's last axis.
