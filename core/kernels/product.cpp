@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "core/kernels/amx.h"
 #include "core/kernels/few_rows.h"
 #include "core/parallel.h"
 #include "core/storage.h"
@@ -21,12 +22,12 @@
 namespace lf::kernels {
 namespace {
 
-// oneDNN 2.6 picks AMX on some virtual machines that do not let it run, and dies with SIGILL. The cap only
-// counts before the first call of any kind; a cap that the user set stays.
+// oneDNN 2.6 picks AMX on virtual machines too that do not let it run, and dies with SIGILL. The cap only counts
+// before the first call of any kind; a cap that the user set stays.
 void cap_instructions() {
   static const bool done = [] {
     const bool chosen = std::getenv("ONEDNN_MAX_CPU_ISA") || std::getenv("DNNL_MAX_CPU_ISA");
-    if (!chosen) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
+    if (!chosen && !amx_runs()) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
     return true;
   }();
   static_cast<void>(done);
