@@ -36,6 +36,7 @@ class FileSink : public PredictionSink {
     writer_.emplace(path_, specs, std::map<std::string, std::string>{{"format", "pt"}});
   }
   void tensor(const Tensor& values) override { writer_->write(values); }
+  void part(const Tensor& values) override { writer_->write_part(values); }
   void line(const ordered_json& answer) override {
     const std::string line = json_line(answer) + "\n";
     if (!path_.empty()) {

@@ -21,9 +21,9 @@ std::span<const uint8_t> bytes_of(const Tensor& tensor) {
   return {reinterpret_cast<const uint8_t*>(tensor.raw()), static_cast<size_t>(tensor.bytes())};
 }
 
-// Writes the bytes and adds them to the file's hash; returns their own hash.
-std::string write_hashed(std::span<const uint8_t> bytes, AtomicFile& file, ContentHash& file_hash) {
-  ContentHash hash;
+// Writes the bytes and adds them to the hashes.
+void write_hashed(std::span<const uint8_t> bytes, AtomicFile& file, ContentHash& file_hash,
+                  ContentHash& hash) {
   while (!bytes.empty()) {
     const std::span<const uint8_t> piece = bytes.first(std::min(kPiece, bytes.size()));
     hash.update(piece);
@@ -31,7 +31,6 @@ std::string write_hashed(std::span<const uint8_t> bytes, AtomicFile& file, Conte
     file.write(piece);
     bytes = bytes.subspan(piece.size());
   }
-  return hash.hex();
 }
 
 std::vector<TensorSpec> specs_of(const std::vector<NamedTensor>& tensors) {
@@ -93,19 +92,48 @@ SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<Tensor
                                      const SafetensorsMetadata& metadata)
     : path_(path), tensors_(std::move(tensors)), file_(path) {
   const std::string header = safetensors_header(tensors_, metadata);
-  write_hashed({reinterpret_cast<const uint8_t*>(header.data()), header.size()}, file_, hash_);
+  ContentHash own;
+  write_hashed({reinterpret_cast<const uint8_t*>(header.data()), header.size()}, file_, hash_, own);
+}
+
+const TensorSpec& SafetensorsWriter::next(const Tensor& values) {
+  const size_t next = written_.tensor_hashes.size();
+  CHECK(next < tensors_.size(), path_, ": all of its ", tensors_.size(), " tensors are written already");
+  CHECK(values.device() == Device::cpu, "safetensors: tensor ", escaped(tensors_[next].name),
+        " is not in CPU memory");
+  return tensors_[next];
+}
+
+void SafetensorsWriter::append(const Tensor& values) {
+  reach_write("safetensors.before_tensor", path_);
+  write_hashed(bytes_of(values), file_, hash_, tensor_hash_);
+}
+
+void SafetensorsWriter::end_tensor() {
+  written_.tensor_hashes.push_back(tensor_hash_.hex());
+  tensor_hash_ = ContentHash();
+  entries_ = 0;
 }
 
 void SafetensorsWriter::write(const Tensor& tensor) {
-  const size_t next = written_.tensor_hashes.size();
-  CHECK(next < tensors_.size(), path_, ": all of its ", tensors_.size(), " tensors are written already");
-  const TensorSpec& spec = tensors_[next];
-  CHECK(tensor.shape() == spec.shape && tensor.dtype() == spec.dtype, path_, ": tensor ", escaped(spec.name),
-        " is ", tensor.shape(), ' ', name(tensor.dtype()), ", announced was ", spec.shape, ' ',
-        name(spec.dtype));
-  CHECK(tensor.device() == Device::cpu, "safetensors: tensor ", escaped(spec.name), " is not in CPU memory");
-  reach_write("safetensors.before_tensor", path_);
-  written_.tensor_hashes.push_back(write_hashed(bytes_of(tensor), file_, hash_));
+  const TensorSpec& spec = next(tensor);
+  CHECK(tensor.shape() == spec.shape && tensor.dtype() == spec.dtype && entries_ == 0, path_, ": tensor ",
+        escaped(spec.name), " is ", tensor.shape(), ' ', name(tensor.dtype()), ", announced was ", spec.shape,
+        ' ', name(spec.dtype));
+  append(tensor);
+  end_tensor();
+}
+
+void SafetensorsWriter::write_part(const Tensor& part) {
+  const TensorSpec& spec = next(part);
+  bool fits = part.dtype() == spec.dtype && part.shape().rank() == spec.shape.rank() &&
+              spec.shape.rank() > 0 && part.dim(0) <= spec.shape[0] - entries_;
+  for (int i = 1; fits && i < spec.shape.rank(); ++i) fits = part.dim(i) == spec.shape[i];
+  CHECK(fits, path_, ": a part of tensor ", escaped(spec.name), " is ", part.shape(), ' ', name(part.dtype()),
+        ", announced was ", spec.shape, ' ', name(spec.dtype), ", of which ", entries_, " are written");
+  append(part);
+  entries_ += part.dim(0);
+  if (entries_ == spec.shape[0]) end_tensor();
 }
 
 WrittenSafetensors SafetensorsWriter::commit() {

@@ -66,6 +66,8 @@ class SafetensorsWriter {
 
   // The next tensor's values, in CPU memory; an Error if its shape or dtype is not the one announced.
   void write(const Tensor& tensor);
+  // The next tensor piece by piece: its next entries along the first axis, the last of which completes it.
+  void write_part(const Tensor& part);
   // Returns when the whole file is on the disk; an Error if tensors are missing.
   WrittenSafetensors commit();
 
@@ -73,7 +75,13 @@ class SafetensorsWriter {
   std::string path_;
   std::vector<TensorSpec> tensors_;
   AtomicFile file_;
-  ContentHash hash_;
+  // The next tensor, which is to take `values`.
+  const TensorSpec& next(const Tensor& values);
+  void append(const Tensor& values);
+  void end_tensor();
+
+  ContentHash hash_, tensor_hash_;
+  int64_t entries_ = 0;  // of the next tensor's first axis that are written
   WrittenSafetensors written_;
 };
 

@@ -36,7 +36,15 @@ def make_records(config, tokens):
     return records
 
 
-def expected_of(encoder, side, record):
+def in_the_middle(attentions, columns, record):
+    """A layer's band in the middle of the widest layer's, behind the columns of global tokens."""
+    globals_ = max(map(len, record.get("global", [[]])))
+    side = (columns - attentions.shape[3]) // 2
+    band = torch.nn.functional.pad(attentions[..., globals_:], (side, side))
+    return torch.cat((attentions[..., :globals_], band), dim=3)
+
+
+def expected_of(encoder, record):
     """The names in the file and the tensors that transformers has for them."""
     ids, mask = torch.tensor(record["ids"]), torch.tensor(record["mask"])
     inputs = {"input_ids": ids, "attention_mask": mask, "output_attentions": True}
@@ -46,19 +54,18 @@ def expected_of(encoder, side, record):
             inputs["global_attention_mask"][row, positions] = 1
     with torch.no_grad():
         output = encoder(**inputs)
-    for layer, attentions in enumerate(output.attentions):
-        yield f"{record['id']}.{side}attentions.{layer}", attentions * mask[:, None, :, None]
-        if "global" in record:
-            padded = output.global_attentions[layer]
-            yield f"{record['id']}.{side}global_attentions.{layer}", padded[:, :, : ids.shape[1]]
+    widest = max(attentions.shape[3] for attentions in output.attentions)
+    layers = [in_the_middle(attentions * mask[:, None, :, None], widest, record) for attentions in output.attentions]
+    yield f"{record['id']}.attentions", torch.stack(layers)
+    if "global" in record:
+        yield f"{record['id']}.global_attentions", torch.stack(output.global_attentions)[:, :, :, : ids.shape[1]]
 
 
 def main():
     program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     config = AutoConfig.from_pretrained(folder)
     model = AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
-    side = "encoder_" if config.is_encoder_decoder else ""
-    encoder = model.get_encoder() if side else model
+    encoder = model.get_encoder() if config.is_encoder_decoder else model
     records = make_records(config, int(sys.argv[3]) if len(sys.argv) > 3 else 300)
     with tempfile.TemporaryDirectory() as name:
         scratch = pathlib.Path(name)
@@ -68,7 +75,7 @@ def main():
         received = load_file(scratch / "attention.safetensors")
     worst, compared = 0.0, 0
     for record in records:
-        for key, expected in expected_of(encoder, side, record):
+        for key, expected in expected_of(encoder, record):
             value = received.pop(key)
             assert value.shape == expected.shape, f"{key} is {tuple(value.shape)}, not {tuple(expected.shape)}"
             worst = max(worst, (value - expected).abs().max().item())

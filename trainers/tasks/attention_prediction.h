@@ -12,8 +12,6 @@ namespace lf {
 
 struct AttentionPrediction {
   const EncoderShape& shape;
-  // Behind "ID." and before ".LAYER", as transformers calls them.
-  const char *attentions, *global_attentions;
   // Runs the encoder.
   std::function<void(const EncoderInput&, const Pass&)> encode;
   DType compute = DType::f32;
@@ -21,10 +19,11 @@ struct AttentionPrediction {
 // Of an encoder, which must outlive it.
 AttentionPrediction attention_of(const Encoder& encoder, DType compute);
 
-// Writes of each record, layer by layer from the bottom, ID.attentions.LAYER and, where a row has global
-// tokens, ID.global_attentions.LAYER behind it, as layers/attention_weights.h lays them out; which record
-// was written is noted. Records are read one at a time, and one layer's tensors are in memory. They have ids,
-// and all of their global tokens. An Error for global tokens in a model of full attention.
+// Writes of each record ID.attentions, (layers, ...) from the bottom, each as layers/attention_weights.h lays it
+// out, a narrower window's band in the middle of the widest; where a row has global tokens,
+// ID.global_attentions (layers, ...) behind it. Which record was written is noted. Records are read one at a
+// time; in memory are one layer's attentions and all of the global ones. Records have ids, and all of their
+// global tokens. An Error for global tokens in a model of full attention.
 void predict_attention(const AttentionPrediction& of, std::span<const Record> records, PredictionSink& sink);
 
 }  // namespace lf

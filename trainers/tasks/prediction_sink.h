@@ -26,6 +26,8 @@ class PredictionSink {
   // Announces all tensors, before the first; then each in its order, in CPU memory.
   virtual void begin_tensors(const std::vector<TensorSpec>& specs) = 0;
   virtual void tensor(const Tensor& values) = 0;
+  // The next entries along the first axis of the next tensor, which is complete with its last.
+  virtual void part(const Tensor& values) = 0;
   // A record's answer.
   virtual void line(const nlohmann::ordered_json& answer) = 0;
   // Something that people should know.

@@ -166,8 +166,7 @@ void Seq2SeqTask::predict(std::vector<Record> records, const PredictionRequest& 
   if (request.what == "attention") {
     texts.prepare(records, model_folder());
     const auto encode = [&](const EncoderInput& input, const Pass& pass) { model_.encode(input, pass); };
-    return predict_attention(
-        {model_.shape.encoder, "encoder_attentions", "encoder_global_attentions", encode}, records, sink);
+    return predict_attention({model_.shape.encoder, encode}, records, sink);
   }
   if (!request.what.empty() && request.what != "summaries")
     throw UsageError("--what is " + request.what + "; needed summaries or attention");

@@ -10,7 +10,8 @@ namespace lf {
 namespace {
 
 // The losses of a few updates.
-std::vector<double> losses(const Program& program, const std::string& precision, const std::string& processor) {
+std::vector<double> losses(const Program& program, const std::string& precision,
+                           const std::string& processor) {
   const std::string run = program / (precision + processor);
   std::vector<std::string> environment;
   if (!processor.empty()) environment.push_back("ONEDNN_MAX_CPU_ISA=" + processor);

@@ -142,6 +142,22 @@ TEST(Safetensors, TensorsMayComeOneAfterTheOther) {
   EXPECT_EQ(entries(folder.path()), (std::vector<std::string>{"a", "whole"}));
 }
 
+TEST(Safetensors, ATensorMayComeInParts) {
+  const TemporaryFolder folder;
+  const Tensor x = random_tensor({5, 3}, DType::f32, 1), y = random_tensor({2}, DType::f32, 2);
+  const WrittenSafetensors whole = write_safetensors(folder / "whole", {{"x", x}, {"y", y}});
+  SafetensorsWriter writer(folder / "parts", {{"x", DType::f32, {5, 3}}, {"y", DType::f32, {2}}});
+  writer.write_part(x.slice(0, 2));
+  EXPECT_ERROR(writer.write_part(Tensor::zeros({4, 3}, DType::f32)),
+               "a part of tensor \"x\" is (4, 3) f32, announced was (5, 3) f32, of which 2 are written");
+  EXPECT_ERROR(writer.write_part(Tensor::zeros({2, 4}, DType::f32)), "a part of tensor \"x\" is (2, 4)");
+  EXPECT_ERROR(writer.write(x), "tensor \"x\" is (5, 3) f32, announced was");
+  writer.write_part(x.slice(2, 5));
+  writer.write(y);
+  EXPECT_EQ(writer.commit().tensor_hashes, whole.tensor_hashes);
+  EXPECT_EQ(read_file(folder / "parts"), read_file(folder / "whole"));
+}
+
 TEST(Safetensors, FileIsExactlyAsSpecified) {
   const TemporaryFolder folder;
   write_safetensors(folder / "a", {{"x", Tensor::full({2}, DType::f32, 1.0)}}, {{"k", "v"}});

@@ -20,6 +20,7 @@ struct KeptTensors : PredictionSink {
 
   void begin_tensors(const std::vector<TensorSpec>&) override {}
   void tensor(const Tensor& value) override { values.push_back(value); }
+  void part(const Tensor& value) override { values.push_back(value); }
   void line(const nlohmann::ordered_json&) override {}
   void note(const std::string&) override {}
 };

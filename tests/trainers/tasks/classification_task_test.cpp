@@ -325,8 +325,8 @@ TEST_F(ClassificationTaskTest, AnswersRecordsFromTheCommandLine) {
                 .code,
             0);
   const SafetensorsFile attention(folder_ / "a.safetensors");
-  EXPECT_EQ(attention.info("long.attentions.0").shape, (Shape{1, 4, 48, 10}));
-  EXPECT_EQ(attention.info("long.global_attentions.1").shape, (Shape{1, 4, 48, 1}));
+  EXPECT_EQ(attention.info("long.attentions").shape, (Shape{2, 1, 4, 48, 14}));
+  EXPECT_EQ(attention.info("long.global_attentions").shape, (Shape{2, 1, 4, 48, 1}));
 }
 
 TEST_F(ClassificationTaskTest, AnswersNeverReplaceTheRecords) {
