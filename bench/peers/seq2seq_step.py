@@ -1,6 +1,6 @@
 """Peer: a training step of transformers' LED or BART.
 
-    python3 bench/peers/seq2seq_step.py MODEL_FOLDER [--tokens 4096] [--target 256] [--bf16] [--plain-malloc] [--repeats 4]
+    python3 bench/peers/seq2seq_step.py MODEL_FOLDER [--tokens 4096] [--target 256] [--bf16] [--plain-malloc]
 
 One source and target of random tokens, the source's first token global in an LED, no dropout, float32 or bf16 autocast:
 forward, backward, clipping, fused AdamW. bench/summary_step runs it beside Longform's own step.

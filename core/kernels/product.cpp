@@ -22,8 +22,8 @@
 namespace lf::kernels {
 namespace {
 
-// oneDNN 2.6 picks AMX on virtual machines too that do not let it run, and dies with SIGILL. The cap only counts
-// before the first call of any kind; a cap that the user set stays.
+// oneDNN 2.6 picks AMX on virtual machines too that do not let it run, and dies with SIGILL. The cap only
+// counts before the first call of any kind; a cap that the user set stays.
 void cap_instructions() {
   static const bool done = [] {
     const bool chosen = std::getenv("ONEDNN_MAX_CPU_ISA") || std::getenv("DNNL_MAX_CPU_ISA");
