@@ -15,9 +15,12 @@ namespace lf {
 // What the decoder reads before a text's own tokens: </s> <s>, as transformers shifts labels, or <s> alone,
 // as the published LED code does.
 enum class DecoderPrefix { end_begin, begin };
+// Which tokens of an LED's text see all of it and are seen by all.
+enum class GlobalAttention { first_token, none };
 enum class SummaryMetricChoice { loss, rouge1, rouge2, rouge_l, rouge_lsum };
 
 inline std::vector<std::string> names_of(DecoderPrefix) { return {"end_begin", "begin"}; }
+inline std::vector<std::string> names_of(GlobalAttention) { return {"first_token", "none"}; }
 inline std::vector<std::string> names_of(SummaryMetricChoice) {
   return {"loss", "rouge1", "rouge2", "rougeL", "rougeLsum"};
 }
@@ -31,6 +34,7 @@ struct Seq2SeqSection {
   EmptyPairs empty = EmptyPairs::kRefuse;
   int64_t target_length = 256;
   DecoderPrefix decoder_prefix = DecoderPrefix::end_begin;
+  GlobalAttention global_attention = GlobalAttention::first_token;
   double label_smoothing = 0;
   double dropout = 0.1;
   double attention_dropout = 0;
@@ -66,6 +70,9 @@ struct Seq2SeqSection {
     field("decoder_prefix", self.decoder_prefix,
           "What the decoder reads before a summary, in training and in writing: end_begin (</s> <s>, as "
           "transformers has it) or begin (<s>, as the published LED code has it).");
+    field("global_attention", self.global_attention,
+          "Of an LED's text, what sees all of it and is seen by all, in training and in writing: first_token "
+          "(<s>) or none, which leaves the encoder its windows alone.");
     field("label_smoothing", self.label_smoothing, "Share of a target's weight that all tokens share.",
           from_below(0, 1));
     field("dropout", self.dropout, "Probability of dropping an activation during training.",

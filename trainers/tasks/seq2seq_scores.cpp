@@ -25,8 +25,7 @@ LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const
   for (int64_t first = 0; first < pairs.count(); first += rows) {
     std::vector<int64_t> ids;
     for (int64_t i = first; i < std::min(pairs.count(), first + rows); ++i) ids.push_back(i);
-    const Seq2SeqBatch batch =
-        seq2seq_batch(pairs, ids, most_source, section.target_length, section.decoder_prefix, model.shape);
+    const Seq2SeqBatch batch = seq2seq_batch(pairs, ids, most_source, section, model.shape);
     // One by one in their order, so that the sum does not depend on the batch size.
     for (const double nats : label_losses(model, batch, 0, {.compute = compute}).value().to_doubles())
       score.nats += nats;
@@ -60,8 +59,7 @@ std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPa
       writer.model, settings, kRows,
       [&]() -> std::optional<TextSource> {
         if (next == texts) return std::nullopt;
-        Seq2SeqBatch one = seq2seq_batch(pairs, {next}, writer.longest_source, section.target_length,
-                                         section.decoder_prefix, writer.model.shape);
+        Seq2SeqBatch one = seq2seq_batch(pairs, {next}, writer.longest_source, section, writer.model.shape);
         const std::string where = text("text ", next);
         return TextSource{next++, where, std::move(one.sources), writer.prompt};
       },

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/choices.h"
+#include "core/messages.h"
 #include "data/example_order.h"
 #include "trainers/config/paths.h"
 #include "trainers/huggingface/model_folder.h"
@@ -105,11 +106,10 @@ Examples Seq2SeqTask::about(const Stage& stage, ExampleRange range) const {
 }
 
 std::unique_ptr<TaskBatch> Seq2SeqTask::read(const Stage& stage, ExampleRange range) const {
-  const Seq2SeqSection& section = config_.seq2seq;
   auto batch = std::make_unique<SummaryBatch>();
   batch->about = about(stage, range);
-  batch->pairs = seq2seq_batch(train_, batch->about.ids, stage.sequence_length, section.target_length,
-                               section.decoder_prefix, model_.shape);
+  batch->pairs =
+      seq2seq_batch(train_, batch->about.ids, stage.sequence_length, config_.seq2seq, model_.shape);
   return batch;
 }
 
@@ -152,7 +152,8 @@ SummaryWriter Seq2SeqTask::writer(int64_t longest) const {
   const bool is_run = longest > 0;  // a model folder has no stage
   return {model_,
           is_run ? settings_of_run(section, model_.shape) : settings_of_model(model_folder(), model_.shape),
-          prompt_of(section.decoder_prefix, model_.shape), is_run ? longest : model_.shape.encoder.longest()};
+          prompt_of(section.decoder_prefix, model_.shape), is_run ? longest : model_.shape.encoder.longest(),
+          section.global_attention};
 }
 
 void Seq2SeqTask::write(std::vector<Record> records, const WritingRequest& request, const Stage& stage,
@@ -182,6 +183,10 @@ void Seq2SeqTask::export_model(const std::string& destination) const {
     config["decoder_start_token_id"] = model_.shape.begin_id;
   const GenerationSettings settings = settings_of_run(config_.seq2seq, model_.shape);
   const std::string writes = generation_json(settings, model_.shape.encoder.padding_id, writer(1).prompt[0]);
+  if (model_.shape.is_led() && config_.seq2seq.global_attention == GlobalAttention::none)
+    messages::warning(text(destination,
+                           " cannot say that the run has learned without global attention; "
+                           "`longform generate` gives it to the first token there"));
   write_model_folder(destination, config, named_parameters(parameters_), model_folder(),
                      {{"generation_config.json", writes}});
 }

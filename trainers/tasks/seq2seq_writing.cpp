@@ -130,7 +130,8 @@ std::optional<ByteLevelTokenizer> SummaryWriter::prepare(std::vector<Record>& re
   if (has_tokenizer || any_text(records)) tokenizer.emplace(tokenizer_folder);
   if (tokenizer) tokenize(records, *tokenizer);
   cut_long_texts(records, longest_source);
-  const int64_t by_rule = model.shape.is_led() ? add_first_tokens_global(records) : 0;
+  const bool first_is_global = model.shape.is_led() && global_attention == GlobalAttention::first_token;
+  const int64_t by_rule = first_is_global ? add_first_tokens_global(records) : 0;
   if (by_rule > 0)
     messages::detail(text("the first token of ", by_rule, " texts has global attention, for they name none"));
   return tokenizer;

@@ -25,14 +25,16 @@ struct SummaryWriter {
   const Seq2Seq& model;
   GenerationSettings settings;
   std::vector<int32_t> prompt;
-  int64_t longest_source = 0;  // tokens of a text that are read
+  int64_t longest_source = 0;                                       // tokens of a text that are read
+  GlobalAttention global_attention = GlobalAttention::first_token;  // of records that name none themselves
 
   // Gives records of text their ids, with the tokenizer in `tokenizer_folder`, which is returned if there is
   // one, and cuts them; in an LED the first token becomes global where a record names none. Both is said.
   std::optional<ByteLevelTokenizer> prepare(std::vector<Record>& records,
                                             const std::string& tokenizer_folder) const;
   // Writes for records of text, with the tokenizer in `tokenizer_folder`, or of ids. Every row of a record of
-  // several is a source. In an LED the first token is global where a record names none, which is said.
+  // several is a source. In an LED the first token is global where a record names none and global_attention
+  // says so, which is told.
   void write(std::vector<Record> records, const std::string& tokenizer_folder, const WritingRequest& request,
              const WrittenSink& written) const;
 };

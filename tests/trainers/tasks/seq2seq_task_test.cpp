@@ -133,8 +133,11 @@ TEST_F(Seq2SeqTaskTest, TargetsHaveThePrefixThatIsChosen) {
   std::vector<std::string> warnings;
   const TokenizedPairs pairs(read_summaries(folder_ / "train.jsonl", {}, warnings), tokenizer);
   const Seq2SeqShape shape = seq2seq_shape(read_model_config(folder_ / "model"));
-  const Seq2SeqBatch both = seq2seq_batch(pairs, {0, 1}, 64, 16, DecoderPrefix::end_begin, shape);
-  const Seq2SeqBatch begin = seq2seq_batch(pairs, {0, 1}, 64, 16, DecoderPrefix::begin, shape);
+  Seq2SeqSection section;
+  section.target_length = 16;
+  const Seq2SeqBatch both = seq2seq_batch(pairs, {0, 1}, 64, section, shape);
+  section.decoder_prefix = DecoderPrefix::begin;
+  const Seq2SeqBatch begin = seq2seq_batch(pairs, {0, 1}, 64, section, shape);
   const auto ids = [](const Seq2SeqBatch& batch) {
     const int32_t* data = batch.targets.ids.data<int32_t>();
     return std::vector<int32_t>(data, data + batch.targets.ids.elements());
@@ -147,7 +150,8 @@ TEST_F(Seq2SeqTaskTest, TargetsHaveThePrefixThatIsChosen) {
   EXPECT_EQ(both.labels.size(), begin.labels.size() + 2);
   EXPECT_EQ(both.labels.back(), 2);
   EXPECT_EQ(begin.labels.back(), 2);
-  const Seq2SeqBatch cut = seq2seq_batch(pairs, {0}, 5, 4, DecoderPrefix::end_begin, shape);
+  section.target_length = 4, section.decoder_prefix = DecoderPrefix::end_begin;
+  const Seq2SeqBatch cut = seq2seq_batch(pairs, {0}, 5, section, shape);
   EXPECT_EQ(cut.sources.offsets.back(), 5);
   EXPECT_EQ(cut.targets.offsets.back(), 4);
   EXPECT_EQ(cut.labels.back(), 2);
@@ -172,6 +176,47 @@ TEST_F(Seq2SeqTaskTest, MemoryOfWrittenSummariesIsPredicted) {
   const auto used = static_cast<double>(memory_use(Device::cpu).peak - before);
   EXPECT_NEAR(predicted("rougeL") / used, 1, 0.05);
   EXPECT_LT(predicted("loss"), 0.95 * used);
+}
+
+// In training, scores and writing alike; an exported folder has no place for it, which is said.
+TEST_F(Seq2SeqTaskTest, GlobalAttentionIsAsConfigured) {
+  const ByteLevelTokenizer tokenizer(folder_ / "model");
+  std::vector<std::string> warnings;
+  const TokenizedPairs pairs(read_summaries(folder_ / "train.jsonl", {}, warnings), tokenizer);
+  const Seq2SeqShape shape = seq2seq_shape(read_model_config(folder_ / "model"));
+  Seq2SeqSection section;
+  const Seq2SeqBatch first = seq2seq_batch(pairs, {0, 1}, 64, section, shape);
+  ASSERT_TRUE(first.sources.global_tokens);
+  EXPECT_EQ(first.sources.global_tokens->positions, (std::vector<int64_t>{0, 0}));
+  section.global_attention = GlobalAttention::none;
+  EXPECT_FALSE(seq2seq_batch(pairs, {0, 1}, 64, section, shape).sources.global_tokens);
+
+  const std::string stage = "steps: 2, sequence_length: 64", length = ", target_length: 16";
+  const RunConfig windows = config(stage, length + ", global_attention: none");
+  Trainer(windows, folder_ / "run", false).run();
+  Trainer(config(stage, length), folder_ / "other", false).run();
+  EXPECT_NE(trained("run"), trained("other"));
+  EXPECT_ERROR_TEXT(Trainer(config(stage, length), folder_ / "run", true), "seq2seq.global_attention");
+  const Program program;
+  const ProgramResult exported =
+      program.run({"convert", folder_ / "run", folder_ / "hf", "--to", "huggingface"});
+  ASSERT_EQ(exported.code, 0) << exported.err;
+  EXPECT_NE(exported.err.find("hf cannot say that the run has learned without global attention"),
+            std::string::npos)
+      << exported.err;
+  const std::string source = "no no no no no no no no no no yes yes end";
+  const json ids = {tokenizer.encode(source)};
+  std::ofstream(folder_ / "text.jsonl") << json{{"id", "a"}, {"text", source}}.dump() << '\n';
+  std::ofstream(folder_ / "ids.jsonl")
+      << json{{"id", "a"}, {"ids", ids}, {"global", {json::array()}}}.dump() << '\n';
+  const auto written = [&](const std::string& model, const std::string& input) {
+    const ProgramResult result =
+        program.run({"generate", folder_ / model, "--input", folder_ / input, "--length", "6"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return by_id(result.out)["a"].at("score").get<double>();
+  };
+  EXPECT_EQ(written("run", "text.jsonl"), written("hf", "ids.jsonl"));
+  EXPECT_NE(written("run", "text.jsonl"), written("hf", "text.jsonl"));
 }
 
 TEST_F(Seq2SeqTaskTest, WhatIsCutIsSaid) {
