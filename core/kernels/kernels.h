@@ -28,8 +28,13 @@ struct CachedToken {
 // Texts that are written side by side, R rows of them, and share what they have in common: token t of row r
 // has its key and value in place table[r][t] of a cache. Both lie on the cache's device.
 struct CachedRows {
-  Tensor lengths;  // (R) i32, the newest token among them; 1 to T
-  Tensor table;    // (R,T) i32; the row's own last place is no other row's
+  Tensor table;   // (R,T) i32; a row's last place is its newest token's, and no other row's
+  Tensor unused;  // (R) i32: so many places at the end of a row stand for no token; less than T
+
+  template <class F>
+  void visit(F&& f) {
+    f(table), f(unused);
+  }
 };
 
 // How the next token is chosen from its logits; named as in Hugging Face's generation settings.

@@ -20,6 +20,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "data/first_names.h"
+#include "data/tasks/shared_texts.h"
 
 namespace lf {
 namespace {
@@ -30,22 +31,6 @@ std::string hash_of(std::string_view text) {
   return content_hash({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
-// Of the text with single blanks for all white space, and none at its ends.
-std::string hash_of_words(std::string_view text) {
-  std::string words;
-  words.reserve(text.size());
-  for (const char letter : text) {
-    const bool space = std::string_view(" \t\r\n\f\v").find(letter) != std::string_view::npos;
-    if (!space) {
-      words += letter;
-    } else if (!words.empty() && words.back() != ' ') {
-      words += ' ';
-    }
-  }
-  if (words.ends_with(' ')) words.pop_back();
-  return hash_of(words);
-}
-
 std::vector<std::string> hashes_of(const Documents& documents) {
   std::vector<std::string> hashes;
   hashes.reserve(documents.size());
@@ -53,46 +38,16 @@ std::vector<std::string> hashes_of(const Documents& documents) {
   return hashes;
 }
 
+SplitTexts texts_of(const char* name, const Documents& documents) {
+  SplitTexts texts{.name = name, .ids = {}, .hashes = hashes_of(documents)};
+  for (const LabelledDocument& document : documents) {
+    texts.ids.push_back(document.id);
+    texts.labels.push_back(document.label ? "label " + *document.label : "");
+  }
+  return texts;
+}
+
 const char* plural(size_t count) { return count == 1 ? "" : "s"; }
-
-struct NamedSplit {
-  const char* name;
-  const Documents* documents;
-  std::vector<std::string> hashes;
-};
-
-void notice_shared(const NamedSplit& first, const NamedSplit& second, std::vector<std::string>& notices) {
-  std::unordered_map<std::string_view, const LabelledDocument*> in_second;
-  for (size_t i = 0; i < second.hashes.size(); ++i)
-    in_second.emplace(second.hashes[i], &(*second.documents)[i]);
-  FirstNames shared;
-  for (size_t i = 0; i < first.hashes.size(); ++i) {
-    const auto found = in_second.find(first.hashes[i]);
-    if (found == in_second.end()) continue;
-    const std::string &id = (*first.documents)[i].id, &other = found->second->id;
-    shared.add(id == other ? shown(id) : shown(id) + " = " + shown(other));
-  }
-  if (shared.count() == 0) return;
-  notices.push_back(text(shared.count(), " of ", first.hashes.size(), " documents of ", first.name,
-                         " are in ", second.name, " too, by their text: ", shared.list()));
-}
-
-void notice_repeated(const NamedSplit& split, std::vector<std::string>& notices) {
-  std::unordered_map<std::string_view, const LabelledDocument*> first;
-  FirstNames repeated;
-  size_t other_label = 0;
-  for (size_t i = 0; i < split.hashes.size(); ++i) {
-    const LabelledDocument& document = (*split.documents)[i];
-    const auto [found, added] = first.emplace(split.hashes[i], &document);
-    if (added) continue;
-    repeated.add(shown(found->second->id) + " = " + shown(document.id));
-    if (found->second->label != document.label) ++other_label;
-  }
-  if (repeated.count() == 0) return;
-  const std::string labels = other_label > 0 ? text(", ", other_label, " of them with another label") : "";
-  notices.push_back(text(repeated.count(), " of ", split.hashes.size(), " documents of ", split.name,
-                         " repeat an earlier one's text", labels, ": ", repeated.list()));
-}
 
 // Takes out of `documents` what has a text of `kept`.
 void drop(const char* name, Documents& documents, const std::vector<std::string>& hashes,
@@ -246,15 +201,9 @@ DocumentSplits divide_by_file(const Documents& documents, const std::string& pat
 }
 
 std::vector<std::string> find_leaks(const DocumentSplits& splits) {
-  const std::array<NamedSplit, 3> named = {{{"train", &splits.train, hashes_of(splits.train)},
-                                            {"validation", &splits.validation, hashes_of(splits.validation)},
-                                            {"test", &splits.test, hashes_of(splits.test)}}};
-  std::vector<std::string> notices;
-  for (size_t i = 0; i < named.size(); ++i) {
-    for (size_t j = i + 1; j < named.size(); ++j) notice_shared(named[i], named[j], notices);
-  }
-  for (const NamedSplit& split : named) notice_repeated(split, notices);
-  return notices;
+  return shared_texts("documents",
+                      {texts_of("train", splits.train), texts_of("validation", splits.validation),
+                       texts_of("test", splits.test)});
 }
 
 std::vector<std::string> drop_leaks(DocumentSplits& splits) {

@@ -8,6 +8,7 @@
 #include "core/choices.h"
 #include "core/messages.h"
 #include "data/example_order.h"
+#include "data/tasks/shared_texts.h"
 #include "trainers/config/paths.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/huggingface/pretrained_weights.h"
@@ -33,15 +34,23 @@ Seq2SeqShape shape_of(const Seq2SeqSection& section) {
   return shape;
 }
 
-TokenizedPairs read_split(const Seq2SeqSection& section, const std::string& path, const std::string& urls,
-                          const ByteLevelTokenizer& tokenizer, std::vector<std::string>& notices) {
+// Adds to `texts` what the split is compared with others by.
+TokenizedPairs read_split(const Seq2SeqSection& section, Split split, const std::string& path,
+                          const std::string& urls, const ByteLevelTokenizer& tokenizer,
+                          std::vector<SplitTexts>& texts, std::vector<std::string>& notices) {
   if (path.empty()) return {};
   SummaryOptions options;
   options.keys = {
       .id = section.id_key, .source = section.source_key.value(), .target = section.target_key.value()};
   options.url_list = urls;
   options.empty = section.empty;
-  return {read_summaries(path, options, notices), tokenizer};
+  const std::vector<SummaryPair> pairs = read_summaries(path, options, notices);
+  SplitTexts& compared = texts.emplace_back(SplitTexts{.name = name(split), .ids = {}, .hashes = {}});
+  for (const SummaryPair& pair : pairs) {
+    compared.ids.push_back(pair.id);
+    compared.hashes.push_back(hash_of_words(pair.source));
+  }
+  return {pairs, tokenizer};
 }
 
 }  // namespace
@@ -55,10 +64,14 @@ Seq2SeqTask::Seq2SeqTask(const RunConfig& config, TaskNeeds needs)
   if (needs.data) {
     check_data_paths(config);
     const ByteLevelTokenizer& tokenizer = tokenizer_.emplace(model_folder());
-    train_ = read_split(section, config.data.path, section.train_urls.value(), tokenizer, notices_);
-    validation_ =
-        read_split(section, section.validation.value(), section.validation_urls.value(), tokenizer, notices_);
-    test_ = read_split(section, section.test.value(), section.test_urls.value(), tokenizer, notices_);
+    std::vector<SplitTexts> texts;
+    const auto read = [&](Split split, const std::string& path, const std::string& urls) {
+      return read_split(section, split, path, urls, tokenizer, texts, notices_);
+    };
+    train_ = read(Split::train, config.data.path, section.train_urls.value());
+    validation_ = read(Split::validation, section.validation.value(), section.validation_urls.value());
+    test_ = read(Split::test, section.test.value(), section.test_urls.value());
+    for (std::string& notice : shared_texts("texts", texts)) notices_.push_back(std::move(notice));
   }
   if (needs.weights)
     load_pretrained(model_folder(), kSeq2SeqNames, {.fresh = {"final_logits_bias"}}, parameters_);

@@ -7,10 +7,10 @@ namespace lf::kernels {
 void beam_attention(const CachedRows& rows, const Tensor& q, const Tensor& k, const Tensor& v, Tensor& keys,
                     Tensor& values, Tensor& context) {
   const Shape row = q.shape();
-  CHECK(row.rank() == 3 && rows.lengths.shape() == Shape{row[0]} && k.shape() == row && v.shape() == row &&
+  CHECK(row.rank() == 3 && rows.unused.shape() == Shape{row[0]} && k.shape() == row && v.shape() == row &&
             context.shape() == row && rows.table.dim(0) == row[0],
         "beam_attention: q, k, v are ", row, ", ", k.shape(), ", ", v.shape(), " for ",
-        rows.lengths.elements(), " rows");
+        rows.unused.elements(), " rows");
   LF_DISPATCH(context.device(), beam_attention, rows, q, k, v, keys, values, context);
 }
 

@@ -22,10 +22,10 @@ using lf::cuda::warp_of_block;
 constexpr int kBeamThreads = 128;
 constexpr int kBeamWarps = kBeamThreads / kWarp;
 
-// q, k, v, context (R,H,K), keys, values (P,H,K), table, weights (R H,T), lengths (R).
+// q, k, v, context (R,H,K), keys, values (P,H,K), table (R,T), unused (R), weights (R H,T).
 struct BeamOperands {
   const float *q, *k, *v;
-  const int32_t *table, *lengths;
+  const int32_t *table, *unused;
   float *keys, *values, *weights, *context;
   int64_t T;
   int H, K;
@@ -36,7 +36,7 @@ __global__ void beam_attention_kernel(BeamOperands of) {
   const int64_t stride = int64_t{of.H} * of.K, from = r * stride + h * of.K;
   const int32_t* places = of.table + r * of.T;
   float* weights = of.weights + int64_t{blockIdx.x} * of.T;
-  const int length = of.lengths[r], first = static_cast<int>(threadIdx.x);
+  const int length = static_cast<int>(of.T) - of.unused[r], first = static_cast<int>(threadIdx.x);
   for (int c = first; c < of.K; c += kBeamThreads) {
     const int64_t own = places[length - 1] * stride + h * of.K + c;
     of.keys[own] = of.k[from + c];
@@ -75,7 +75,7 @@ void beam_attention(const CachedRows& rows, const Tensor& q, const Tensor& k, co
                               .k = k.device_data<float>(),
                               .v = v.device_data<float>(),
                               .table = rows.table.device_data<int32_t>(),
-                              .lengths = rows.lengths.device_data<int32_t>(),
+                              .unused = rows.unused.device_data<int32_t>(),
                               .keys = keys.device_data<float>(),
                               .values = values.device_data<float>(),
                               .weights = weights.device_data<float>(),

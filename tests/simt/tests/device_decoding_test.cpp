@@ -109,9 +109,9 @@ TEST(DeviceDecoding, OfLongWindows) { expect_same_text(true, {{700, {1, 2}}}, 32
 // Rows of several lengths that share the places of what they have in common.
 TEST(DeviceBeams, SeeTheirOwnTokensAsOnTheCpu) {
   const kernels::CachedRows rows{
-      .lengths = Tensor::from({4}, std::vector<int32_t>{3, 3, 1, 5}),
       .table = Tensor::from({4, 5}, std::vector<int32_t>{0, 4, 8, 0, 0, 0, 4, 9,  0,  0,  //
-                                                         2, 0, 0, 0, 0, 3, 7, 11, 15, 19})};
+                                                         2, 0, 0, 0, 0, 3, 7, 11, 15, 19}),
+      .unused = Tensor::from({4}, std::vector<int32_t>{2, 2, 4, 0})};
   for (const int64_t K : {8, 40}) {
     const Shape row{4, 3, K}, cache{20, 3, K};
     const auto context = [&](Device device) {
@@ -119,7 +119,7 @@ TEST(DeviceBeams, SeeTheirOwnTokensAsOnTheCpu) {
         return random_tensor(shape, DType::f32, seed).to(device);
       };
       Tensor keys = there(cache, 1), values = there(cache, 2), y = Tensor::empty(row, DType::f32, device);
-      const kernels::CachedRows moved{rows.lengths.to(device), rows.table.to(device)};
+      const kernels::CachedRows moved{rows.table.to(device), rows.unused.to(device)};
       kernels::beam_attention(moved, there(row, 3), there(row, 4), there(row, 5), keys, values, y);
       EXPECT_EQ(keys.to(Device::cpu).slice(9, 10).to_doubles(),
                 random_tensor(row, DType::f32, 4).slice(1, 2).to_doubles());

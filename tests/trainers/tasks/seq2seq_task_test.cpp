@@ -176,6 +176,13 @@ TEST_F(Seq2SeqTaskTest, MemoryOfWrittenSummariesIsPredicted) {
   const auto used = static_cast<double>(memory_use(Device::cpu).peak - before);
   EXPECT_NEAR(predicted("rougeL") / used, 1, 0.05);
   EXPECT_LT(predicted("loss"), 0.95 * used);
+  // So is their time: here they are far more work than the loss.
+  const auto seconds = [&](const std::string& metric) {
+    const RunConfig timed = config("steps: 1, micro_batch: 1, sequence_length: 32",
+                                   ", target_length: 44, num_beams: 4, metric: " + metric);
+    return PredictedRun(timed, true).next_stage().seconds;
+  };
+  EXPECT_GT(seconds("rougeL"), seconds("loss"));
 }
 
 // In training, scores and writing alike; an exported folder has no place for it, which is said.
@@ -217,6 +224,21 @@ TEST_F(Seq2SeqTaskTest, GlobalAttentionIsAsConfigured) {
   };
   EXPECT_EQ(written("run", "text.jsonl"), written("hf", "ids.jsonl"));
   EXPECT_NE(written("run", "text.jsonl"), written("hf", "text.jsonl"));
+}
+
+TEST_F(Seq2SeqTaskTest, TextsOfTwoSplitsAreNamed) {
+  std::ofstream(folder_ / "train.jsonl") << R"({"id": "a", "source": "yes  no end", "target": "yes"})" << '\n'
+                                         << R"({"id": "b", "source": "no no end", "target": "no"})" << '\n';
+  std::ofstream(folder_ / "dev.jsonl") << R"({"id": "c", "source": "yes no end", "target": "no"})" << '\n'
+                                       << R"({"id": "d", "source": "yes no\nend ", "target": "no"})" << '\n';
+  const Seq2SeqTask task(config("steps: 1, sequence_length: 96"), {});
+  const std::vector<std::string> notices = task.notices();
+  const auto has = [&](const std::string& part) {
+    return std::ranges::any_of(notices,
+                               [&](const std::string& n) { return n.find(part) != std::string::npos; });
+  };
+  EXPECT_TRUE(has("1 of 2 texts of train are in validation too, by their text: a = c"));
+  EXPECT_TRUE(has("1 of 2 texts of validation repeat an earlier one's text: c = d"));
 }
 
 TEST_F(Seq2SeqTaskTest, WhatIsCutIsSaid) {

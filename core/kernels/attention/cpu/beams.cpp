@@ -91,7 +91,7 @@ void beam_attention(const CachedRows& rows, const Tensor& q, const Tensor& k, co
     constexpr int64_t kMostLanes = 64;
     const auto weights = hwy::AllocateAligned<float>(static_cast<size_t>(longest + kMostLanes));
     for (int64_t n = begin; n < end; ++n) {
-      const int64_t r = n / H, h = n % H, length = rows.lengths.data<int32_t>()[r];
+      const int64_t r = n / H, h = n % H, length = longest - rows.unused.data<int32_t>()[r];
       const int32_t* places = rows.table.data<int32_t>() + r * longest;
       const int64_t from = r * stride + h * K, own = places[length - 1] * stride + h * K;
       std::copy_n(k.data<float>() + from, K, keys.data<float>() + own);
