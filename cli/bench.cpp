@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 
+#include "cli/bench_generate.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/choices.h"
@@ -19,14 +20,13 @@
 #include "core/seconds.h"
 #include "core/threads.h"
 #include "trainers/config/load.h"
-#include "trainers/generation/sampling.h"
 #include "trainers/measure/attention_benchmark.h"
 #include "trainers/measure/device_benchmark.h"
 #include "trainers/measure/device_peaks.h"
+#include "trainers/optimizer/optimizer.h"
 #include "trainers/plot/attention_figure.h"
 #include "trainers/report/profile_table.h"
 #include "trainers/report/run_report.h"
-#include "trainers/run/opened_model.h"
 #include "trainers/tasks/make_task.h"
 #include "trainers/tasks/micro_batches.h"
 
@@ -235,44 +235,6 @@ void add_train_bench(const Verb& bench) {
   verb.flag("--profile", &options->profile, "Also where the time of these updates goes");
   verb.flag("--json", &options->json, "One JSON object on standard output");
   verb.action([options] { bench_train(*options); });
-}
-
-struct GenerateOptions {
-  std::string run;
-  std::vector<std::string> overrides;
-  int64_t tokens = 200;
-  bool json = false;
-};
-
-void bench_generate(const GenerateOptions& options) {
-  const OpenedModel opened = open_model(options.run, {.overrides = options.overrides, .needs_data = false});
-  messages::warnings(opened.warnings);
-  const std::unique_ptr<TextModel> model = opened.task->text_model(opened.stage);
-  SamplingSettings settings;
-  settings.max_new_tokens = 2;
-  generate(*model->decoder(), {0}, settings);  // warms up: a device's code is loaded when it first runs
-  settings.max_new_tokens = options.tokens;
-  const std::unique_ptr<Decoder> decoder = model->decoder();
-  const double start = seconds_now();
-  generate(*decoder, {0}, settings);
-  const double seconds = seconds_now() - start;
-  const ordered_json result = {{"tokens", options.tokens},
-                               {"seconds", seconds},
-                               {"tokens_per_second", static_cast<double>(options.tokens) / seconds}};
-  if (options.json)
-    std::printf("%s\n", json_line(result).c_str());
-  else
-    std::printf("%s tokens/s\n", format_count(result["tokens_per_second"].get<double>()).c_str());
-}
-
-void add_generate_bench(const Verb& bench) {
-  auto options = std::make_shared<GenerateOptions>();
-  const Verb verb = bench.verb("generate", "Time text generation of a run's model.");
-  verb.option("run", &options->run, "Run folder").required();
-  verb.overrides(&options->overrides, "device=cpu");
-  verb.option("--tokens", &options->tokens, "Tokens to write (200)").at_least(1);
-  verb.flag("--json", &options->json, "One JSON object on standard output");
-  verb.action([options] { bench_generate(*options); });
 }
 
 struct DeviceOptions {

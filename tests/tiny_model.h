@@ -60,8 +60,9 @@ inline std::string write_tiny_model(const std::string& folder, const std::string
 }
 
 // Writes the folder of a BART, or of an LED with windows of 8, 2 + 2 layers, 32 wide, with random weights and
-// the tiny tokenizer; returns its path.
-inline std::string write_tiny_seq2seq(const std::string& folder, const std::string& type, uint32_t seed = 1) {
+// the tiny tokenizer; `more` goes over its config.json. Returns its path.
+inline std::string write_tiny_seq2seq(const std::string& folder, const std::string& type, uint32_t seed = 1,
+                                      const nlohmann::json& more = nlohmann::json::object()) {
   nlohmann::json config = {{"model_type", type},
                            {"vocab_size", 341},
                            {"d_model", 32},
@@ -81,6 +82,7 @@ inline std::string write_tiny_seq2seq(const std::string& folder, const std::stri
   } else {
     config["max_position_embeddings"] = 48;
   }
+  config.update(more);
   Seq2Seq model(seq2seq_shape({"config.json", config}));
   std::vector<NamedTensor> tensors;
   for_each_parameter(model, [&](const std::string& name, Parameter& p) {

@@ -35,12 +35,16 @@ OpenedModel open_configuration(const std::string& path, const OpenOptions& optio
   return opened;
 }
 
+// Of a configuration a model folder has nothing but where it runs.
 OpenedModel open_model_folder(const std::string& folder, const OpenOptions& options) {
-  if (!options.overrides.empty())
-    throw UsageError(folder + " is a model folder: it has no configuration that --set could change");
+  const std::string device = "device=";
   OpenedModel opened;
   opened.config = config_for_model_folder(folder);
-  if (options.device) opened.config.device = *options.device;
+  for (const std::string& setting : all_overrides(options)) {
+    if (!setting.starts_with(device))
+      throw UsageError(folder + " is a model folder: --set can change its device alone, not " + setting);
+    opened.config.device = choice_of<Device>("device", setting.substr(device.size()));
+  }
   opened.origin = folder;
   opened.task = make_task(opened.config, {.data = false, .training = false});
   return opened;

@@ -166,7 +166,7 @@ nlohmann::ordered_json CharLMTask::facts() const {
 }
 
 std::vector<std::string> CharLMTask::notices() const {
-  return device_notices(config_, model_.shape.head_width, model_.shape.relative_positions);
+  return device_notices(config_, {model_.shape.head_width}, model_.shape.relative_positions);
 }
 
 }  // namespace lf

@@ -297,7 +297,7 @@ std::vector<std::string> ClassificationTask::notices() const {
       notice_cut(stage, split, "documents", split_of(split), stage.sequence_length, result);
   }
   const std::vector<std::string> of_device =
-      device_notices(config_, model_.encoder.shape.head_width(), false);
+      device_notices(config_, {model_.encoder.shape.head_width()}, false);
   result.insert(result.end(), of_device.begin(), of_device.end());
   return result;
 }

@@ -6,7 +6,8 @@
 
 namespace lf {
 
-std::vector<std::string> device_notices(const RunConfig& config, int64_t head_width, bool relative) {
+std::vector<std::string> device_notices(const RunConfig& config, const std::vector<int64_t>& head_widths,
+                                        bool relative) {
   std::vector<std::string> result;
   if (config.device != Device::cuda) return result;
   int64_t shared_bytes = 0;
@@ -18,9 +19,13 @@ std::vector<std::string> device_notices(const RunConfig& config, int64_t head_wi
       // No device here; that is said where one is needed.
     }
   }
-  const std::string why = why_plain_attention(compute_dtype(config), head_width, relative, shared_bytes);
-  if (config.attention.implementation == AttentionImplementation::fused && !why.empty())
+  if (config.attention.implementation != AttentionImplementation::fused) return result;
+  for (const int64_t width : head_widths) {
+    const std::string why = why_plain_attention(compute_dtype(config), width, relative, shared_bytes);
+    if (why.empty()) continue;
     result.push_back("attention runs on the slow plain kernels, which are for checks: " + why);
+    break;
+  }
   return result;
 }
 

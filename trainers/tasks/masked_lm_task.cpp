@@ -237,7 +237,7 @@ nlohmann::ordered_json MaskedLMTask::facts() const {
 }
 
 std::vector<std::string> MaskedLMTask::notices() const {
-  std::vector<std::string> notices = device_notices(config_, model_.encoder.shape.head_width(), false);
+  std::vector<std::string> notices = device_notices(config_, {model_.encoder.shape.head_width()}, false);
   if (!has_head_) notices.push_back(model_folder() + " has no head for masked tokens: it starts anew");
   return notices;
 }

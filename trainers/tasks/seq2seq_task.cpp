@@ -223,8 +223,9 @@ std::vector<std::string> Seq2SeqTask::notices() const {
       notice_cut(stage, split, "summaries", pairs.targets, config_.seq2seq.target_length, result);
     }
   }
-  const int64_t head_width = model_.shape.encoder.head_width();
-  const std::vector<std::string> of_device = device_notices(config_, head_width, false);
+  const Seq2SeqShape& shape = model_.shape;
+  const std::vector<std::string> of_device =
+      device_notices(config_, {shape.encoder.head_width(), shape.encoder.width / shape.decoder_heads}, false);
   result.insert(result.end(), of_device.begin(), of_device.end());
   return result;
 }

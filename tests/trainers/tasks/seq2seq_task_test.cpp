@@ -291,5 +291,39 @@ TEST_F(Seq2SeqTaskTest, WhatDoesNotFitIsAnError) {
   }
 }
 
+TEST_F(Seq2SeqTaskTest, OfAModelFolderTheDeviceAloneCanBeSet) {
+  const auto opened = [&](const std::string& setting) {
+    return open_model(folder_ / "model", {.overrides = {setting}}).config.device;
+  };
+  EXPECT_EQ(opened("device=cpu"), Device::cpu);
+  if (!kHasCuda) EXPECT_ERROR_TEXT(opened("device=cuda"), "this build has no CUDA");
+  EXPECT_ERROR_TEXT(opened("device=gpu"), "device is gpu; needed cpu or cuda");
+  EXPECT_ERROR_TEXT(opened("precision=bf16"), "--set can change its device alone, not precision=bf16");
+}
+
+TEST_F(Seq2SeqTaskTest, WritingIsTimed) {
+  const Program program;
+  std::ofstream(folder_ / "new.jsonl") << R"({"id": "a", "text": "no no no no end"})" << '\n'
+                                       << R"({"id": "b", "text": "yes yes yes end"})" << '\n';
+  std::ofstream(folder_ / "settings.json")
+      << R"({"num_beams": 2, "num_return_sequences": 2, "max_new_tokens": 5, "min_new_tokens": 5})";
+  const std::vector<std::string> what{folder_ / "model",         "--input",
+                                      folder_ / "new.jsonl",     "--generation",
+                                      folder_ / "settings.json", "--json"};
+  const auto run = [&](std::vector<std::string> command) {
+    command.insert(command.end(), what.begin(), what.end());
+    const ProgramResult result = program.run(command);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out;
+  };
+  const json timed = json::parse(run({"bench", "generate", "--repeats", "2"}));
+  EXPECT_EQ(timed.at("tokens"), 2 * 2 * 5);
+  EXPECT_NEAR(timed.at("tokens_per_second").get<double>() * timed.at("seconds").get<double>(), 20, 1e-6);
+  auto written = by_id(run({"generate"}));
+  ASSERT_EQ(timed.at("written").size(), written.size());
+  for (const json& record : timed.at("written")) EXPECT_EQ(record, written.at(record.at("id")));
+  EXPECT_EQ(program.run({"bench", "generate", what[0], "--generation", folder_ / "settings.json"}).code, 2);
+}
+
 }  // namespace
 }  // namespace lf
