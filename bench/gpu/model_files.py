@@ -1,4 +1,4 @@
-"""A Longformer with random weights, its tokenizer, documents and configuration, written with nothing but Python."""
+"""Models with random weights and their tokenizer; a Longformer's documents and configuration. Nothing but Python."""
 
 import array
 import json
@@ -22,12 +22,13 @@ def config(shape):
             "attention_probs_dropout_prob": 0.1, "attention_window": [shape["window"]] * shape["num_hidden_layers"]}
 
 
+def linear(name, outputs, inputs):
+    return [(f"{name}.weight", (outputs, inputs)), (f"{name}.bias", (outputs,))]
+
+
 def parameters(shape):
     """(name, shape) of every tensor, as transformers names them."""
     D, F = shape["hidden_size"], shape["intermediate_size"]
-
-    def linear(name, outputs, inputs):
-        return [(f"{name}.weight", (outputs, inputs)), (f"{name}.bias", (outputs,))]
 
     def norm(name):
         return [(f"{name}.weight", (D,)), (f"{name}.bias", (D,))]
@@ -47,12 +48,11 @@ def parameters(shape):
             ("lm_head.bias", (shape["vocab_size"],))]
 
 
-def write_weights(path, shape):
-    """N(0, 0.02) for matrices, from a stock of numbers that repeats with a period that no row has; 1 and 0 else."""
+def write_weights(path, tensors, deviation):
+    """N(0, deviation) for matrices, from a stock of numbers that repeats with a period that no row has; 1 and 0 else."""
     draw = random.Random(1)
-    stock = array.array("f", [draw.gauss(0, 0.02) for _ in range(65537)]).tobytes()
+    stock = array.array("f", [draw.gauss(0, deviation) for _ in range(65537)]).tobytes()
     header, offset = {"__metadata__": {"format": "pt"}}, 0
-    tensors = parameters(shape)
     for name, dims in tensors:
         count = dims[0] * (dims[1] if len(dims) > 1 else 1)
         header[name] = {"dtype": "F32", "shape": list(dims), "data_offsets": [offset, offset + 4 * count]}
@@ -67,22 +67,28 @@ def write_weights(path, shape):
                 copies = 4 * count // len(stock) + 1
                 file.write((stock * copies)[: 4 * count])
             else:
-                ones = "orm.weight" in name
+                ones = name.endswith(("orm.weight", "norm_embedding.weight"))
                 file.write(array.array("f", [1.0 if ones else 0.0]).tobytes() * count)
+
+
+PLAIN_BYTES = [*range(33, 127), *range(161, 173), *range(174, 256)]  # which are their own symbols
+
+
+def bytes_in_order():
+    return [*PLAIN_BYTES, *(byte for byte in range(256) if byte not in PLAIN_BYTES)]
 
 
 def byte_symbols():
     """The visible characters that stand for the 256 bytes in a byte-level vocabulary."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return [chr(byte) for byte in plain] + [chr(256 + n) for n in range(len(others))]
+    return [chr(byte if byte in PLAIN_BYTES else 256 + n - len(PLAIN_BYTES))
+            for n, byte in enumerate(bytes_in_order())]
 
 
-def write(folder, shape):
+def write(folder, settings, tensors, deviation=0.02):
     """config.json, model.safetensors, and a tokenizer that has a token for every byte and one merge."""
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config(shape)), encoding="utf-8")
-    write_weights(folder / "model.safetensors", shape)
+    (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    write_weights(folder / "model.safetensors", tensors, deviation)
     vocabulary = {token: i for i, token in enumerate([*SPECIAL, *byte_symbols(), "th"])}
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\nt h\n", encoding="utf-8")

@@ -89,7 +89,7 @@ def check_start(case):
     case.expect(code == 1 and list(steps) == ["environment"], "without a device nothing else is tried")
     case.expect("no CUDA-capable device" in steps["environment"]["why"], "and it says why")
 
-    only = ("--only", "environment", "correctness", "ceilings", "attention", "--cap", "ceilings=1")
+    only = ("--only", "environment", "correctness", "ceilings", "attention", "--cap", "ceilings=5")
     for pretence, status in (("ceilings-fail", "failed"), ("ceilings-hang", "out of time")):
         code, steps = case.run(*only, PRETENCE=pretence)
         case.expect(code == 1 and steps["ceilings"]["status"] == status, f"{pretence} was to be told")
@@ -203,7 +203,8 @@ def main(script):
     with tempfile.TemporaryDirectory() as folder:
         case = Case(script, folder)
         for part in (check_caps, check_start, check_attention, check_interruption, check_correctness, check_tools,
-                     check_training, self_test_peers.check_lines, self_test_peers.check_scripts,
+                     check_training, self_test_peers.check_lines, self_test_peers.check_beams,
+                     self_test_peers.check_updates, self_test_peers.check_scripts,
                      self_test_peers.check_kernels):
             try:
                 part(case)

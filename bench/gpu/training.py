@@ -43,7 +43,7 @@ def masked_lm(check, clock, result):
     shape = check.size(model_files.BASE, model_files.TINY)
     tokens, batches = check.size(4096, 64), check.size((1, 8), (1, 2))
     model, corpus, record = check.folder / "model", check.folder / "documents", check.folder / "record.jsonl"
-    model_files.write(model, shape)
+    model_files.write(model, model_files.config(shape), model_files.parameters(shape))
     write_record(record, tokens, shape["vocab_size"])
     program.checked([check.program.longform, "prepare", "documents", model_files.text(check), "--tokenizer", model,
                      "--out", corpus], clock)
@@ -55,12 +55,12 @@ def masked_lm(check, clock, result):
         result["ours"][str(batch)] = bench_train(check, clock, config, [], steps=check.size(8, 1))
     ours = result["ours"][str(batches[-1])]
     result["in_short"] = f"ours {ours['tokens_per_second']:.0f} tokens/s"
-    compare_with_transformers(check, clock, result, [model, record, "--tokens", tokens, "--batches",
-                                                     ",".join(map(str, batches))])
+    compare_with_transformers(check, clock, result, "gpu_masked_lm.py",
+                              [model, record, "--tokens", tokens, "--batches", ",".join(map(str, batches))])
 
 
 class Transformers:
-    """The lines that bench/peers/gpu_masked_lm.py prints, as they come; the loss must be the first and ours."""
+    """The lines that a peer in bench/peers/ prints, as they come; the loss must be the first and ours."""
 
     def __init__(self, check, result):
         self.compares, self.result, self.lines = not check.rehearses, result, {}
@@ -100,9 +100,9 @@ class Transformers:
         print(text, flush=True)
 
 
-def compare_with_transformers(check, clock, result, arguments):
+def compare_with_transformers(check, clock, result, peer, arguments):
     found = Transformers(check, result)
-    command = [check.python, program.ROOT / "bench" / "peers" / "gpu_masked_lm.py", *arguments]
+    command = [check.python, program.ROOT / "bench" / "peers" / peer, *arguments]
     program.json_lines([*command, *check.size([], ["--device", "cpu", "--repeats", 1])], clock, found.keep)
     if "left_out" not in found.lines:
         found.compare_losses()

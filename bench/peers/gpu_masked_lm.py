@@ -10,7 +10,6 @@ folder's dropout. A line of JSON for each; --device cpu rehearses the same code.
 import argparse
 import json
 import sys
-import time
 
 import gpu_torch
 
@@ -29,32 +28,9 @@ def loss_of(model, path, device):
         return model.eval()(input_ids=ids, labels=labels).loss.item()
 
 
-def seconds_of(model, batch, options):
-    """The best time of a step, and the most memory that PyTorch held."""
-    on_gpu = options.device == "cuda"
-    optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-5, fused=True)
+def random_inputs(model, batch, options):
     ids = torch.randint(5, model.config.vocab_size, (batch, options.tokens), device=options.device)
-    labels = torch.where(torch.rand(ids.shape, device=options.device) < 0.15, ids, -100)
-
-    def step():
-        with torch.autocast(options.device, dtype=torch.bfloat16):
-            loss = model(input_ids=ids, labels=labels).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        if on_gpu:
-            torch.cuda.synchronize()
-
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
-    seconds = []
-    for repeat in range(options.repeats + 2):
-        began = time.perf_counter()
-        step()
-        if repeat >= 2 or not on_gpu:  # the first warm up
-            seconds.append(time.perf_counter() - began)
-    return min(seconds), torch.cuda.max_memory_allocated() if on_gpu else 0
+    return {"input_ids": ids, "labels": torch.where(torch.rand(ids.shape, device=options.device) < 0.15, ids, -100)}
 
 
 def main():
@@ -72,14 +48,7 @@ def main():
     torch.manual_seed(1)
     model = LongformerForMaskedLM.from_pretrained(options.model).to(options.device)
     print(json.dumps({"loss": loss_of(model, options.record, options.device)}), flush=True)
-    for batch in options.batches.split(","):
-        line = {"batch": batch, "torch": torch.__version__}
-        try:
-            seconds, peak = seconds_of(model, int(batch), options)
-            line.update(seconds_best=seconds, tokens_per_second=int(batch) * options.tokens / seconds, peak_bytes=peak)
-        except Exception as error:  # such as memory that does not suffice: a finding
-            line["failed"] = f"{type(error).__name__}: {error}"[:500]
-        print(json.dumps(line), flush=True)
+    gpu_torch.print_updates(model, options, options.tokens, lambda batch: random_inputs(model, batch, options))
 
 
 if __name__ == "__main__":

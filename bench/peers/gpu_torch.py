@@ -1,4 +1,7 @@
-"""What the peers on a GPU need first: a PyTorch that can use the device."""
+"""What the peers on a GPU share: whether there is a PyTorch that can use the device, and the timing of an update."""
+
+import json
+import time
 
 
 def why_not(device, module="torch"):
@@ -17,3 +20,43 @@ def why_not(device, module="torch"):
     except (RuntimeError, AssertionError) as error:
         return f"this PyTorch cannot use the device: {str(error).splitlines()[0][:200]}"
     return None
+
+
+def best_update(model, inputs, device, repeats):
+    """The best time of an update in bf16, and the most memory that PyTorch held: forward, backward, clipping, AdamW."""
+    import torch
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-5, fused=True)
+    on_gpu = device == "cuda"
+
+    def step():
+        with torch.autocast(device, dtype=torch.bfloat16):
+            loss = model(**inputs).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        if on_gpu:
+            torch.cuda.synchronize()
+
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    seconds = []
+    for repeat in range(repeats + 2):
+        began = time.perf_counter()
+        step()
+        if repeat >= 2 or not on_gpu:  # the first warm up
+            seconds.append(time.perf_counter() - began)
+    return min(seconds), torch.cuda.max_memory_allocated() if on_gpu else 0
+
+
+def print_updates(model, options, tokens, inputs_of):
+    """A line of JSON for each of options.batches; inputs_of(batch) has so many rows of `tokens` tokens in all."""
+    import torch
+    for batch in options.batches.split(","):
+        line = {"batch": batch, "torch": torch.__version__}
+        try:
+            seconds, peak = best_update(model, inputs_of(int(batch)), options.device, options.repeats)
+            line.update(seconds_best=seconds, tokens_per_second=int(batch) * tokens / seconds, peak_bytes=peak)
+        except Exception as error:  # such as memory that does not suffice: a finding
+            line["failed"] = f"{type(error).__name__}: {error}"[:500]
+        print(json.dumps(line), flush=True)
