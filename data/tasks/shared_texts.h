@@ -17,8 +17,8 @@ struct SplitTexts {
   std::vector<std::string> labels = {};  // in a form of which equal ones are equal; empty: there are none
 };
 
-// One notice for every pair of splits that share any texts, with the first ids, and one for each split that has
-// equal texts, and how many of these have several labels. `what` are the examples: "documents".
+// One notice for every pair of splits that share any texts, with the first ids, and one for each split that
+// has equal texts, and how many of these have several labels. `what` are the examples: "documents".
 std::vector<std::string> shared_texts(const std::string& what, const std::vector<SplitTexts>& splits);
 
 }  // namespace lf
