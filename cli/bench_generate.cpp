@@ -1,4 +1,5 @@
-// longform bench generate MODEL [--tokens N] | --input FILE.jsonl [--generation FILE] [--rows N] [--repeats N]
+// longform bench generate MODEL [--tokens N]
+//     | --input FILE.jsonl [--generation FILE] [--rows N] [--repeats N]
 #include "cli/bench_generate.h"
 
 #include <algorithm>

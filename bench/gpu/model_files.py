@@ -49,7 +49,7 @@ def parameters(shape):
 
 
 def write_weights(path, tensors, deviation):
-    """N(0, deviation) for matrices, from a stock of numbers that repeats with a period that no row has; 1 and 0 else."""
+    """N(0, deviation) for matrices, from a stock of numbers that repeats with a period no row has; else 1 and 0."""
     draw = random.Random(1)
     stock = array.array("f", [draw.gauss(0, deviation) for _ in range(65537)]).tobytes()
     header, offset = {"__metadata__": {"format": "pt"}}, 0

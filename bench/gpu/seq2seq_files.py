@@ -52,7 +52,8 @@ def parameters(shape):
     found = [(f"{base}.shared.weight", (shape["vocab_size"], D))]
     for side, positions in (("encoder", shape["source"] + 2 * (not led)),
                             ("decoder", shape["target"] if led else shape["source"] + 2)):
-        found += [(f"{base}.{side}.embed_positions.weight", (positions, D)), *norm(f"{base}.{side}.layernorm_embedding")]
+        found += [(f"{base}.{side}.embed_positions.weight", (positions, D)),
+                  *norm(f"{base}.{side}.layernorm_embedding")]
         for n in range(shape["layers"]):
             layer = f"{base}.{side}.layers.{n}"
             found += (of_windows if led and side == "encoder" else attention)(f"{layer}.self_attn")

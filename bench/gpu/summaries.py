@@ -94,7 +94,8 @@ def beams(check, clock, result):
     model, sources, settings = check.folder / "bart", check.folder / "sources.jsonl", check.folder / "beams.json"
     seq2seq_files.write(model, shape)
     seq2seq_files.write_sources(sources, shape, count)
-    settings.write_text(json.dumps({"num_beams": width, "max_new_tokens": new, "min_new_tokens": new}), encoding="utf-8")
+    asked = {"num_beams": width, "max_new_tokens": new, "min_new_tokens": new}
+    settings.write_text(json.dumps(asked), encoding="utf-8")
     row = program.json_of([check.program.longform, "bench", "generate", model, "--set", f"device={check.device}",
                            "--input", sources, "--generation", settings, "--rows", count * width, "--repeats",
                            check.size(3, 1), "--json"], clock)

@@ -10,8 +10,8 @@
 
 namespace lf {
 
-// Why attention of a model with heads of these widths runs on the slow plain kernels, and that kernels must be
-// compiled first; empty on the CPU. What only the device knows is left out where there is none.
+// Why attention of a model with heads of these widths runs on the slow plain kernels, and that kernels must
+// be compiled first; empty on the CPU. What only the device knows is left out where there is none.
 std::vector<std::string> device_notices(const RunConfig& config, const std::vector<int64_t>& head_widths,
                                         bool relative);
 

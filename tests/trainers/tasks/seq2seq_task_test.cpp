@@ -296,7 +296,9 @@ TEST_F(Seq2SeqTaskTest, OfAModelFolderTheDeviceAloneCanBeSet) {
     return open_model(folder_ / "model", {.overrides = {setting}}).config.device;
   };
   EXPECT_EQ(opened("device=cpu"), Device::cpu);
-  if (!kHasCuda) EXPECT_ERROR_TEXT(opened("device=cuda"), "this build has no CUDA");
+  if (!kHasCuda) {
+    EXPECT_ERROR_TEXT(opened("device=cuda"), "this build has no CUDA");
+  }
   EXPECT_ERROR_TEXT(opened("device=gpu"), "device is gpu; needed cpu or cuda");
   EXPECT_ERROR_TEXT(opened("precision=bf16"), "--set can change its device alone, not precision=bf16");
 }
