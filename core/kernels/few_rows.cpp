@@ -24,9 +24,8 @@ namespace lf {
 inline constexpr int64_t kFewRowsPanel = 16;
 // Measured: oneDNN has a way of its own for fewer, and with more, packing B pays.
 inline constexpr int64_t kLeastFewRows = 8, kMostFewRows = 64;
-// Columns of C that are one task, and terms of their sums between two requests of B's next numbers.
+// Columns of C that are one task.
 inline constexpr int64_t kFewRowsColumns = 64;
-inline constexpr int64_t kFewRowsTerms = 64;
 
 inline int64_t few_rows_padded(const kernels::Product& p) {
   return (p.M + kFewRowsPanel - 1) / kFewRowsPanel * kFewRowsPanel;
@@ -49,13 +48,44 @@ void transpose_few_rows(const kernels::Product& p, const float* a, int64_t begin
   }
 }
 
-// Asks for numbers [begin, end) of rows [first, first + kTileRows) of B: each row lies in another page, and
-// no hardware prefetcher runs ahead of so many.
-HWY_INLINE void ask_for_rows(const kernels::Product& p, const float* b, int64_t first, int64_t begin,
-                             int64_t end) {
-  constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(float));
-  for (int64_t row = first; row < std::min(first + kTileRows, p.N); ++row) {
-    for (int64_t k = begin; k < end; k += kLine) __builtin_prefetch(b + row * p.K + k, 0, 2);
+// Sums of kTileRows columns of C for kVectors vectors of its rows, a row of `sums` each. Meanwhile it asks
+// for the rows of B that come next, a line at a time: each lies in other pages, and no hardware prefetcher
+// runs ahead of so many.
+template <int kVectors>
+HWY_INLINE void few_rows_tile(const kernels::Product& p, const float* HWY_RESTRICT at,
+                              const float* HWY_RESTRICT b, const float* next, float* sums) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = lanes_of<float>(), padded = few_rows_padded(p);
+  constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(float)), kTerms = kLine / kTileRows;
+  hn::Vec<decltype(d)> sum[kTileRows][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < kTileRows; ++r) {
+#pragma GCC unroll 3
+    for (int n = 0; n < kVectors; ++n) sum[r][n] = hn::Zero(d);
+  }
+  const auto add_term = [&](int64_t k) HWY_ATTR {
+    hn::Vec<decltype(d)> vector[kVectors];
+#pragma GCC unroll 3
+    for (int n = 0; n < kVectors; ++n) vector[n] = hn::Load(d, at + k * padded + n * lanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < kTileRows; ++r) {
+      const auto factor = hn::Set(d, b[r * p.K + k]);
+#pragma GCC unroll 3
+      for (int n = 0; n < kVectors; ++n) sum[r][n] = hn::MulAdd(factor, vector[n], sum[r][n]);
+    }
+  };
+  int64_t k = 0;
+  for (; k + kLine <= p.K; k += kLine) {
+    for (int64_t r = 0; r < kTileRows; ++r) {
+      __builtin_prefetch(next + r * p.K + k, 0, 2);
+      for (int64_t term = 0; term < kTerms; ++term) add_term(k + r * kTerms + term);
+    }
+  }
+  for (; k < p.K; ++k) add_term(k);
+#pragma GCC unroll 8
+  for (int r = 0; r < kTileRows; ++r) {
+#pragma GCC unroll 3
+    for (int n = 0; n < kVectors; ++n) hn::StoreU(sum[r][n], d, sums + r * padded + n * lanes);
   }
 }
 
@@ -66,13 +96,22 @@ void few_rows_columns(const kernels::Product& p, const float* at, const float* b
   HWY_ALIGN float tile[kTileRows * kMostFewRows];
   for (int64_t n = begin; n < end; n += kTileRows) {
     const int64_t first = std::min(n, p.N - kTileRows);
-    std::fill_n(tile, kTileRows * padded, 0.0f);
-    for (int64_t k = 0; k < p.K; k += kFewRowsTerms) {
-      const int64_t terms = std::min(kFewRowsTerms, p.K - k);
-      ask_for_rows(p, b, n + kTileRows, k, k + terms);
-      gemm_row_of_tiles<true>(GemmA<float>{b + first * p.K + k, p.K, 1},
-                              GemmB<float>{at + k * padded, padded, lanes}, GemmC<float>{tile, padded}, terms,
-                              padded / lanes);
+    const float* const own = b + first * p.K;
+    const float* const next = b + std::min(n + kTileRows, p.N - kTileRows) * p.K;
+    for (int64_t v = 0; v < padded / lanes;) {
+      const int64_t left = padded / lanes - v;
+      // Four are two and two: a lone vector would wait for its loads.
+      const int64_t vectors = left == 4 ? 2 : std::min<int64_t>(left, 3);
+      const float* const rows = at + v * lanes;
+      float* const sums = tile + v * lanes;
+      if (vectors == 3) {
+        few_rows_tile<3>(p, rows, own, next, sums);
+      } else if (vectors == 2) {
+        few_rows_tile<2>(p, rows, own, next, sums);
+      } else {
+        few_rows_tile<1>(p, rows, own, next, sums);
+      }
+      v += vectors;
     }
     const int64_t columns = std::min(kTileRows, end - n);
     for (int64_t m = 0; m < p.M; ++m) {
