@@ -100,6 +100,8 @@ void convert(const Options& options) {
   } else if (options.to == "led") {
     report = to_led(options);
   } else if (options.to == "huggingface") {
+    if (options.window || options.max_positions)
+      throw UsageError("--window and --max-positions are for --to longformer and --to led");
     const bool is_run = std::filesystem::exists(options.source + "/" + kConfigName);
     report = is_run ? run_to_huggingface(options) : folder_to_huggingface(options);
   } else {

@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/messages.h"
 #include "data/records.h"
+#include "data/tasks/source_records.h"
 #include "trainers/report/console.h"
 #include "trainers/run/opened_model.h"
 
@@ -27,7 +28,7 @@ struct Options {
   int64_t rows = 32;
   std::optional<double> temperature, top_p;
   std::optional<uint64_t> seed;
-  bool greedy = false, json = false;
+  bool greedy = false, sample = false, json = false;
 };
 
 WritingRequest request_of(const Options& options) {
@@ -39,13 +40,19 @@ WritingRequest request_of(const Options& options) {
                          .top_p = options.top_p,
                          .seed = options.seed,
                          .greedy = options.greedy,
+                         .sample = options.sample,
                          .rows = options.rows};
   if (!options.settings_file.empty()) request.settings = read_text_file(options.settings_file);
   return request;
 }
 
 std::vector<Record> records_of(const Options& options) {
-  if (!options.input.empty()) return read_records(options.input);
+  if (!options.input.empty()) {
+    std::vector<std::string> warnings;
+    std::vector<Record> records = read_source_records(options.input, warnings);
+    messages::warnings(warnings);
+    return records;
+  }
   Record prompt;
   prompt.id = "0", prompt.where = "--prompt", prompt.text = options.prompt;
   return {prompt};
@@ -82,7 +89,8 @@ void add_generate(const Verb& app, Outcome&) {
   verb.option("model", &options->model, "Run folder, or a model folder in Hugging Face form").required();
   const Option prompt = verb.option("--prompt", &options->prompt, "Text to go on from, or to summarize");
   verb.option("--input", &options->input,
-              "JSONL of {\"id\", \"text\"}, one a line; - is standard input; answers as --json does")
+              "JSONL of {\"id\", \"text\"}, one a line, or a summarization task's data; - is standard input; "
+              "answers as --json does")
       .excludes(prompt);
   verb.option("--length", &options->length, "Tokens to write at most (500; summaries as the model says)");
   verb.option("--beams", &options->num_beams, "Beams of the search, for summaries").at_least(1);
@@ -91,7 +99,10 @@ void add_generate(const Verb& app, Outcome&) {
   verb.option("--temperature", &options->temperature, "Divides the logits (1)");
   verb.option("--top-k", &options->top_k, "Only the k most likely tokens; 0: all (0)");
   verb.option("--top-p", &options->top_p, "Only the most likely tokens that sum up to p (1)");
-  verb.flag("--greedy", &options->greedy, "Always the most likely token");
+  const Option greedy = verb.flag("--greedy", &options->greedy, "Always the most likely token");
+  verb.flag("--sample", &options->sample,
+            "Draw each token by its probability: for summaries; prompts do anyway")
+      .excludes(greedy);
   verb.option("--seed", &options->seed, "The same seed writes the same text (1)").at_least(0);
   verb.option("--generation", &options->settings_file,
               "JSON of generation settings, named as in Hugging Face's; flags win over it");

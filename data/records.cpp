@@ -67,7 +67,8 @@ void read_global(Record& record, const json& value) {
     }
     std::sort(positions.begin(), positions.end());
     CHECK(std::adjacent_find(positions.begin(), positions.end()) == positions.end(), record.where,
-          ": global names a position twice");
+          ": global names a position twice; it takes the positions of global tokens, not a flag for each "
+          "token");
     record.global.push_back(positions);
   }
 }

@@ -61,16 +61,17 @@ std::string abstract_of(json& sentences, const std::string& where) {
 // Where a record has both a text and its summary, the summary is what a prediction is compared with.
 std::string reference_of(JsonRecord& record) {
   std::string key;
-  for (const char* summary : {"summary", "target", "abstract_text"}) {
+  for (const char* summary : {"summary", "target", "abstract_text", "abstract", "highlights"}) {
     if (!record.object.contains(summary)) continue;
     CHECK(key.empty(), record.where, ": both ", key, " and ", summary, "; one of them must be the reference");
     key = summary;
   }
   if (key == "abstract_text") return abstract_of(record.object[key], record.where);
   if (key.empty()) key = "text";
-  CHECK(record.object.contains(key), record.where,
-        ": needed a reference, {\"id\", \"text\"}, \"summary\" or \"target\" in place of \"text\", or "
-        "{\"article_id\", \"abstract_text\"}");
+  CHECK(
+      record.object.contains(key), record.where,
+      ": needed a reference, {\"id\", \"text\"}, \"summary\", \"target\", \"abstract\" or \"highlights\" in "
+      "place of \"text\", or {\"article_id\", \"abstract_text\"}");
   return text_of(record.object[key], record.where, key);
 }
 
@@ -80,7 +81,8 @@ ReadText record_of(JsonLine line, const std::string& path, Role role) {
   JsonRecord record = parse_json_record(std::move(line), path, "a record {\"id\", \"text\"}");
   const auto article = record.object.find("article_id");
   if (!record.object.contains("id") && article != record.object.end()) record.object["id"] = *article;
-  result.id = record_id_text(record);
+  // Without one a record is called after its line, as what is written for it is.
+  result.id = record.object.contains("id") ? record_id_text(record) : std::to_string(result.line);
   if (role == Role::kReference) {
     result.text = reference_of(record);
     return result;

@@ -1,5 +1,6 @@
 // Texts and what they are compared with, from two files: a reference and a prediction for each record.
-//   {"id": "a", "text": "..."}, where a reference may have "summary" or "target" in place of "text"
+//   {"id": "a", "text": "..."}, where a reference may have "summary", "target", "abstract" or "highlights" in
+//   place of "text"; without an id it is called after its line
 //   {"article_id": "1009.3123", "abstract_text": ["<S> a sentence . </S>", ...], ...}   arXiv and PubMed
 //   or a text a line, without ids
 #pragma once

@@ -44,7 +44,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
   use_threads(config_.threads);
   messages::detail(
       text("longform ", LF_VERSION, " on ", name(device_of(config_)), ", ", num_threads(), " threads"));
-  for (const std::string& notice : task_->notices()) messages::info(notice);
+  messages::warnings(task_->notices());
   load_newest();
   store_model(*task_, folder_);
   store_config(config_, folder_);

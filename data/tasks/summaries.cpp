@@ -23,7 +23,7 @@ void check_options(const SummaryOptions& options, bool stories) {
   refuse(!stories && !options.url_list.empty(), "a list of URLs belongs to stories");
   refuse(keys.source.empty() && !keys.target.empty(), "the target's key is named, the source's is not");
   refuse(options.targets == Targets::kRequired && !keys.source.empty() && keys.target.empty(),
-         "the source's key is named, the target's is not");
+         "the key of sources is named (source_key), that of targets is not (target_key)");
 }
 
 // What the pair lacks; "" where it is whole.

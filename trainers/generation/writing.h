@@ -16,7 +16,7 @@ struct WritingRequest {
   std::optional<int64_t> top_k, num_beams;
   std::optional<double> temperature, top_p;
   std::optional<uint64_t> seed;
-  bool greedy = false;
+  bool greedy = false, sample = false;
   int64_t rows = 32;  // texts that are written side by side, where a model can
 };
 

@@ -69,9 +69,10 @@ BestScore best_score(const std::string& folder, const std::vector<std::string>& 
     for (const std::string& metric : metrics) score.values[metric] = number_in(fields, metric, where);
     score.protocol.erase("sequence_length");
   }
-  CHECK(
-      best, path, ": holds no validation with ", joined(metrics), "; seq2seq.metric is ", deciding,
-      ", and rouge1, rouge2, rougeL or rougeLsum there has summaries written and compared with those given");
+  CHECK(best, path, ": holds no validation with ", joined(metrics),
+        ": the run has not been validated yet, or "
+        "not by written summaries, which seq2seq.metric rouge1, rouge2, rougeL and rougeLsum have; it is ",
+        deciding);
   return score;
 }
 

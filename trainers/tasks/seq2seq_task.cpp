@@ -71,6 +71,11 @@ Seq2SeqTask::Seq2SeqTask(const RunConfig& config, TaskNeeds needs)
     train_ = read(Split::train, config.data.path, section.train_urls.value());
     validation_ = read(Split::validation, section.validation.value(), section.validation_urls.value());
     test_ = read(Split::test, section.test.value(), section.test_urls.value());
+    if (section.metric != SummaryMetricChoice::loss && section.validation.value().empty())
+      notices_.push_back(
+          text("seq2seq.metric is ", choice_name(section.metric),
+               ", but seq2seq.validation names no texts: nothing is scored while the run trains, "
+               "and no checkpoint is the best"));
     for (std::string& notice : shared_texts("texts", texts)) notices_.push_back(std::move(notice));
   }
   if (needs.weights)

@@ -36,11 +36,12 @@ GenerationSettings requested(GenerationSettings settings, const WritingRequest& 
   settings.top_p = request.top_p.value_or(settings.top_p);
   settings.seed = request.seed.value_or(settings.seed);
   if (request.greedy && request.num_beams) throw UsageError("--greedy is one beam; leave out --beams");
+  if (request.sample) settings.do_sample = true, settings.num_beams = request.num_beams.value_or(1);
   if (request.greedy) settings.do_sample = false, settings.num_beams = 1, settings.num_return_sequences = 1;
   if (!settings.do_sample && (request.temperature || request.top_k || request.top_p || request.seed))
     throw UsageError(
-        "--temperature, --top-k, --top-p and --seed are for sampling, which do_sample: true in --generation "
-        "asks for");
+        "--temperature, --top-k, --top-p and --seed are for sampling, which --sample, or do_sample: true in "
+        "--generation, asks for");
   settings.validate();
   return settings;
 }

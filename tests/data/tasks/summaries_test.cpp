@@ -162,7 +162,8 @@ TEST_F(Summaries, OptionsThatContradictEachOtherAreRefused) {
     EXPECT_ERROR(read("a.jsonl", "{}", options), "summaries: " + message);
   };
   refused({.url_list = "list.txt"}, "a list of URLs belongs to stories");
-  refused({.keys = {.source = "text"}}, "the source's key is named, the target's is not");
+  refused({.keys = {.source = "text"}},
+          "the key of sources is named (source_key), that of targets is not (target_key)");
   refused({.keys = {.target = "text"}}, "the target's key is named, the source's is not");
   EXPECT_EQ(read("a.jsonl", R"({"bill": "a", "text": "b"})",
                  {.keys = {.source = "bill"}, .targets = Targets::kOptional})

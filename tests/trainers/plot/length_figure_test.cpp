@@ -96,9 +96,10 @@ TEST_F(LengthFigure, ErrorsSayWhichRunAndWhy) {
   refused(folder_ / "absent", "absent does not exist");
   std::filesystem::create_directories(folder_ / "empty");
   refused(folder_ / "empty", "empty is not a run folder: it has no config.yaml");
-  refused(run_of("fresh", ""), "fresh/log.jsonl: holds no validation with rouge1, rouge2; seq2seq.metric is");
+  refused(run_of("fresh", ""),
+          "fresh/log.jsonl: holds no validation with rouge1, rouge2: the run has not been validated yet");
   refused(run_of("losses", R"({"event": "validation", "step": 2, "loss": 3})", "loss"),
-          "holds no validation with rouge1, rouge2; seq2seq.metric is loss, and rouge1");
+          "rouge1, rouge2, rougeL and rougeLsum have; it is loss");
   refused(good, "holds no validation with accuracy", "accuracy");
   refused(run_of("damaged", "{\"event\"\n{}\n"), "damaged/log.jsonl:2:");
   refused(run_of("word", with(validation(5, 64, 1.5, 0), "1.5", "\"much\"")),

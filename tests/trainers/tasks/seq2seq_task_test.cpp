@@ -226,6 +226,35 @@ TEST_F(Seq2SeqTaskTest, GlobalAttentionIsAsConfigured) {
   EXPECT_NE(written("run", "text.jsonl"), written("hf", "text.jsonl"));
 }
 
+// The data of the task are as good as records of text, with or without summaries.
+TEST_F(Seq2SeqTaskTest, WritesForTheDataItLearnsFrom) {
+  const Program program;
+  const auto written = [&](const std::string& input, const std::string& content) {
+    std::ofstream(folder_ / input) << content;
+    const ProgramResult result =
+        program.run({"generate", folder_ / "model", "--input", folder_ / input, "--length", "4"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out;
+  };
+  const std::string expected = written("text.jsonl", R"({"id": "a", "text": "yes no\nend"})");
+  EXPECT_EQ(written("pair.jsonl", R"({"id": "a", "source": "yes no\nend", "target": "x"})"), expected);
+  EXPECT_EQ(written("source.jsonl", R"({"id": "a", "source": "yes no\nend"})"), expected);
+  EXPECT_EQ(
+      written("test.txt", R"({"article_id": "a", "article_text": ["yes no", "end"], "abstract_text": []})"),
+      expected);
+  EXPECT_EQ(
+      program.run({"generate", folder_ / "model", "--input", folder_ / "text.jsonl", "--sample", "--greedy"})
+          .code,
+      2);
+  const auto drawn = [&](const std::string& seed) {
+    return program
+        .run({"generate", folder_ / "model", "--input", folder_ / "text.jsonl", "--sample", "--seed", seed})
+        .out;
+  };
+  EXPECT_EQ(drawn("1"), drawn("1"));
+  EXPECT_NE(drawn("1"), drawn("2"));
+}
+
 TEST_F(Seq2SeqTaskTest, TextsOfTwoSplitsAreNamed) {
   std::ofstream(folder_ / "train.jsonl") << R"({"id": "a", "source": "yes  no end", "target": "yes"})" << '\n'
                                          << R"({"id": "b", "source": "no no end", "target": "no"})" << '\n';
@@ -239,6 +268,14 @@ TEST_F(Seq2SeqTaskTest, TextsOfTwoSplitsAreNamed) {
   };
   EXPECT_TRUE(has("1 of 2 texts of train are in validation too, by their text: a = c"));
   EXPECT_TRUE(has("1 of 2 texts of validation repeat an earlier one's text: c = d"));
+  const RunConfig blind =
+      parse_run_config("task: seq2seq\ndata: {path: " + (folder_ / "train.jsonl") +
+                           "}\nseq2seq: {model: " + (folder_ / "model") +
+                           ", metric: rouge1}\nstages: {list: [{name: a, learning_rate: " +
+                           "0.1, batch_size: 1, steps: 1, sequence_length: 96}]}\n",
+                       "test.yaml");
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "seq2seq.validation names no texts",
+                      Seq2SeqTask(blind, {}).notices().at(0));
 }
 
 TEST_F(Seq2SeqTaskTest, WhatIsCutIsSaid) {
