@@ -76,17 +76,27 @@ bool is_local_query(const CallShape& shape, int64_t b, int64_t i) {
   return i >= shape.query_begin && i < end && is_valid(shape, b, i) && !is_global(shape, b, i);
 }
 
+// Which tokens of sequence b are global; a row of many keys asks for each.
+std::vector<char> globals_of(const CallShape& shape, int64_t b) {
+  std::vector<char> global(shape.length(b));
+  if (!shape.globals) return global;
+  const auto& [offsets, positions] = *shape.globals;
+  for (int64_t n = offsets[b]; n < offsets[b + 1]; ++n) global.at(positions[n]) = 1;
+  return global;
+}
+
 Row local_row(const CallShape& shape, const AttentionInputs& x, int64_t b, int64_t h, int64_t i) {
   const auto [T, H, K] = std::array{shape.length(b), shape.H, shape.K};
   Row row{std::vector<char>(T), std::vector<double>(T), std::vector<double>(T)};
+  if (!is_local_query(shape, b, i)) return row;
+  const std::vector<char> global = globals_of(shape, b);
   std::vector<double> score(T), content(K), position(K);
   for (int64_t c = 0; c < K; ++c) {
     content[c] = x.q[place(shape, b, i, h) + c] + (x.r.empty() ? 0 : x.u[h * K + c]);
     position[c] = x.q[place(shape, b, i, h) + c] + (x.r.empty() ? 0 : x.v_bias[h * K + c]);
   }
   for (int64_t j = 0; j < T; ++j) {
-    row.seen[j] = is_local_query(shape, b, i) && is_valid(shape, b, j) &&
-                  (is_global(shape, b, j) || in_band(shape, h, i, j));
+    row.seen[j] = is_valid(shape, b, j) && (global[j] || in_band(shape, h, i, j));
     if (!row.seen[j]) continue;
     score[j] = dot(content.data(), &x.k[place(shape, b, j, h)], K);
     const double* r = relative_row(shape, x, b, h, i, j);
