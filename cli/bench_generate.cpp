@@ -16,6 +16,7 @@
 #include "core/seconds.h"
 #include "core/storage.h"
 #include "data/records.h"
+#include "data/tasks/source_records.h"
 #include "trainers/generation/sampling.h"
 #include "trainers/run/opened_model.h"
 
@@ -54,7 +55,9 @@ int64_t new_tokens(const ordered_json& output_ids) {
 
 // Texts for all records of a file, several times; the best time, and what was written.
 ordered_json time_records(const OpenedModel& opened, const WritingBenchOptions& options) {
-  const std::vector<Record> records = read_records(options.input);
+  std::vector<std::string> warnings;
+  const std::vector<Record> records = read_source_records(options.input, warnings);
+  messages::warnings(warnings);
   WritingRequest request{.settings_source = options.settings_file, .rows = options.rows};
   if (!options.settings_file.empty()) request.settings = read_text_file(options.settings_file);
   ordered_json written;

@@ -88,9 +88,10 @@ void add_generate(const Verb& app, Outcome&) {
   const Verb verb = app.verb("generate", "Write texts: on from prompts, or summaries of documents.");
   verb.option("model", &options->model, "Run folder, or a model folder in Hugging Face form").required();
   const Option prompt = verb.option("--prompt", &options->prompt, "Text to go on from, or to summarize");
-  verb.option("--input", &options->input,
-              "JSONL of {\"id\", \"text\"}, one a line, or a summarization task's data; - is standard input; "
-              "answers as --json does")
+  verb.option(
+          "--input", &options->input,
+          "JSONL of {\"id\", \"text\"}, one a line (- is standard input), or files of a summarization task; "
+          "answers as --json does")
       .excludes(prompt);
   verb.option("--length", &options->length, "Tokens to write at most (500; summaries as the model says)");
   verb.option("--beams", &options->num_beams, "Beams of the search, for summaries").at_least(1);

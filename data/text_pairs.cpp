@@ -61,7 +61,9 @@ std::string abstract_of(json& sentences, const std::string& where) {
 // Where a record has both a text and its summary, the summary is what a prediction is compared with.
 std::string reference_of(JsonRecord& record) {
   std::string key;
-  for (const char* summary : {"summary", "target", "abstract_text", "abstract", "highlights"}) {
+  std::vector<const char*> names = {"summary", "target", "abstract_text"};
+  if (!record.object.contains("text")) names.insert(names.end(), {"abstract", "highlights"});
+  for (const char* summary : names) {
     if (!record.object.contains(summary)) continue;
     CHECK(key.empty(), record.where, ": both ", key, " and ", summary, "; one of them must be the reference");
     key = summary;

@@ -1,6 +1,8 @@
 #include "data/tasks/source_records.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -14,8 +16,8 @@ namespace {
 // Whether the file begins with a record that read_records() knows, or with something that no reader knows:
 // then it is to say so.
 bool has_plain_records(const std::string& path) {
-  if (path == "-") return true;  // read once
   if (std::filesystem::is_directory(path)) return false;
+  if (!std::filesystem::is_regular_file(path)) return true;  // standard input, a pipe: read once
   const std::string name = unpacked_name(path);
   if (!has_ending(name, ".jsonl") && !has_ending(name, ".json") && !has_ending(name, ".txt")) {
     for (const char* ending : {".csv", ".tsv", ".story", ".tar", ".tgz", ".zip"})
@@ -25,9 +27,12 @@ bool has_plain_records(const std::string& path) {
   for (JsonLine line; lines.next(line);) {
     if (line.blank()) continue;
     const nlohmann::json first = nlohmann::json::parse(line.text, nullptr, false);
-    return !first.is_object() || first.contains("text") || first.contains("ids") ||
-           !(first.contains("source") || first.contains("article_text") || first.contains("article") ||
-             first.contains("document"));
+    const auto has = [&](std::initializer_list<const char*> keys) {
+      return std::ranges::any_of(keys, [&](const char* key) { return first.contains(key); });
+    };
+    // Positions of global tokens and the like are of records, where they are taken or refused.
+    return !first.is_object() || has({"text", "ids", "mask", "global", "labels"}) ||
+           !has({"source", "article_text", "article", "document"});
   }
   return true;
 }

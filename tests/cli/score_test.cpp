@@ -180,7 +180,8 @@ TEST_F(CliScore, WhatIsNoRecordIsRefused) {
   refused("{\"id\":\"a\",\"abstract_text\":[1]}", good,
           "references:1: a sentence of abstract_text must be a text, not number");
   refused(good, "{\"id\":\"a\",\"summary\":\"\"}", "predictions:1: needed a prediction, {\"id\", \"text\"}");
-  refused(good, "{\"text\":\"\"}", "predictions:1: no id, needed a text or a whole number");
+  refused(good, "{\"text\":\"\"}", predictions + ":1: id \"1\" is not in");
+  refused(good, "{\"id\":[],\"text\":\"\"}", "predictions:1: id must be a text or a whole number");
   refused(good, good + "[1]\n", "predictions:2: a JSON array, needed a record");
   refused(good, good + "{\"id\n", "predictions:2:");
   prediction_ = "predictions.jsonl";

@@ -41,7 +41,9 @@ Tensor log_sums(const Tensor& logits) {
 class Writer {
  public:
   Writer(const Seq2Seq& model, const GenerationSettings& settings, int64_t rows)
-      : model_(model), settings_(settings), decoder_(model, first_room(model, settings), rows) {}
+      : model_(model),
+        settings_(settings),
+        decoder_(model, first_room(model, settings), std::min(rows, kReasonableRows)) {}
 
   bool is_idle() const { return all_.empty(); }
   // Whether another source's texts would still be within so many rows, and its keys and values in memory.
@@ -110,10 +112,11 @@ class Writer {
     });
   }
 
-  // Tokens of a text for which there is room at first: all that it may have, within reason.
+  // What there is room for at first: all rows, and all tokens that a text may have, within reason.
+  static constexpr int64_t kReasonableRows = 32;
   static int64_t first_room(const Seq2Seq& model, const GenerationSettings& settings) {
-    constexpr int64_t kReasonable = 512;
-    return std::min({settings.longest(1), model.shape.longest_target(), kReasonable});
+    constexpr int64_t kReasonableTokens = 512;
+    return std::min({settings.longest(1), model.shape.longest_target(), kReasonableTokens});
   }
 
   const Seq2Seq& model_;

@@ -1,6 +1,8 @@
 #include "trainers/tasks/seq2seq_scores.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -9,6 +11,44 @@
 #include "trainers/metrics/rouge.h"
 
 namespace lf {
+namespace {
+
+// In which order `count` pairs are scored, and how much of the work is done: in a plan the longest first,
+// since its first batch stands for all and is to need the most memory, and by tokens, not by pairs.
+class ScoredPairs {
+ public:
+  ScoredPairs(const Seq2Seq& model, const TokenizedPairs& pairs, int64_t count, int64_t most_source)
+      : pairs_(pairs),
+        most_source_(most_source),
+        planned_(model.model.words.value.device() == Device::plan),
+        order_(static_cast<size_t>(count)) {
+    std::iota(order_.begin(), order_.end(), 0);
+    if (planned_) std::ranges::stable_sort(order_, std::greater(), [&](int64_t id) { return length(id); });
+    total_ = done(count);
+  }
+
+  bool planned() const { return planned_; }
+  int64_t count() const { return std::ssize(order_); }
+  int64_t operator[](int64_t n) const { return order_[static_cast<size_t>(n)]; }
+  int64_t done(int64_t first) const {
+    if (!planned_) return first;
+    int64_t tokens = 0;
+    for (int64_t n = 0; n < first; ++n) tokens += length((*this)[n]);
+    return tokens;
+  }
+  int64_t total() const { return total_; }
+
+ private:
+  int64_t length(int64_t id) const { return pairs_.sources.length(id, most_source_); }
+
+  const TokenizedPairs& pairs_;
+  int64_t most_source_;
+  bool planned_;
+  std::vector<int64_t> order_;
+  int64_t total_;
+};
+
+}  // namespace
 
 Var label_losses(const Seq2Seq& model, const Seq2SeqBatch& batch, double smoothing, const Pass& pass,
                  bool recomputes) {
@@ -22,15 +62,16 @@ LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const
                         int64_t most_source, int64_t rows, DType compute, const ScoreProgress& progress) {
   const NoGrad no_grad;
   LabelScore score;
+  const ScoredPairs scored(model, pairs, pairs.count(), most_source);
   for (int64_t first = 0; first < pairs.count(); first += rows) {
     std::vector<int64_t> ids;
-    for (int64_t i = first; i < std::min(pairs.count(), first + rows); ++i) ids.push_back(i);
+    for (int64_t i = first; i < std::min(pairs.count(), first + rows); ++i) ids.push_back(scored[i]);
     const Seq2SeqBatch batch = seq2seq_batch(pairs, ids, most_source, section, model.shape);
     // One by one in their order, so that the sum does not depend on the batch size.
     for (const double nats : label_losses(model, batch, 0, {.compute = compute}).value().to_doubles())
       score.nats += nats;
     score.count += std::ssize(batch.labels);
-    if (progress && !progress(first + std::ssize(ids), pairs.count())) break;
+    if (progress && !progress(scored.done(first + std::ssize(ids)), scored.total())) break;
   }
   return score;
 }
@@ -42,16 +83,15 @@ std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPa
   GenerationSettings settings = writer.settings;
   // In a plan, texts that are written side by side stand for all, and are as long as they may be: a planned
   // model has no probabilities that would end them.
-  const bool planned = writer.model.model.words.value.device() == Device::plan;
-  const int64_t all = texts;
-  if (planned) {
+  const ScoredPairs scored(writer.model, pairs, texts, writer.longest_source);
+  if (scored.planned()) {
     texts = std::min(texts, std::max<int64_t>(1, kRows / settings.num_beams));
     settings.min_length = settings.longest(std::ssize(writer.prompt));
   }
   std::vector<std::string> references, written(static_cast<size_t>(texts));
   for (int64_t i = 0; i < texts; ++i) {
     std::vector<int32_t> ids;
-    pairs.targets.append(i, pairs.targets.length(i), ids);
+    pairs.targets.append(scored[i], pairs.targets.length(scored[i]), ids);
     references.push_back(tokenizer.decode(ids, true));
   }
   int64_t next = 0, done = 0;
@@ -59,14 +99,15 @@ std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPa
       writer.model, settings, kRows,
       [&]() -> std::optional<TextSource> {
         if (next == texts) return std::nullopt;
-        Seq2SeqBatch one = seq2seq_batch(pairs, {next}, writer.longest_source, section, writer.model.shape);
+        Seq2SeqBatch one =
+            seq2seq_batch(pairs, {scored[next]}, writer.longest_source, section, writer.model.shape);
         const std::string where = text("text ", next);
         return TextSource{next++, where, std::move(one.sources), writer.prompt};
       },
       [&](int64_t number, const std::vector<WrittenText>& best) {
         written[static_cast<size_t>(number)] = tokenizer.decode(best[0].ids, true);
         ++done;
-        if (progress && (!planned || done == texts)) progress(done, all);
+        if (progress && (!scored.planned() || done == texts)) progress(scored.done(done), scored.total());
       });
   std::vector<RougePair> compared;
   for (size_t i = 0; i < written.size(); ++i) compared.push_back({references[i], written[i]});
