@@ -14,7 +14,6 @@
 #include "core/json.h"
 #include "core/messages.h"
 #include "data/records.h"
-#include "data/tasks/source_records.h"
 #include "trainers/run/opened_model.h"
 
 namespace lf::cli {
@@ -66,9 +65,7 @@ void predict(const Options& options) {
   std::error_code error;
   if (!options.out.empty() && std::filesystem::equivalent(options.file, options.out, error))
     throw UsageError("--out " + options.out + " is the file of records itself");
-  std::vector<std::string> warnings;
-  std::vector<Record> records = read_source_records(options.file, warnings);
-  messages::warnings(warnings);
+  std::vector<Record> records = read_records(options.file);
   OpenOptions open{.checkpoint = options.checkpoint, .needs_data = false};
   if (!options.device.empty()) open.device = parse_device(options.device);
   const OpenedModel opened = open_model(options.model, open);

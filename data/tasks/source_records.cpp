@@ -31,7 +31,7 @@ bool has_plain_records(const std::string& path) {
       return std::ranges::any_of(keys, [&](const char* key) { return first.contains(key); });
     };
     // Positions of global tokens and the like are of records, where they are taken or refused.
-    return !first.is_object() || has({"text", "ids", "mask", "global", "labels"}) ||
+    return !first.is_object() || has({"text", "ids", "mask", "global"}) ||
            !has({"source", "article_text", "article", "document"});
   }
   return true;

@@ -240,7 +240,9 @@ TEST_F(Seq2SeqTaskTest, WritesForTheDataItLearnsFrom) {
   EXPECT_EQ(written("pair.jsonl", R"({"id": "a", "source": "yes no\nend", "target": "x"})"), expected);
   EXPECT_EQ(written("source.jsonl", R"({"id": "a", "source": "yes no\nend"})"), expected);
   EXPECT_EQ(
-      written("test.txt", R"({"article_id": "a", "article_text": ["yes no", "end"], "abstract_text": []})"),
+      written(
+          "test.txt",
+          R"({"article_id": "a", "article_text": ["yes no", "end"], "abstract_text": [], "labels": null})"),
       expected);
   EXPECT_EQ(
       program.run({"generate", folder_ / "model", "--input", folder_ / "text.jsonl", "--sample", "--greedy"})
