@@ -10,6 +10,7 @@
 #include "tests/core/weights/safetensors_bytes.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
+#include "tests/testing.h"
 
 namespace lf {
 namespace {
