@@ -85,10 +85,15 @@ def byte_symbols():
 
 
 def write(folder, settings, tensors, deviation=0.02):
-    """config.json, model.safetensors, and a tokenizer that has a token for every byte and one merge."""
+    """config.json, model.safetensors and a tokenizer."""
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     write_weights(folder / "model.safetensors", tensors, deviation)
+    write_tokenizer(folder)
+
+
+def write_tokenizer(folder):
+    """A token for every byte and one merge: a text without "th" has a token for every byte."""
     vocabulary = {token: i for i, token in enumerate([*SPECIAL, *byte_symbols(), "th"])}
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\nt h\n", encoding="utf-8")

@@ -7,9 +7,7 @@ SOURCES has lines {"id", "ids"} of one length. First what is written for them in
 --device cpu rehearses the same code.
 """
 
-import argparse
 import json
-import sys
 import time
 
 import gpu_torch
@@ -52,17 +50,10 @@ class Writer:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model")
-    parser.add_argument("sources")
+    parser = gpu_torch.arguments(__doc__.splitlines()[0], 3, ("model", "sources"))
     parser.add_argument("--beams", type=int, default=4)
     parser.add_argument("--new", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    options = parser.parse_args()
-    if why := gpu_torch.why_not(options.device, "transformers"):
-        print(json.dumps({"left_out": why}))
-        sys.exit(0)
+    options = gpu_torch.parse(parser)
     model = BartForConditionalGeneration.from_pretrained(options.model).to(options.device).eval()
     writer = Writer(options)
     print(json.dumps({"texts": writer.texts(model)}), flush=True)

@@ -7,10 +7,6 @@ tokens, the first of each source global: bf16 autocast, forward, backward, clipp
 dropout. Tokens per second are those of sources and targets. A line of JSON for each; --device cpu rehearses the same.
 """
 
-import argparse
-import json
-import sys
-
 import gpu_torch
 
 try:
@@ -26,30 +22,13 @@ def inputs_of(ids, labels):
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "global_attention_mask": first, "labels": labels}
 
 
-def loss_of(model, path, device):
-    with open(path, encoding="utf-8") as file:
-        record = json.loads(file.readline())
-    with torch.no_grad():
-        inputs = inputs_of(*(torch.tensor(record[name], device=device) for name in ("ids", "labels")))
-        return model.eval()(**inputs).loss.item()
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model")
-    parser.add_argument("record")
-    parser.add_argument("--tokens", type=int, default=4096)
+    parser = gpu_torch.update_arguments(__doc__.splitlines()[0])
     parser.add_argument("--target", type=int, default=256)
-    parser.add_argument("--batches", default="1,8")
-    parser.add_argument("--repeats", type=int, default=8)
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    options = parser.parse_args()
-    if why := gpu_torch.why_not(options.device, "transformers"):
-        print(json.dumps({"left_out": why}))
-        sys.exit(0)
+    options = gpu_torch.parse(parser)
     torch.manual_seed(1)
     model = LEDForConditionalGeneration.from_pretrained(options.model).to(options.device)
-    print(json.dumps({"loss": loss_of(model, options.record, options.device)}), flush=True)
+    gpu_torch.print_loss(model, inputs_of(*gpu_torch.record_of(options)))
 
     def random_inputs(batch):
         return inputs_of(*(torch.randint(5, model.config.vocab_size, (batch, length), device=options.device)

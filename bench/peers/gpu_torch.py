@@ -1,7 +1,51 @@
-"""What the peers on a GPU share: whether there is a PyTorch that can use the device, and the timing of an update."""
+"""What the peers on a GPU share: options, whether there is a PyTorch that can use the device, timing an update."""
 
+import argparse
 import json
+import sys
 import time
+
+
+def arguments(description, repeats, files):
+    """A parser with the options of the peers that compare texts and losses; `files` are named by position."""
+    parser = argparse.ArgumentParser(description=description)
+    for name in files:
+        parser.add_argument(name)
+    parser.add_argument("--repeats", type=int, default=repeats)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    return parser
+
+
+def update_arguments(description):
+    """Those of a peer that times updates."""
+    parser = arguments(description, 8, ("model", "record"))
+    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--batches", default="1,8")
+    return parser
+
+
+def parse(parser):
+    """The options; where the device or transformers cannot be used that is said, and the program ends."""
+    options = parser.parse_args()
+    if why := why_not(options.device, "transformers"):
+        print(json.dumps({"left_out": why}))
+        sys.exit(0)
+    return options
+
+
+def record_of(options):
+    """ids and labels of options.record."""
+    import torch
+    with open(options.record, encoding="utf-8") as file:
+        record = json.loads(file.readline())
+    return [torch.tensor(record[name], device=options.device) for name in ("ids", "labels")]
+
+
+def print_loss(model, inputs):
+    """The loss in f32 without dropout, as a line of JSON."""
+    import torch
+    with torch.no_grad():
+        print(json.dumps({"loss": model.eval()(**inputs).loss.item()}), flush=True)
 
 
 def why_not(device, module="torch"):

@@ -1,6 +1,7 @@
 """What every peer shares: common options, best-of-several timing, peak memory, the printed JSON line."""
 
 import argparse
+import contextlib
 import ctypes
 import json
 import platform
@@ -100,6 +101,35 @@ def report(name, run, repeats, conditions):
             **conditions,
         },
     }
+
+
+def step_options(parser):
+    """The options of a peer that times a training step; PyTorch is made ready for it."""
+    parser.add_argument("model", help="a model in Hugging Face form")
+    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--plain-malloc", action="store_true", help="leave glibc's allocator as it is")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.malloc_keeps_memory = bool(not options.plain_malloc and keep_freed_memory())
+    torch.manual_seed(1)
+    return options
+
+
+def report_step(name, model, inputs, options, conditions, precision=contextlib.nullcontext):
+    """Measures and prints a step of a model of transformers': forward, backward, clipping, fused AdamW."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def step():
+        with precision():
+            loss = model(**inputs).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    print_json(report(name, step, options.repeats, {
+        **conditions, "tokens": options.tokens, "malloc_keeps_memory": options.malloc_keeps_memory,
+    }))  # fmt: skip
 
 
 def print_json(record):

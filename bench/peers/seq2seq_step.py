@@ -10,43 +10,31 @@ import contextlib
 
 import torch
 import transformers
-from measure import arguments, keep_freed_memory, print_json, report
+from measure import arguments, report_step, step_options
 from transformers import AutoModelForSeq2SeqLM
 
 
 def main():
     parser = arguments(__doc__.splitlines()[0], repeats=4)
-    parser.add_argument("model", help="an LED or BART in Hugging Face form")
-    parser.add_argument("--tokens", type=int, default=4096)
     parser.add_argument("--target", type=int, default=256)
     parser.add_argument("--bf16", action="store_true", help="autocast to bf16")
-    parser.add_argument("--plain-malloc", action="store_true", help="leave glibc's allocator as it is")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keeps = not options.plain_malloc and keep_freed_memory()
-    torch.manual_seed(1)
+    options = step_options(parser)
     model = AutoModelForSeq2SeqLM.from_pretrained(
         options.model, dropout=0.0, attention_dropout=0.0, activation_dropout=0.0
     ).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     ids, labels = (torch.randint(5, 260, (1, length)) for length in (options.tokens, options.target))
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
     if model.config.model_type == "led":
         inputs["global_attention_mask"] = torch.zeros_like(ids)
         inputs["global_attention_mask"][:, 0] = 1
 
-    def step():
-        with torch.autocast("cpu", dtype=torch.bfloat16) if options.bf16 else contextlib.nullcontext():
-            loss = model(**inputs).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+    def precision():
+        return torch.autocast("cpu", dtype=torch.bfloat16) if options.bf16 else contextlib.nullcontext()
 
-    print_json(report("seq2seq_step", step, options.repeats, {
+    report_step("seq2seq_step", model, inputs, options, {
         "transformers": transformers.__version__, "dtype": "bfloat16" if options.bf16 else "float32",
-        "tokens": options.tokens, "target": options.target, "malloc_keeps_memory": bool(keeps),
-    }))  # fmt: skip
+        "target": options.target,
+    }, precision)  # fmt: skip
 
 
 if __name__ == "__main__":
