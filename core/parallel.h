@@ -27,7 +27,7 @@ void parallel_for(int64_t count, int64_t grain, F&& f) {
 template <class F>
 void parallel_tasks(int64_t count, F&& f) {
   std::exception_ptr error;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (count > 1)
   for (int64_t i = 0; i < count; ++i) {
     try {
       f(i);

@@ -115,10 +115,10 @@ kernels::CachedRows Seq2SeqDecoder::cached_rows() const {
   int64_t longest = 0;
   for (const Text& text : texts_) longest = std::max<int64_t>(longest, std::ssize(text.places));
   std::vector<int32_t> unused;
-  for (const Text& text : texts_) unused.push_back(static_cast<int32_t>(longest - std::ssize(text.places)));
   Tensor table = Tensor::zeros({rows(), longest}, DType::i32);
   for (size_t r = 0; r < texts_.size(); ++r) {
     const std::vector<int32_t>& places = texts_[r].places;
+    unused.push_back(static_cast<int32_t>(longest - std::ssize(places)));
     std::copy(places.begin(), places.end(), table.data<int32_t>() + static_cast<int64_t>(r) * longest);
   }
   const Device device = model_.model.words.value.device();

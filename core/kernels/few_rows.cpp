@@ -50,7 +50,7 @@ void transpose_few_rows(const kernels::Product& p, const float* a, int64_t begin
 
 // Sums of kTileRows columns of C for kVectors vectors of its rows, a row of `sums` each. Meanwhile it asks
 // for the rows of B that come next, a line at a time: each lies in other pages, and no hardware prefetcher
-// runs ahead of so many.
+// runs ahead of so many. gemm_tile() with such requests as an argument took 1.1 to 1.2 times as long.
 template <int kVectors>
 HWY_INLINE void few_rows_tile(const kernels::Product& p, const float* HWY_RESTRICT at,
                               const float* HWY_RESTRICT b, const float* next, float* sums) {

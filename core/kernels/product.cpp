@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <exception>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -42,22 +41,10 @@ SmallTiles small_tiles() {
 // Calls f(tile) for every tile, in parallel; within f, oneDNN has one thread. Then throws what f threw.
 template <class F>
 void for_each_tile(const ProductTiles& tiles, F&& f) {
-  const int64_t count = tiles.count();
-  std::exception_ptr error;
-#pragma omp parallel if (count > 1)
-  {
-    omp_set_num_threads(1);  // of what begins inside; ends with the block
-#pragma omp for schedule(dynamic)
-    for (int64_t i = 0; i < count; ++i) {
-      try {
-        f(tiles[i]);
-      } catch (...) {
-#pragma omp critical(longform_product)
-        error = std::current_exception();
-      }
-    }
-  }
-  if (error) std::rethrow_exception(error);
+  parallel_tasks(tiles.count(), [&](int64_t i) {
+    omp_set_num_threads(1);  // of what begins inside; ends with the loop
+    f(tiles[i]);
+  });
 }
 
 // Of the partial sums where K is cut into pieces.

@@ -19,10 +19,8 @@ bool has_plain_records(const std::string& path) {
   if (std::filesystem::is_directory(path)) return false;
   if (!std::filesystem::is_regular_file(path)) return true;  // standard input, a pipe: read once
   const std::string name = unpacked_name(path);
-  if (!has_ending(name, ".jsonl") && !has_ending(name, ".json") && !has_ending(name, ".txt")) {
-    for (const char* ending : {".csv", ".tsv", ".story", ".tar", ".tgz", ".zip"})
-      if (has_ending(name, ending)) return false;
-  }
+  for (const char* ending : {".csv", ".tsv", ".story", ".tar", ".tgz", ".zip"})
+    if (has_ending(name, ending)) return false;
   JsonLines lines(path);
   for (JsonLine line; lines.next(line);) {
     if (line.blank()) continue;

@@ -24,11 +24,9 @@ class ScoredPairs {
         order_(static_cast<size_t>(count)) {
     std::iota(order_.begin(), order_.end(), 0);
     if (planned_) std::ranges::stable_sort(order_, std::greater(), [&](int64_t id) { return length(id); });
-    total_ = done(count);
   }
 
   bool planned() const { return planned_; }
-  int64_t count() const { return std::ssize(order_); }
   int64_t operator[](int64_t n) const { return order_[static_cast<size_t>(n)]; }
   int64_t done(int64_t first) const {
     if (!planned_) return first;
@@ -36,7 +34,7 @@ class ScoredPairs {
     for (int64_t n = 0; n < first; ++n) tokens += length((*this)[n]);
     return tokens;
   }
-  int64_t total() const { return total_; }
+  int64_t total() const { return done(std::ssize(order_)); }
 
  private:
   int64_t length(int64_t id) const { return pairs_.sources.length(id, most_source_); }
@@ -45,7 +43,6 @@ class ScoredPairs {
   int64_t most_source_;
   bool planned_;
   std::vector<int64_t> order_;
-  int64_t total_;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "core/kernels/attention/cpu/dense_memory.h"
+#include "core/kernels/attention/cpu/packing-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lf {
@@ -22,10 +23,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 inline constexpr int64_t kFewQueries = 4;
 inline constexpr int64_t kKeysAhead = 24;  // between what is read and what is fetched
 
-// Asks for what is wanted soon, into the second cache: the first has buffers for too few requests to keep
-// memory busy.
-HWY_INLINE void ask_for(const float* data) { __builtin_prefetch(data, 0, 2); }
-
 // strip[r][n] = <q_r, key n>; q has kFewQueries rows of `width` numbers.
 HWY_INLINE void few_scores(const TokenView<const float>& k, int64_t first, int64_t offset, int64_t keys,
                            const float* q, int64_t width, int64_t K, float* strip, int64_t stride) {
@@ -33,11 +30,10 @@ HWY_INLINE void few_scores(const TokenView<const float>& k, int64_t first, int64
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t n = 0; n < keys; ++n) {
     const float* const key = k.row(first + n, offset);
-    const float* const later = k.row(first + (n + kKeysAhead < keys ? n + kKeysAhead : n), offset);
+    prefetch_row(k.row(first + (n + kKeysAhead < keys ? n + kKeysAhead : n), offset), K);
     auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
     int64_t c = 0;
     for (; c + lanes <= K; c += lanes) {
-      ask_for(later + c);
       const auto x = hn::LoadU(d, key + c);
       s0 = hn::MulAdd(x, hn::Load(d, q + c), s0);
       s1 = hn::MulAdd(x, hn::Load(d, q + width + c), s1);
@@ -63,8 +59,7 @@ HWY_INLINE void few_sums(const TokenView<const float>& v, int64_t first, int64_t
     auto a0 = hn::Zero(d), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
     for (int64_t n = 0; n < keys; ++n) {
       const float* const value = v.row(first + n, offset) + c;
-      const float* const later = v.row(first + (n + kKeysAhead < keys ? n + kKeysAhead : n), offset) + c;
-      ask_for(later), ask_for(later + lanes);
+      prefetch_row(v.row(first + (n + kKeysAhead < keys ? n + kKeysAhead : n), offset) + c, 2 * lanes);
       const auto x = hn::LoadU(d, value), y = hn::LoadU(d, value + lanes);
       const auto wa = hn::Set(d, strip[n]), wb = hn::Set(d, strip[stride + n]);
       const auto wc = hn::Set(d, strip[2 * stride + n]), wd = hn::Set(d, strip[3 * stride + n]);

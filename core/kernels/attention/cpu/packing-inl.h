@@ -21,8 +21,9 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Asks for a row of K numbers that is wanted soon. Rows of one head lie H * K apart, which no hardware
-// prefetcher follows: without this the kernel waits for memory when windows are short.
+// Asks for a row of K numbers that is wanted soon, into the second cache: the first has buffers for too few
+// requests to keep memory busy. Rows of one head lie H * K apart, which no hardware prefetcher follows:
+// without this the kernel waits for memory when windows are short.
 template <class Element>
 HWY_INLINE void prefetch_row(const Element* row, int64_t K) {
   constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(Element));
