@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -119,14 +121,24 @@ template <class F>
 #define EXPECT_ERROR_TEXT(statement, substring) \
   EXPECT_TRUE(::lf::error_contains([&] { static_cast<void>(statement); }, substring)) << #statement
 
+// The first standard normal values of a stream. They are remembered, unless there are very many: drawing them
+// takes longer than what most tests do with them, and tests that share a process draw the same ones.
+inline std::vector<double> normal_values(uint32_t stream, int64_t count) {
+  constexpr int64_t kRemembered = 1 << 20;
+  static std::mutex mutex;
+  static std::map<uint32_t, std::vector<double>> drawn;
+  const std::lock_guard lock(mutex);
+  std::vector<double> unremembered, &values = count > kRemembered ? unremembered : drawn[stream];
+  const RandomKey key{.seed = 20200410, .use = stream, .step = 0};
+  while (std::ssize(values) < count) values.push_back(normal(key, values.size()));
+  return {values.begin(), values.begin() + count};
+}
+
 // Standard normal values times `factor`, rounded to bf16 so that every floating dtype holds the same numbers.
 // `stream` tells tensors apart.
 inline Tensor random_tensor(const Shape& shape, DType dtype, uint32_t stream, double factor = 1.0) {
-  const RandomKey key{.seed = 20200410, .use = stream, .step = 0};
-  std::vector<double> values(static_cast<size_t>(shape.elements()));
-  for (size_t i = 0; i < values.size(); ++i) {
-    values[i] = static_cast<float>(bf16(static_cast<float>(factor * normal(key, i))));
-  }
+  std::vector<double> values = normal_values(stream, shape.elements());
+  for (double& value : values) value = static_cast<float>(bf16(static_cast<float>(factor * value)));
   return cast(Tensor::from(shape, values), dtype);
 }
 
