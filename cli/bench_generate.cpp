@@ -80,6 +80,8 @@ void bench_generate(const WritingBenchOptions& options) {
     throw UsageError("--generation is for the texts of --input");
   const OpenedModel opened = open_model(options.model, {.overrides = options.overrides, .needs_data = false});
   messages::warnings(opened.warnings);
+  if (options.input.empty() && opened.config.task == TaskChoice::seq2seq)
+    throw UsageError(options.model + " writes texts of sources; name records with --input");
   ordered_json result =
       options.input.empty() ? time_text(opened, options.tokens) : time_records(opened, options);
   const Device device = device_of(opened.config);

@@ -27,17 +27,18 @@ struct Options {
 };
 
 // One stage with what it is predicted to need.
-ordered_json describe(const Stage& stage, const std::vector<int64_t>& windows, const StagePrediction& p) {
-  return {{"name", stage.name},
-          {"sequence_length", stage.sequence_length},
-          {"windows", windows},
-          {"dilation", stage.dilation},
-          {"batch_size", stage.batch_size},
-          {"steps", planned_steps(stage)},
-          {"memory_bytes", p.memory_bytes},
-          {"seconds", std::isfinite(p.seconds) ? ordered_json(p.seconds) : ordered_json()},
-          {"disk_bytes", p.disk_bytes},
-          {"update_flops", p.update_flops}};
+ordered_json describe(const Stage& stage, const RunConfig& config, const std::vector<int64_t>& windows,
+                      const StagePrediction& p) {
+  ordered_json description = {
+      {"name", stage.name}, {"sequence_length", stage.sequence_length}, {"windows", windows}};
+  if (config.task == TaskChoice::char_lm) description["dilation"] = stage.dilation;
+  description.update({{"batch_size", stage.batch_size},
+                      {"steps", planned_steps(stage)},
+                      {"memory_bytes", p.memory_bytes},
+                      {"seconds", std::isfinite(p.seconds) ? ordered_json(p.seconds) : ordered_json()},
+                      {"disk_bytes", p.disk_bytes},
+                      {"update_flops", p.update_flops}});
+  return description;
 }
 
 ordered_json check(const RunConfig& config) {
@@ -57,7 +58,7 @@ ordered_json check(const RunConfig& config) {
   if (warnings.is_null()) warnings = ordered_json::array();
   ordered_json stages = ordered_json::array();
   for (const Stage& stage : run.stages())
-    stages.push_back(describe(stage, run.task().windows(stage), run.next_stage()));
+    stages.push_back(describe(stage, config, run.task().windows(stage), run.next_stage()));
   result["stages"] = std::move(stages);
   return result;
 }

@@ -126,6 +126,7 @@ TEST_F(Cli, CheckPredictsEveryStage) {
   EXPECT_EQ(stage.at("name"), "b");
   EXPECT_EQ(stage.at("sequence_length"), 96);
   EXPECT_EQ(stage.at("windows"), json({16, 16}));
+  EXPECT_EQ(stage.at("dilation"), json({1, 2}));
   EXPECT_EQ(stage.at("steps"), 2);
   for (const char* key : {"memory_bytes", "seconds", "disk_bytes"})
     EXPECT_GT(stage.at(key).get<double>(), 0) << key;

@@ -104,7 +104,11 @@ void write_tokenizer_config(const std::string& folder, const std::string& source
   const bool any =
       std::any_of(fs::directory_iterator(folder), fs::directory_iterator(),
                   [](const auto& entry) { return is_tokenizer_file(entry.path().filename().string()); });
-  if (!any) return;
+  if (!any) {
+    if (!source.empty())
+      messages::warning(source + " has no tokenizer's files: the new folder knows tokens, but no texts");
+    return;
+  }
   nlohmann::ordered_json config = nlohmann::ordered_json::object();
   const bool given = fs::exists(path);
   if (given) {

@@ -107,10 +107,13 @@ void Console::progress(const Progress& progress) {
   const auto now = std::chrono::steady_clock::now();
   const bool last = progress.total_steps > 0 && progress.step >= progress.total_steps;
   const bool due = live_ ? now - last_shown_ >= kLiveInterval : now - last_shown_ >= kPlainInterval;
-  if (!due && !last && progress.stage == last_stage_) return;
-  if (progress.stage != last_stage_) finish_line();
+  const bool other_stage = progress.stage != last_stage_;
+  if (!due && !last && !other_stage) return;
+  if (!live_ && last && !other_stage && progress.step == last_step_) return;  // a stage has one last line
+  if (other_stage) finish_line();
   last_shown_ = now;
   last_stage_ = progress.stage;
+  last_step_ = progress.step;
   if (live_) {
     // One column stays free: a character in the last one makes some terminals wrap.
     messages::draw_live_line(format_live_progress(progress, columns_of(messages::console()) - 1));

@@ -54,6 +54,7 @@ class Console {
  private:
   bool live_;
   std::string last_stage_;
+  int64_t last_step_ = -1;
   std::chrono::steady_clock::time_point last_shown_ = {};
 };
 

@@ -62,6 +62,8 @@ TEST(Console, PlainLinesOutsideATerminal) {
     progress.stage = "stage 1/2";
     progress.total_steps = 3;
     for (progress.step = 1; progress.step <= 3; ++progress.step) console.progress(progress);
+    progress.step = 3;
+    console.progress(progress);  // what follows the last step is no step
     messages::info("saved");
     progress.stage = "stage 2/2";
     progress.step = 1;

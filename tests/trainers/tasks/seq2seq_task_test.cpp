@@ -364,6 +364,9 @@ TEST_F(Seq2SeqTaskTest, WritingIsTimed) {
   ASSERT_EQ(timed.at("written").size(), written.size());
   for (const json& record : timed.at("written")) EXPECT_EQ(record, written.at(record.at("id")));
   EXPECT_EQ(program.run({"bench", "generate", what[0], "--generation", folder_ / "settings.json"}).code, 2);
+  const ProgramResult of_nothing = program.run({"bench", "generate", what[0]});
+  EXPECT_EQ(of_nothing.code, 2);
+  EXPECT_NE(of_nothing.err.find("name records with --input"), std::string::npos) << of_nothing.err;
 }
 
 }  // namespace
