@@ -15,6 +15,7 @@
 #include "cli/verb.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/communicator/communicator.h"
 #include "core/contention.h"
 #include "core/file_paths.h"
 #include "core/messages.h"
@@ -24,7 +25,7 @@
 
 namespace {
 
-constexpr int kFailed = 1, kBadUsage = 2;
+using lf::kBadUsage, lf::kFailed;
 
 // What needs less memory, by what was to be done.
 const char* less_memory(int argc, char** argv) {
@@ -76,6 +77,9 @@ int main(int argc, char** argv) {
     const int code = run(argc, argv);
     lf::cli::check_standard_output();
     return code;
+  } catch (const lf::OtherRankFailed& error) {
+    lf::messages::detail(error.what());
+    return error.exit_code();
   } catch (const lf::UsageError& error) {
     lf::messages::error(error.what());
     return kBadUsage;

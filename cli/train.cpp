@@ -1,12 +1,16 @@
 // longform train CONFIG --out DIR [--set k=v ...] [--resume] [--seeds N] [--profile]
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "core/check.h"
+#include "core/messages.h"
 #include "trainers/config/load.h"
+#include "trainers/ranks/same_run.h"
 #include "trainers/seeds.h"
 #include "trainers/signals.h"
 #include "trainers/trainer.h"
@@ -33,20 +37,50 @@ void print_seeds(const nlohmann::ordered_json& summary) {
   }
 }
 
-void train(const Options& options, Outcome& outcome) {
-  if (options.out.empty()) throw UsageError("--out is empty; name the run's folder");
-  const std::shared_ptr<RunRequests> requests = answer_signals();
-  const RunConfig config = load_run_config(options.config, options.overrides);
-  if (options.seeds) {
-    if (options.profile) throw UsageError("--profile is of one run; leave out --seeds");
-    const RunEnd end = train_seeds(config, options.out, *options.seeds, options.resume, requests);
-    if (end == RunEnd::finished) return print_seeds(summarize_seeds(config, options.out, *options.seeds));
-    outcome.exit_code = 128 + requests->stop_signal();
-    return;
-  }
-  Trainer trainer(config, options.out, options.resume, requests);
+Alarm alarm() {
+  return {.tell = [](const std::string& what) { messages::error(what); },
+          .end = [](int exit_code) { std::_Exit(exit_code); }};
+}
+
+void train_run(const Options& options, const RunConfig& config, const std::shared_ptr<RunRequests>& requests,
+               const std::shared_ptr<Communicator>& ranks, Outcome& outcome) {
+  Trainer trainer(config, options.out, options.resume, requests, ranks);
   if (options.profile) trainer.profile();
-  if (trainer.run() == RunEnd::stopped) outcome.exit_code = 128 + requests->stop_signal();
+  if (trainer.run() == RunEnd::stopped) outcome.exit_code = 128 + trainer.stop_signal();
+}
+
+void train_each_seed(const Options& options, const RunConfig& config,
+                     const std::shared_ptr<RunRequests>& requests, Outcome& outcome) {
+  if (options.profile) throw UsageError("--profile is of one run; leave out --seeds");
+  const RunEnd end = train_seeds(config, options.out, *options.seeds, options.resume, requests);
+  if (end == RunEnd::finished) return print_seeds(summarize_seeds(config, options.out, *options.seeds));
+  outcome.exit_code = 128 + requests->stop_signal();
+}
+
+void train(const Options& options, Outcome& outcome) {
+  const std::shared_ptr<RunRequests> requests = answer_signals();
+  RunConfig config;
+  std::exception_ptr failure;
+  try {
+    if (options.out.empty()) throw UsageError("--out is empty; name the run's folder");
+    config = load_run_config(options.config, options.overrides);
+    if (options.seeds && started_by_mpi())
+      throw UsageError(
+          "--seeds trains one run after the other in one process; start it without a launcher of MPI");
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  const std::shared_ptr<Communicator> ranks = open_ranks(config.ranks, config.device, alarm());
+  throw_together(*ranks, failure);
+  if (options.seeds) return train_each_seed(options, config, requests, outcome);
+  try {
+    train_run(options, config, requests, ranks, outcome);
+  } catch (const OtherRankFailed&) {
+    throw;
+  } catch (const std::exception& error) {
+    if (ranks->has_ended_together() || ranks->fail(error.what(), exit_code_of(error))) throw;
+    throw OtherRankFailed(error.what(), exit_code_of(error));
+  }
 }
 
 }  // namespace

@@ -21,6 +21,12 @@ class UsageError : public Error {
   using Error::Error;
 };
 
+// The exit codes of a program that failed, and that was called or configured wrongly.
+inline constexpr int kFailed = 1, kBadUsage = 2;
+inline int exit_code_of(const std::exception& error) {
+  return dynamic_cast<const UsageError*>(&error) ? kBadUsage : kFailed;
+}
+
 // Writes a value as operator<< does; the usual types are compiled once, in check.cpp.
 template <class T>
 void print_value(std::ostream& out, const void* value) {

@@ -68,12 +68,17 @@ class ConsoleSink : public spdlog::sinks::base_sink<std::mutex> {
     return std::exchange(stream_, stream);
   }
 
+  void set_rank(int rank) { rank_ = rank; }
+  int rank() const { return rank_; }
+
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     const char* const kind = message.level == spdlog::level::warn  ? "warning: "
                              : message.level == spdlog::level::err ? "error: "
                                                                    : "";
-    print_above(kind + std::string(message.payload.data(), message.payload.size()));
+    if (rank_ > 0 && message.level < spdlog::level::warn) return;
+    const std::string speaker = rank_ > 0 ? text("rank ", rank_.load(), ": ") : std::string();
+    print_above(kind + speaker + std::string(message.payload.data(), message.payload.size()));
   }
   void flush_() override {}
 
@@ -85,6 +90,7 @@ class ConsoleSink : public spdlog::sinks::base_sink<std::mutex> {
   }
 
   std::FILE* stream_ = stderr;
+  std::atomic<int> rank_ = 0;
   std::string live_line_;  // empty when the console's last line is no such
 };
 
@@ -123,7 +129,6 @@ struct Messages {
   std::shared_ptr<ConsoleSink> console = std::make_shared<ConsoleSink>();
   std::shared_ptr<spdlog::sinks::dist_sink_mt> all = std::make_shared<spdlog::sinks::dist_sink_mt>();
   spdlog::logger logger{"longform", all};
-  std::atomic<int> rank = 0;
 
   Messages() {
     console->set_level(spdlog::level::info);
@@ -139,10 +144,7 @@ Messages& all() {
 }
 
 void say(Level level, const std::string& what) {
-  const int rank = all().rank;
-  if (rank > 0 && level < Level::kWarning) return;
-  const std::string line = rank > 0 ? text("rank ", rank, ": ", what) : what;
-  all().logger.log(level_of(level), spdlog::string_view_t(line.data(), line.size()));
+  all().logger.log(level_of(level), spdlog::string_view_t(what.data(), what.size()));
 }
 
 }  // namespace
@@ -157,14 +159,15 @@ void warnings(const std::vector<std::string>& list) {
 
 void show_from(Level least) { all().console->set_level(level_of(least)); }
 bool shows(Level level) {
-  return (all().rank == 0 || level >= Level::kWarning) && all().console->should_log(level_of(level));
+  return (rank() == 0 || level >= Level::kWarning) && all().console->should_log(level_of(level));
 }
 
 void also_into(const std::string& path) {
   all().all->set_sinks({all().console, std::make_shared<FileSink>(path)});
 }
 
-void set_rank(int rank) { all().rank = rank; }
+void set_rank(int rank) { all().console->set_rank(rank); }
+int rank() { return all().console->rank(); }
 
 void progress_line(const std::string& line) {
   if (shows(Level::kInfo)) all().console->print(line);

@@ -26,8 +26,10 @@ bool shows(Level level);
 // cannot be opened; a line that cannot be written is warned of once, on the console.
 void also_into(const std::string& path);
 
-// Of several processes only the first says what is below a warning; the others begin with "rank N: ".
+// Of several processes only the first says on the console what is below a warning; what the others say there
+// begins with "rank N: ". Files have what their own process says.
 void set_rank(int rank);
+int rank();
 
 // Progress: a line that stays on the console, of level kInfo, and one at its end that is redrawn in place and
 // that messages appear above. Files have neither.

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/activity.h"
 #include "core/device.h"
 #include "core/device_marks.h"
 
@@ -70,8 +71,8 @@ class Profile {
   std::vector<cuda::Mark> spare_;
 };
 
-// A phase of the enclosing one, from here to the end of the scope. `name` must be a literal. Where nothing is
-// profiled it costs a comparison.
+// A phase of the enclosing one, from here to the end of the scope, which the thread's Activity shows as well.
+// `name` must be a literal. Where nobody looks it costs two comparisons.
 class Phase {
  public:
   explicit Phase(const char* name) { begin(name); }
@@ -83,6 +84,7 @@ class Phase {
   void end() noexcept {
     if (!open_) return;
     open_ = false;
+    if (Activity* const activity = Activity::current(); activity && outer_) activity->enter(outer_);
     if (profile_) profile_->leave();
     if constexpr (kHasCuda) cuda::end_range();
   }
@@ -95,11 +97,13 @@ class Phase {
   void begin(const char* name) {
     profile_ = Profile::current();
     if (profile_) profile_->enter(name);
+    if (Activity* const activity = Activity::current()) outer_ = activity->enter(name);
     if constexpr (kHasCuda) cuda::begin_range(name);
     open_ = true;
   }
 
   Profile* profile_ = nullptr;
+  const char* outer_ = nullptr;  // the phase around it, as the activity has it
   bool open_ = false;
 };
 

@@ -144,9 +144,10 @@ inline Tensor random_tensor(const Shape& shape, DType dtype, uint32_t stream, do
 
 // The sum of all elements' squares.
 inline double sum_of_squares(const Tensor& x) {
-  Tensor y = Tensor::empty({1}, DType::f64, x.device());
-  kernels::sum_of_squares(x, y);
-  return y.item();
+  const int64_t sums = (x.elements() + kernels::kSquares - 1) / kernels::kSquares;
+  Tensor y = Tensor::empty({sums}, DType::f64, x.device());
+  kernels::sums_of_squares(x, y);
+  return kernels::sum(y);
 }
 
 // A file or folder below the shared data: $LF_SHARED, else ../shared beside the source folder; "" if absent.

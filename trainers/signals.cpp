@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/messages.h"
 
 namespace lf {
 namespace {
@@ -40,7 +41,7 @@ void change_mask(int how, const sigset_t& signals) {
 
 [[noreturn]] void end_before_the_run(int signal) {
   const std::string line = text("stopped by signal ", signal, " before the first step: nothing is lost\n");
-  (void)!::write(STDERR_FILENO, line.data(), line.size());
+  if (messages::rank() == 0) (void)!::write(STDERR_FILENO, line.data(), line.size());
   ::_exit(128 + signal);
 }
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <numeric>
 #include <utility>
 
+#include "core/activity.h"
 #include "core/choices.h"
 #include "core/failpoint.h"
 #include "core/kernels/convert.h"
@@ -15,6 +17,8 @@
 #include "core/threads.h"
 #include "trainers/measure/device_peaks.h"
 #include "trainers/optimizer/schedule.h"
+#include "trainers/ranks/same_run.h"
+#include "trainers/ranks/shared_state.h"
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/run_folder.h"
 #include "trainers/tasks/device_notices.h"
@@ -29,26 +33,48 @@ bool every(int64_t interval, int64_t step) { return interval > 0 && step % inter
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume,
-                 std::shared_ptr<RunRequests> requests)
-    : config_(settled_config(config, folder, resume)),
-      folder_(checked_run_folder(config_, folder, resume)),
-      communicator_(alone()),
-      task_(make_task(config_)),
-      stages_(planned_stages(config_, *task_)),
-      optimizer_(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer)),
-      lock_(folder),
-      report_(start_run_folder(config_, folder, resume), task_->unit(), device_of(config_),
-              peak_of(device_of(config_), compute_dtype(config_))),
+                 std::shared_ptr<RunRequests> requests, std::shared_ptr<Communicator> ranks)
+    : ranks_(std::move(ranks)),
+      config_(agreed_config(*ranks_, config, folder, resume)),
+      folder_(all_or_none(*ranks_,
+                          [&] { return writes() ? checked_run_folder(config_, folder, resume) : folder; })),
+      task_(in_turn(*ranks_, [&] { return make_task(config_); })),
+      stages_(all_or_none(*ranks_, [&] { return planned_stages(config_, *task_); })),
+      optimizer_(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer),
+                 {ranks_->rank(), ranks_->size()}),
+      gradients_(*ranks_, task_->parameters(), optimizer_, config_.ranks.reduction),
       requests_(std::move(requests)),
       last_save_(seconds_now()) {
+  all_or_none(*ranks_, [&] { check_enough_work(*ranks_, stages_); });
+  check_same_data(*ranks_, config_, *task_);
   use_threads(config_.threads);
-  messages::detail(
-      text("longform ", LF_VERSION, " on ", name(device_of(config_)), ", ", num_threads(), " threads"));
-  messages::warnings(task_->notices());
+  all_or_none(*ranks_, [&] {
+    if (writes()) {
+      lock_.emplace(folder_);
+      start_run_folder(config_, folder_, resume);
+    }
+    report_.emplace(writes() ? folder_ : std::string(), task_->unit(), device_of(config_),
+                    peak_of(device_of(config_), compute_dtype(config_)));
+  });
+  say_start();
   load_newest();
-  store_model(*task_, folder_);
-  store_config(config_, folder_);
-  if (config.log.tensorboard) report_.start_events(state_.step + 1);
+  all_or_none(*ranks_, [&] {
+    if (!writes()) return;
+    store_model(*task_, folder_);
+    store_config(config_, folder_);
+    if (config_.log.tensorboard) report_->start_events(state_.step + 1);
+  });
+}
+
+void Trainer::say_start() const {
+  if (!writes() && messages::rank() == ranks_->rank() && std::filesystem::is_directory(folder_))
+    messages::also_into(text(folder_, "/messages.rank-", ranks_->rank(), ".log"));
+  std::string where =
+      text("longform ", LF_VERSION, " on ", name(device_of(config_)), ", ", num_threads(), " threads");
+  if (ranks_->size() > 1)
+    where += text(", rank ", ranks_->rank(), " of ", ranks_->size(), " on ", ranks_->host(ranks_->rank()));
+  messages::detail(where);
+  if (writes()) messages::warnings(task_->notices());
 }
 
 RunEnd Trainer::run() {
@@ -60,7 +86,7 @@ RunEnd Trainer::run() {
   while (state_.stage < static_cast<int64_t>(stages_.size())) {
     if (!run_stage()) {
       report_profile(state_.stage);
-      messages::info(text("stopped by signal ", requests_->stop_signal(), " at step ", state_.step,
+      messages::info(text("stopped by signal ", stop_signal_, " at step ", state_.step,
                           "; everything is saved: continue with --resume"));
       return RunEnd::stopped;
     }
@@ -75,45 +101,51 @@ bool Trainer::run_stage() {
   begin_stage();
   while (!stage_done()) {
     if (!state_.validation_due) {  // it is where a score was abandoned
-      const double started = seconds_now();
+      step_started_ = seconds_now();
       StepResult result = train_step();
       if (!accept(result)) continue;
-      state_.stage_seconds += seconds_now() - started;
+      state_.stage_seconds += seconds_now() - step_started_;
       after_step(result);
     }
     if (!state_.validation_due || validate()) save_if_due();
-    if (requests_->stop_signal()) {
+    if (stop_wanted()) {
       save();
       return false;
     }
   }
   if (!end_stage()) return false;
   report_profile(state_.stage - 1);
-  return requests_->stop_signal() == 0 || state_.stage == static_cast<int64_t>(stages_.size());
+  return !stop_wanted() || state_.stage == static_cast<int64_t>(stages_.size());
+}
+
+// Several ranks stop at the signal that they have agreed on.
+bool Trainer::stop_wanted() {
+  if (ranks_->size() == 1) stop_signal_ = requests_->stop_signal();
+  return stop_signal_ != 0;
 }
 
 // Of the stage that ended or was stopped.
 void Trainer::report_profile(int64_t stage_index) {
   if (!profile_) return;
-  report_.profile(stage_index, stages_[static_cast<size_t>(stage_index)].name, profiled_from_ + 1,
-                  state_.step, profile_->times());
+  report_->profile(stage_index, stages_[static_cast<size_t>(stage_index)].name, profiled_from_ + 1,
+                   state_.step, profile_->times());
   profile_.reset();
 }
 
 bool Trainer::stage_done() const {
   return (stage_.steps > 0 && state_.stage_step >= stage_.steps) ||
-         (stage_.tokens > 0 && state_.stage_tokens >= stage_.tokens) ||
-         (stage_.minutes > 0 && state_.stage_seconds >= 60 * stage_.minutes) ||
+         (stage_.tokens > 0 && state_.stage_tokens >= stage_.tokens) || over_time_ ||
          (stage_.patience > 0 && state_.evaluations_without_improvement >= stage_.patience);
 }
 
 void Trainer::begin_stage() {
   stage_ = stages_[static_cast<size_t>(state_.stage)];
   waited_ = data_wait_seconds();
+  over_time_ = stage_.minutes > 0 && state_.stage_seconds >= 60 * stage_.minutes;
   batches_.emplace(*task_, stage_, state_.stage_step * stage_.batch_size,
-                   Rank{communicator_->rank(), communicator_->size()});
-  report_.restart_interval();
-  if (state_.stage_step == 0) report_.stage_start(state_, stage_);
+                   Rank{ranks_->rank(), ranks_->size()});
+  report_->restart_interval();
+  if (state_.stage_step == 0) report_->stage_start(state_, stage_);
 }
 
 // False when a signal stopped its scores.
@@ -128,14 +160,14 @@ bool Trainer::end_stage() {
   if (task_->has(Split::validation)) {
     validation = score(Split::validation, Effort::validation);
     if (!validation) return false;
-    report_.score(Split::validation, state_, *validation);
+    report_->score(Split::validation, state_, *validation);
   }
   if (task_->has(Split::test) && (config_.evaluation.after_each_stage || last)) {
     test = score(Split::test, Effort::report);
     if (!test) return false;
-    report_.score(Split::test, state_, *test);
+    report_->score(Split::test, state_, *test);
   }
-  report_.stage_end(stage_name(), state_, validation ? &*validation : nullptr, test ? &*test : nullptr);
+  report_->stage_end(stage_name(), state_, validation ? &*validation : nullptr, test ? &*test : nullptr);
   const bool best = validation && at_least_as_good(*validation, state_.best_validation);
   if (best) state_.best_validation = validation->deciding().value;
   state_.stage += 1;
@@ -150,70 +182,84 @@ bool Trainer::end_stage() {
 // One update's gradient. What all micro-batches hold is known before the first is used, so that the loss is
 // divided once by the weight of them all.
 StepResult Trainer::train_step() {
+  if (Activity* const activity = Activity::current()) activity->begin_step(state_.step + 1);
   Phase phase("data");
   const std::vector<Examples>& mine = batches_->next_update();
   phase.next("communication");
   StepResult result;
-  std::vector<double> totals{0.0, 0.0};
+  std::vector<double> weights, tokens;
   for (const Examples& about : mine) {
-    totals[0] += about.weight;
-    totals[1] += static_cast<double>(about.tokens);
+    weights.push_back(about.weight);
+    tokens.push_back(static_cast<double>(about.tokens));
   }
-  communicator_->sum(totals);
+  for (const double weight : in_order(*ranks_, weights)) result.weight += weight;
+  for (const double count : in_order(*ranks_, tokens)) result.tokens += static_cast<int64_t>(count);
   phase.end();
-  result.weight = totals[0];
-  result.tokens = static_cast<int64_t>(totals[1]);
   result.learning_rate = learning_rate(config_.schedule, stage_, state_.stage_step);
   const double factor = result.weight > 0 ? 1.0 / result.weight : 0.0;
   std::vector<Tensor> scalars;  // the micro-batches' losses and the gradients' squares
   const double asked = operations().model();
-  for (int64_t i = 0; i < std::ssize(mine); ++i) {
-    phase.next("data");
-    const std::unique_ptr<TaskBatch> batch = batches_->next();
-    phase.end();
-    const Pass pass{.training = true,
-                    .compute = compute_dtype(config_),
-                    .seed = static_cast<uint64_t>(config_.seed),
-                    .step = static_cast<uint64_t>(state_.micro_step + batches_->position(i))};
-    scalars.push_back(forward_backward(*task_, *batch, stage_, factor, pass));
+  const int64_t all = batches_->over_all_ranks();
+  for (int64_t i = 0; i < gradients_.rounds(all); ++i) {
+    if (i < std::ssize(mine)) {
+      phase.next("data");
+      const std::unique_ptr<TaskBatch> batch = batches_->next();
+      phase.end();
+      const Pass pass{.training = true,
+                      .compute = compute_dtype(config_),
+                      .seed = static_cast<uint64_t>(config_.seed),
+                      .step = static_cast<uint64_t>(state_.micro_step + batches_->position(i))};
+      scalars.push_back(forward_backward(*task_, *batch, stage_, factor, pass));
+    }
+    gradients_.add_round(i, all);
   }
   result.flops = operations().model() - asked;
-  phase.next("communication");
-  communicator_->sum(task_->parameters().gradients);
-  phase.next("norm");
-  scalars.push_back(optimizer_.squared_gradient_norm());
+  gradients_.finish();
+  scalars.push_back(gradients_.squared_norm());
   // Read only now, and at once: a step waits for a device here and nowhere else.
-  const std::vector<double> values = read_together(scalars);
+  std::vector<double> values = read_together(scalars);
   result.norm = std::sqrt(values.back());
-  std::vector<double> loss{0.0};
-  for (int64_t i = 0; i < std::ssize(mine); ++i) {
-    const double part = values[static_cast<size_t>(i)];
-    if (!std::isfinite(part)) result.bad_micro_batches.push_back(i);
-    loss[0] += part;
-  }
-  communicator_->sum(loss);
+  values.pop_back();
+  for (int64_t i = 0; i < std::ssize(mine); ++i)
+    if (!std::isfinite(values[static_cast<size_t>(i)])) result.bad_micro_batches.push_back(i);
+  phase.next("communication");
+  for (const double part : in_order(*ranks_, values)) result.loss += part;
   // The failpoint stands for what bad data or hardware would do.
-  result.loss = failpoint("trainer.loss") ? std::numeric_limits<double>::quiet_NaN() : loss[0];
+  if (failpoint("trainer.loss")) result.loss = std::numeric_limits<double>::quiet_NaN();
+  agree(result);
   return result;
+}
+
+// Once a step: what one rank saw, all act on.
+void Trainer::agree(StepResult& result) {
+  const CheckpointSection& c = config_.checkpoint;
+  const double now = seconds_now();
+  const bool due = writes() && c.every_minutes > 0 && now - last_save_ >= 60 * c.every_minutes;
+  const bool over_time =
+      stage_.minutes > 0 && state_.stage_seconds + now - step_started_ >= 60 * stage_.minutes;
+  const Agreement all = ranks_->agree({.finite = std::isfinite(result.loss) && std::isfinite(result.norm),
+                                       .save = requests_->take_save() || due,
+                                       .over_time = over_time,
+                                       .signal = requests_->stop_signal()});
+  result.finite = all.finite;
+  save_agreed_ = save_agreed_ || all.save;
+  over_time_ = all.over_time;
+  stop_signal_ = all.signal;
 }
 
 // Applies a finite update; deals with one that is not, whose weights are never touched. False: go on with the
 // next step of a state that was rolled back.
 bool Trainer::accept(StepResult& result) {
-  Phase phase("norm");
-  const bool finite = std::isfinite(result.loss) && std::isfinite(result.norm);
-  const bool all_finite = communicator_->maximum(finite ? 0 : 1) == 0;
   const bool known =
       std::find(state_.skipped.begin(), state_.skipped.end(), state_.step) != state_.skipped.end();
-  if (all_finite && !known) {
-    phase.next("update");
+  if (result.finite && !known) {
+    Phase phase("update");
     optimizer_.step(result.learning_rate, result.norm);
+    phase.end();
+    gradients_.share_parameters();
     return true;
   }
-  phase.end();
-  const std::string where =
-      text("step ", state_.step + 1, " (", stage_name(), "), ", suspects(result), ": loss ",
-           result.loss / result.weight, ", gradient norm ", result.norm, first_bad_gradient());
+  const std::string where = text("step ", state_.step + 1, " (", stage_name(), "), ", blame(result));
   optimizer_.zero_gradients();
   result.applied = false;
   if (known) return true;
@@ -222,7 +268,8 @@ bool Trainer::accept(StepResult& result) {
   CHECK(policy.policy != NonFiniteChoice::stop && count < policy.limit, where,
         "; not finite, so nothing was updated",
         count ? text(", after ", count, " such steps") : std::string(),
-        latest_checkpoint(folder_) ? text("; the last checkpoint in ", folder_, " is whole") : std::string(),
+        writes() && latest_checkpoint(folder_) ? text("; the last checkpoint in ", folder_, " is whole")
+                                               : std::string(),
         ". Lower the learning rate, or see optimizer.non_finite");
   messages::info(text(where, "; not finite: ", choice_name(policy.policy)));
   const bool rolls_back = policy.policy == NonFiniteChoice::rollback;
@@ -230,8 +277,25 @@ bool Trainer::accept(StepResult& result) {
   skipped.push_back(state_.step);
   if (rolls_back) roll_back();
   state_.skipped = skipped;
-  report_.not_finite(skipped.back() + 1, choice_name(policy.policy));
+  report_->not_finite(skipped.back() + 1, choice_name(policy.policy));
   return !rolls_back;
+}
+
+// What every rank knows of a step that is not finite, by the first of those that know something.
+std::string Trainer::blame(const StepResult& result) const {
+  const bool mine = !result.bad_micro_batches.empty();
+  const std::vector<std::string> bad = ranks_->gather(mine ? suspects(result) : ""),
+                                 gradients = ranks_->gather(first_bad_gradient());
+  const auto known = [](const std::string& words) { return !words.empty(); };
+  const auto rank = std::find_if(bad.begin(), bad.end(), known);
+  const auto gradient = std::find_if(gradients.begin(), gradients.end(), known);
+  std::string examples = rank == bad.end() ? suspects(result) : *rank;
+  if (ranks_->size() > 1 && rank != bad.end()) {
+    const auto index = static_cast<int>(rank - bad.begin());
+    examples += text(" on rank ", index, " (", ranks_->host(index), ")");
+  }
+  return text(examples, ": loss ", result.loss / result.weight, ", gradient norm ", result.norm,
+              gradient == gradients.end() ? std::string() : *gradient);
 }
 
 // The examples of the micro-batches whose loss is not finite, or of all where only gradients are not.
@@ -258,10 +322,10 @@ std::string Trainer::first_bad_gradient() const {
 }
 
 void Trainer::roll_back() {
-  const int64_t log_bytes = report_.log_bytes(), rollbacks = state_.rollbacks + 1;
+  const int64_t log_bytes = report_->log_bytes(), rollbacks = state_.rollbacks + 1;
   load_newest();
   // The log keeps what led here up to the checkpoint only: the steps since then are done again.
-  CHECK(state_.log_bytes <= log_bytes, "the log is shorter than the checkpoint says");
+  CHECK(!writes() || state_.log_bytes <= log_bytes, "the log is shorter than the checkpoint says");
   state_.rollbacks = rollbacks;
   begin_stage();
 }
@@ -276,16 +340,16 @@ void Trainer::after_step(const StepResult& result) {
     state_.interval_loss += result.loss;
     state_.interval_weight += result.weight;
   }
-  report_.count(result);
+  report_->count(result);
   if (const std::string compiled = compilation_notice(device_of(config_)); !compiled.empty())
     messages::info(compiled);
-  report_.progress(stage_name(), state_, stage_, result);
+  report_->progress(stage_name(), state_, stage_, result);
   if (every(config_.log.every_steps, state_.stage_step) || stage_done()) log_step(result);
   state_.validation_due = every(config_.validation.every_steps, state_.stage_step) && !stage_done();
 }
 
 void Trainer::log_step(const StepResult& result) {
-  report_.step(state_, result, data_wait_seconds());
+  report_->step(state_, result, data_wait_seconds());
   state_.interval_loss = state_.interval_weight = 0;
 }
 
@@ -295,15 +359,18 @@ double Trainer::data_wait_seconds() const { return waited_ + (batches_ ? batches
 // resume.
 std::optional<Evaluation> Trainer::score(Split split, Effort effort) {
   const Phase phase("evaluate");
-  if (requests_->stop_signal()) return std::nullopt;
+  if (stop_wanted()) return std::nullopt;
   struct Abandoned {};
   const double started = seconds_now();
   double saving = 0;
   const auto between_batches = [&](int64_t done, int64_t total) {
-    report_.live_progress(text(stage_name(), ' ', name(split)), done, total);
-    if (requests_->stop_signal() && done < total) throw Abandoned();
+    report_->live_progress(text(stage_name(), ' ', name(split)), done, total);
+    const Agreement all = ranks_->agree({.save = requests_->take_save(), .signal = requests_->stop_signal()});
+    save_agreed_ = save_agreed_ || all.save;
+    stop_signal_ = all.signal;
+    if (stop_signal_ != 0 && done < total) throw Abandoned();
     // At a stage's end a checkpoint of this step exists already.
-    if (state_.validation_due && requests_->take_save()) {
+    if (state_.validation_due && save_agreed_) {
       const double save_started = seconds_now();
       save();
       saving += seconds_now() - save_started;
@@ -311,13 +378,14 @@ std::optional<Evaluation> Trainer::score(Split split, Effort effort) {
     return true;
   };
   try {
-    const Evaluation result = task_->evaluate(split, effort, stage_, between_batches);
+    Evaluation result = task_->evaluate(split, effort, stage_, between_batches);
+    share_metrics(*ranks_, result);
     for (const Metric& metric : result.metrics) {
       CHECK(std::isfinite(metric.value), stage_name(), ", step ", state_.step, ": the ", name(split), ' ',
             metric.name, " is ", metric.value,
             ": the weights are of no use any more; lower the learning rate");
     }
-    report_.leave_out(seconds_now() - started - saving);
+    report_->leave_out(seconds_now() - started - saving);
     return result;
   } catch (const Abandoned&) {
     return std::nullopt;
@@ -333,7 +401,7 @@ bool Trainer::validate() {
   const std::optional<Evaluation> result = score(Split::validation, Effort::validation);
   if (!result) return false;
   state_.validation_due = false;
-  report_.score(Split::validation, state_, *result);
+  report_->score(Split::validation, state_, *result);
   messages::info(text(stage_name(), " step ", state_.stage_step, ": validation ", words(result->deciding())));
   const double value = result->deciding().value;
   const bool improved = improves(*result, state_.stage_best);
@@ -347,43 +415,59 @@ bool Trainer::validate() {
 }
 
 void Trainer::save_if_due() {
-  const CheckpointSection& c = config_.checkpoint;
-  const bool time = c.every_minutes > 0 && seconds_now() - last_save_ >= 60 * c.every_minutes;
-  if (every(c.every_steps, state_.stage_step) || time || requests_->take_save()) save();
+  if (every(config_.checkpoint.every_steps, state_.stage_step) || save_agreed_) save();
 }
 
 void Trainer::save(bool best) {
   const Phase phase("checkpoint");
-  lock_.check_held();
-  report_.store_lengths(state_);
+  save_agreed_ = false;
+  if (lock_) lock_->check_held();
+  report_->store_lengths(state_);
   const double started = seconds_now();
+  const OptimizerState whole = whole_state(*ranks_, optimizer_);
   try {
-    const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, optimizer_, best);
-    messages::warnings(saved.warnings);
-    messages::detail(text("step ", state_.step, ": saved ", saved.folder));
+    if (writes()) {
+      const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, whole, best);
+      messages::warnings(saved.warnings);
+      messages::detail(text("step ", state_.step, ": saved ", saved.folder));
+    }
   } catch (const Error&) {
-    lock_.check_held();  // a folder that was taken away meanwhile explains every other error
+    lock_->check_held();  // a folder that was taken away meanwhile explains every other error
     throw;
   }
-  report_.flush_events();
+  report_->flush_events();
   last_save_ = seconds_now();
-  report_.leave_out(last_save_ - started);
+  report_->leave_out(last_save_ - started);
 }
 
 void Trainer::load_newest() {
-  lock_.check_held();
-  restore_retired(folder_);
-  std::vector<std::string> warnings;
-  std::optional<LoadedCheckpoint> checkpoint = newest_checkpoint(folder_, warnings);
-  messages::warnings(warnings);
-  if (!checkpoint) return report_.cut_to(RunState());
-  check_same_run(*checkpoint, config_, *task_);
-  check_same_model(*checkpoint, *task_);
-  load_parameters(*checkpoint, task_->parameters());
-  load_optimizer(*checkpoint, task_->parameters(), optimizer_);
-  state_ = run_state_from_json(checkpoint->state.at("run"));
-  report_.cut_to(state_);
-  messages::info(text("continuing ", folder_, " from step ", state_.step));
+  OptimizerState whole;
+  const bool found = all_or_none(*ranks_, [&] {
+    if (!writes()) return false;
+    lock_->check_held();
+    restore_retired(folder_);
+    std::vector<std::string> warnings;
+    const std::optional<LoadedCheckpoint> checkpoint = newest_checkpoint(folder_, warnings);
+    messages::warnings(warnings);
+    const Tensor& values = task_->parameters().values;
+    if (checkpoint)
+      whole = load(*checkpoint);
+    else if (ranks_->size() > 1)
+      whole.first = whole.second = Tensor::zeros(values.shape(), values.dtype());
+    return checkpoint.has_value();
+  });
+  if (ranks_->size() > 1 || found) share_state(*ranks_, task_->parameters(), state_, whole, optimizer_);
+  report_->cut_to(state_);
+  if (found) messages::info(text("continuing ", folder_, " from step ", state_.step));
+}
+
+// On rank 0: what the checkpoint has of the model and the run, and the optimizer's state.
+OptimizerState Trainer::load(const LoadedCheckpoint& checkpoint) {
+  check_same_run(checkpoint, config_, *task_);
+  check_same_model(checkpoint, *task_);
+  load_parameters(checkpoint, task_->parameters());
+  state_ = run_state_from_json(checkpoint.state.at("run"));
+  return load_optimizer(checkpoint, task_->parameters());
 }
 
 std::string Trainer::stage_name() const { return text("stage ", state_.stage + 1, "/", stages_.size()); }

@@ -9,6 +9,20 @@
 namespace lf::kernels {
 namespace {
 
+// Sums f(i) over [begin, end) in double: eight running sums, so that the loop vectorises without reordering
+// anything from run to run.
+template <class F>
+double running_sums(int64_t begin, int64_t end, F&& f) {
+  double sums[8] = {}, total = 0;
+  int64_t i = begin;
+  for (; i + 8 <= end; i += 8) {
+    for (int k = 0; k < 8; ++k) sums[k] += f(i + k);
+  }
+  for (; i < end; ++i) sums[0] += f(i);
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
 // Sums f(i) over [0, n) in double: fixed chunks, added in order, whatever the number of threads.
 template <class F>
 double ordered_sum(int64_t n, F&& f) {
@@ -17,14 +31,7 @@ double ordered_sum(int64_t n, F&& f) {
   parallel_for(chunks.count, 1, [&](int64_t first, int64_t last) {
     for (int64_t chunk = first; chunk < last; ++chunk) {
       const int64_t end = std::min(n, (chunk + 1) * chunks.size);
-      // Eight running sums, so that the loop vectorises without reordering anything from run to run.
-      double sums[8] = {};
-      int64_t i = chunk * chunks.size;
-      for (; i + 8 <= end; i += 8) {
-        for (int k = 0; k < 8; ++k) sums[k] += f(i + k);
-      }
-      for (; i < end; ++i) sums[0] += f(i);
-      for (const double sum : sums) partial[static_cast<size_t>(chunk)] += sum;
+      partial[static_cast<size_t>(chunk)] = running_sums(chunk * chunks.size, end, f);
     }
   });
   double total = 0;
@@ -61,9 +68,16 @@ void adamw(const AdamW& s, const Tensor& gradient, Tensor& parameter, Tensor& fi
   });
 }
 
-void sum_of_squares(const Tensor& x, Tensor& y) {
+void sums_of_squares(const Tensor& x, Tensor& y) {
   const float* p = x.data<float>();
-  *y.data<double>() = ordered_sum(x.elements(), [p](int64_t i) { return static_cast<double>(p[i]) * p[i]; });
+  double* sums = y.data<double>();
+  const int64_t n = x.elements();
+  parallel_for(y.elements(), 16, [&](int64_t first, int64_t last) {
+    for (int64_t chunk = first; chunk < last; ++chunk) {
+      const int64_t begin = chunk * kSquares, end = std::min(n, begin + kSquares);
+      sums[chunk] = running_sums(begin, end, [p](int64_t i) { return static_cast<double>(p[i]) * p[i]; });
+    }
+  });
 }
 
 void total(const Tensor& x, Tensor& y) {
@@ -85,7 +99,11 @@ double sum(const Tensor& x) {
 void adamw(const AdamW& settings, const Tensor& gradient, Tensor& parameter, Tensor& first, Tensor& second) {
   LF_DISPATCH(parameter.device(), adamw, settings, gradient, parameter, first, second);
 }
-void sum_of_squares(const Tensor& x, Tensor& y) { LF_DISPATCH(x.device(), sum_of_squares, x, y); }
+void sums_of_squares(const Tensor& x, Tensor& y) {
+  CHECK(y.elements() == (x.elements() + kSquares - 1) / kSquares, "sums_of_squares: ", x.shape(), " into ",
+        y.shape());
+  LF_DISPATCH(x.device(), sums_of_squares, x, y);
+}
 double sum(const Tensor& x) { LF_DISPATCH(x.device(), sum, x); }
 void total(const Tensor& x, Tensor& y) { LF_DISPATCH(x.device(), total, x, y); }
 

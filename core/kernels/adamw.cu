@@ -62,15 +62,15 @@ __global__ void sum_kernel(const T* x, int64_t count, int64_t chunk, double* par
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
-// The ordered sum of x (or of squares) as one f64 on the device.
-template <bool Squares, class T>
+// The ordered sum of x as one f64 on the device.
+template <class T>
 Tensor ordered_sum(const Tensor& x) {
   const int64_t count = x.elements(), chunks = (count + kChunk - 1) / kChunk;
   if (count == 0) return Tensor::zeros({1}, DType::f64, Device::cuda);
   constexpr auto kShared = static_cast<int64_t>(kThreads / kWarp * sizeof(double));
   const Tensor sums = Tensor::empty({chunks + 1}, DType::f64, Device::cuda);
   auto* partial = sums.device_data<double>();
-  launch(sum_kernel<Squares, T>, {chunks}, kThreads, kShared, x.device_data<T>(), count, kChunk, partial);
+  launch(sum_kernel<false, T>, {chunks}, kThreads, kShared, x.device_data<T>(), count, kChunk, partial);
   launch(sum_kernel<false, double>, {1}, kThreads, kShared, partial, chunks, chunks, partial + chunks);
   return sums.slice(chunks, chunks + 1);
 }
@@ -99,14 +99,19 @@ void adamw(const AdamW& s, const Tensor& gradient, Tensor& parameter, Tensor& fi
          second.device_data<float>(), count, aligned);
 }
 
-void sum_of_squares(const Tensor& x, Tensor& y) { convert(ordered_sum<true, float>(x), y); }
+void sums_of_squares(const Tensor& x, Tensor& y) {
+  constexpr auto kShared = static_cast<int64_t>(kThreads / kWarp * sizeof(double));
+  if (y.elements() == 0) return;
+  launch(sum_kernel<true, float>, {y.elements()}, kThreads, kShared, x.device_data<float>(), x.elements(),
+         kSquares, y.device_data<double>());
+}
 
 double sum(const Tensor& x) {
-  return visit_float(x.dtype(), [&]<class T>() { return ordered_sum<false, T>(x).item(); });
+  return visit_float(x.dtype(), [&]<class T>() { return ordered_sum<T>(x).item(); });
 }
 
 void total(const Tensor& x, Tensor& y) {
-  visit_float(x.dtype(), [&]<class T>() { convert(ordered_sum<false, T>(x), y); });
+  visit_float(x.dtype(), [&]<class T>() { convert(ordered_sum<T>(x), y); });
 }
 
 }  // namespace lf::kernels::cuda

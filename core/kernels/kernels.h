@@ -12,6 +12,9 @@
 
 namespace lf::kernels {
 
+// How many elements sums_of_squares() adds up.
+inline constexpr int64_t kSquares = 4096;
+
 // Settings of one AdamW update.
 struct AdamW {
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;

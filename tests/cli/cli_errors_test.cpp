@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "core/check.h"
 #include "core/weights/safetensors.h"
 #include "tests/places.h"
 #include "tests/program.h"
@@ -14,8 +15,6 @@ namespace lf {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kFailed = 1, kBadUsage = 2;
 
 class CliErrors : public ::testing::Test {
  protected:

@@ -134,7 +134,7 @@ TEST_F(Messages, OtherRanksSayWarningsOnlyAndTheirName) {
   say_all();
   messages::progress_line("half");
   EXPECT_EQ(shown(), "warning: rank 3: beware\nerror: rank 3: broken\n");
-  EXPECT_EQ(lines_of(read_file(folder_ / "file")).size(), 2u);
+  EXPECT_EQ(lines_of(read_file(folder_ / "file")).size(), 4u);
 }
 
 TEST_F(Messages, OfManyThreadsStayWhole) {

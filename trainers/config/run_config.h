@@ -9,6 +9,7 @@
 #include "core/device.h"
 #include "core/dtype.h"
 #include "trainers/config/classification_section.h"
+#include "trainers/config/ranks_section.h"
 #include "trainers/config/sections.h"
 #include "trainers/config/seq2seq_section.h"
 #include "trainers/config/stage_section.h"
@@ -34,6 +35,7 @@ struct RunConfig {
   EvaluationSection evaluation;
   ValidationSection validation;
   CheckpointSection checkpoint;
+  RanksSection ranks;
   LogSection log;
 
   static void visit(auto& self, auto&& field) {
@@ -66,6 +68,7 @@ struct RunConfig {
     field("validation", self.validation,
           "The faster protocol that scores the validation split during training.");
     field("checkpoint", self.checkpoint, "When the run is saved and what is kept.");
+    field("ranks", self.ranks, "How several processes share the run.");
     field("log", self.log, "What is logged.");
   }
   bool operator==(const RunConfig&) const = default;

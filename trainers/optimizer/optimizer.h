@@ -1,6 +1,7 @@
 // AdamW over a model's flat blocks, each group of parameters with its own rate and weight decay.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "layers/module.h"
@@ -9,35 +10,65 @@
 
 namespace lf {
 
+// One of several processes that share every update.
+struct Rank {
+  int64_t index = 0, count = 1;
+};
+
+// Moments of a whole block, flat like the parameters, and the number of updates so far: what a checkpoint
+// keeps.
+struct OptimizerState {
+  Tensor first, second;
+  int64_t updates = 0;
+};
+
 class Optimizer {
  public:
-  // What no group names is left as it is.
-  Optimizer(const ParameterBlock& block, const OptimizerSection& settings,
-            std::vector<ParameterGroup> groups);
+  // What no group names is left as it is. Of several ranks each updates a share of the block, and has moments
+  // for that share alone (ZeRO stage 1: Rajbhandari et al. 2020).
+  Optimizer(const ParameterBlock& block, const OptimizerSection& settings, std::vector<ParameterGroup> groups,
+            Rank rank = {});
   // With and without weight decay.
   Optimizer(const ParameterBlock& block, const OptimizerSection& settings)
       : Optimizer(block, settings, decay_groups(block, settings.weight_decay)) {}
 
-  // The sum of the squares of all gradients that are trained with, (1) f64, which a device may still be
-  // computing; not finite if any gradient is not.
+  // Where each rank's share of the block begins, and where the last one's ends.
+  const std::vector<int64_t>& bounds() const { return bounds_; }
+
+  // The sums of the squares of this rank's share of the gradients, one for each kernels::kSquares elements of
+  // a part, (n) f64, which a device may still be computing. The gradient's squared norm is the sum of all
+  // ranks', in their order: it does not depend on the number of ranks. Not finite if any gradient is not.
+  Tensor squares() const;
+  // Their sum where there is one rank, (1) f64.
   Tensor squared_gradient_norm() const;
-  // Its root, the Euclidean norm, which waits for the device.
+  // The Euclidean norm of all gradients, where there is one rank; it waits for the device.
   double gradient_norm() const;
-  // One update with the gradients scaled so that their norm is at most settings.clip; then zeroes the
-  // gradients.
+
+  // One update of this rank's share with the gradients scaled so that their norm is at most settings.clip;
+  // then zeroes the gradients. parameters_changed() must follow once all shares are there.
   void step(double learning_rate, double gradient_norm);
+  void parameters_changed() { block_.changed(); }
   void zero_gradients();
 
-  // The moments, flat like the parameters, and the number of updates so far: what a checkpoint keeps.
+  // The moments of this rank's share, flat.
   Tensor& first() { return first_; }
   Tensor& second() { return second_; }
   int64_t updates() const { return updates_; }
   void set_updates(int64_t updates) { updates_ = updates; }
 
  private:
+  struct Part {
+    int64_t begin, end;
+    size_t group;
+  };
+  std::vector<Part> own_parts() const;
+
   ParameterBlock block_;  // shares the model's memory
   OptimizerSection settings_;
   std::vector<ParameterGroup> groups_;
+  std::vector<Part> parts_;  // of all groups, in the block's order
+  Rank rank_;
+  std::vector<int64_t> bounds_;
   Tensor first_, second_;
   int64_t updates_ = 0;
 };

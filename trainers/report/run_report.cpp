@@ -39,11 +39,11 @@ RunReport::RunReport(const std::string& folder, LossUnit unit, Device device, st
     : folder_(folder),
       unit_(std::move(unit)),
       device_(device),
-      log_(folder + "/" + kRunLogName),
-      timing_(folder + "/" + kTimingLogName),
+      log_(folder.empty() ? RunLog() : RunLog(folder + "/" + kRunLogName)),
+      timing_(folder.empty() ? RunLog() : RunLog(folder + "/" + kTimingLogName)),
       interval_started_(seconds_now()),
       peak_flops_(peak) {
-  messages::also_into(folder + "/" + kMessagesName);
+  if (!folder.empty()) messages::also_into(folder + "/" + kMessagesName);
 }
 
 void RunReport::start_events(int64_t next_step) {
@@ -202,6 +202,7 @@ void RunReport::profile(int64_t stage_index, const std::string& stage_name, int6
       {"stage", stage_index + 1}, {"name", stage_name}, {"first_step", first_step}, {"last_step", last_step}};
   record.update(profile_json(all));
   profiled_stages_.push_back(std::move(record));
+  if (folder_.empty()) return;
   write_file_atomically(
       folder_ + "/" + kProfileName,
       ordered_json({{"device", name(device_)}, {"stages", profiled_stages_}}).dump(2) + "\n");

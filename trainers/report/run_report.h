@@ -24,13 +24,15 @@ struct StepResult {
   int64_t tokens = 0;
   double flops = 0;                        // this rank's
   std::vector<int64_t> bad_micro_batches;  // this rank's, whose loss is not finite
+  bool finite = true;                      // on all ranks
   bool applied = true;
 };
 
 class RunReport {
  public:
-  // Opens the logs in a run folder, and has messages go into it from here on. `peak`: operations that the
-  // device could do in a second, if it is known.
+  // Opens the logs in a run folder, and has messages go into it from here on; with no folder it reports
+  // nothing, as on all ranks but the first. `peak`: operations that the device could do in a second, if it is
+  // known.
   RunReport(const std::string& folder, LossUnit unit, Device device, std::optional<double> peak);
 
   // Starts an event file whose first step is `next_step`: earlier files' points from there on are forgotten.

@@ -103,8 +103,9 @@ bool may_change(const std::string& line, size_t stages) {
   if (line.starts_with(kStage) && line.find(": not given -> ") != line.npos &&
       std::strtoul(line.c_str() + kStage.size(), nullptr, 10) >= stages)
     return true;
-  for (const char* prefix : {"checkpoint.", "data.path:", "device:", "log.tensorboard",
-                             "threads:", "evaluation.batch_size", "validation.batch_size"}) {
+  for (const char* prefix :
+       {"checkpoint.", "data.path:", "device:", "log.tensorboard", "threads:", "evaluation.batch_size",
+        "validation.batch_size", "ranks.silence_seconds", "ranks.stuck_seconds"}) {
     if (line.rfind(prefix, 0) == 0) return true;
   }
   return false;
@@ -262,18 +263,18 @@ void RunLock::check_held() const {
 }
 
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
-                         Task& task, Optimizer& optimizer, bool best) {
+                         Task& task, const OptimizerState& optimizer, bool best) {
   const ParameterBlock& parameters = task.parameters();
   nlohmann::ordered_json json = {
-      {"run", to_json(state)},    {"optimizer_updates", optimizer.updates()}, {"config", to_yaml(config)},
-      {"data", task.data_hash()}, {"vocabulary", task.vocabulary_hash()},     {"model", task.model_hash()}};
+      {"run", to_json(state)},    {"optimizer_updates", optimizer.updates}, {"config", to_yaml(config)},
+      {"data", task.data_hash()}, {"vocabulary", task.vocabulary_hash()},   {"model", task.model_hash()}};
   if (const std::vector<uint8_t> alphabet = task.alphabet(); !alphabet.empty()) json["alphabet"] = alphabet;
   const Retention retention{
       .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};
   const auto host = [](const Tensor& flat) { return flat.to(Device::cpu); };
   const std::vector<NamedTensor> weights = named(parameters, host(parameters.values)),
                                  both_moments =
-                                     moments(parameters, host(optimizer.first()), host(optimizer.second()));
+                                     moments(parameters, host(optimizer.first), host(optimizer.second));
   for (const auto* tensors : {&weights, &both_moments}) check_finite(folder, state.step, *tensors);
   return save_checkpoint(folder, state.step, {{kModelFile, weights}, {kOptimizerFile, both_moments}}, json,
                          retention);
@@ -286,18 +287,16 @@ void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& p
   parameters.changed();
 }
 
-void load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters,
-                    Optimizer& optimizer) {
-  const Tensor first = optimizer.first().to(Device::cpu), second = optimizer.second().to(Device::cpu);
+OptimizerState load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters) {
+  const Tensor first = Tensor::zeros(parameters.values.shape(), parameters.values.dtype()),
+               second = Tensor::zeros_like(first);
   const std::vector<NamedTensor> both = moments(parameters, first, second);
   load_named(checkpoint.file(kOptimizerFile), both);
   const std::vector<NotFinite> found = not_finite(both);
   CHECK(found.empty(), checkpoint.folder,
         ": the moments in it are not finite, so training cannot go on from it: ", list_of(found),
         "; remove this checkpoint to continue from the one before");
-  return_to(optimizer.first(), first);
-  return_to(optimizer.second(), second);
-  optimizer.set_updates(checkpoint.state.at("optimizer_updates").get<int64_t>());
+  return {first, second, checkpoint.state.at("optimizer_updates").get<int64_t>()};
 }
 
 std::optional<LoadedCheckpoint> newest_checkpoint(const std::string& folder,

@@ -71,13 +71,12 @@ class RunLock {
 // Error instead where a weight or moment is not finite: no checkpoint may hold what training cannot go on
 // from.
 SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
-                         Task& task, Optimizer& optimizer, bool best);
+                         Task& task, const OptimizerState& optimizer, bool best);
 
 // The checkpoint's parameters into the block: every name and shape must agree; all that do not are in one
 // Error.
 void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters);
-void load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters,
-                    Optimizer& optimizer);
+OptimizerState load_optimizer(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters);
 
 // The newest good checkpoint; nothing for a run that has saved none. Throws Error when there is none left of
 // those that were saved. Faults on the way are added to `warnings`.

@@ -56,29 +56,32 @@ std::string line_of(const ordered_json& record) {
 
 }  // namespace
 
-RunLog::RunLog(const std::string& path) : file_(path, AppendFile::Mode::kExtend) {
-  const int64_t whole = length_of_whole_lines(file_);
-  if (whole < file_.length()) file_.truncate(whole);
+RunLog::RunLog(const std::string& path)
+    : file_(std::make_unique<AppendFile>(path, AppendFile::Mode::kExtend)) {
+  const int64_t whole = length_of_whole_lines(*file_);
+  if (whole < file_->length()) file_->truncate(whole);
 }
 
 void RunLog::truncate_to(int64_t bytes) {
-  CHECK(bytes >= 0 && bytes <= file_.length(), file_.path(), ": has ", file_.length(),
+  if (!file_) return;
+  CHECK(bytes >= 0 && bytes <= file_->length(), file_->path(), ": has ", file_->length(),
         " bytes, but the checkpoint was saved when it had ", bytes,
         "; put the log that belongs to the checkpoint back");
-  CHECK(bytes == 0 || file_.read(bytes - 1, 1) == "\n", file_.path(), ": no line ends at byte ", bytes,
+  CHECK(bytes == 0 || file_->read(bytes - 1, 1) == "\n", file_->path(), ": no line ends at byte ", bytes,
         ", where the checkpoint was saved; the log has been changed since");
-  if (bytes < file_.length()) file_.truncate(bytes);
+  if (bytes < file_->length()) file_->truncate(bytes);
 }
 
 void RunLog::write(const ordered_json& record) {
-  CHECK(record.is_object(), file_.path(), ": a record must be a JSON object, got ", record.type_name());
+  if (!file_) return;
+  CHECK(record.is_object(), file_->path(), ": a record must be a JSON object, got ", record.type_name());
   if (all_finite(record)) {
-    file_.append(line_of(record));
+    file_->append(line_of(record));
     return;
   }
   ordered_json named = record;
   name_non_finite(named);
-  file_.append(line_of(named));
+  file_->append(line_of(named));
 }
 
 std::vector<LogRecord> read_run_log(const std::string& path) {

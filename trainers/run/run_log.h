@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ class RunLog {
  public:
   // Opens or creates the log; the torn line that a crash may have left at the end is cut off.
   explicit RunLog(const std::string& path);
+  // A log that is nowhere: what is written to it is forgotten, its length is 0.
+  RunLog() = default;
 
   // Cuts the log to a length that bytes() once returned; an Error if the log is shorter or no line ends
   // there.
@@ -36,13 +39,15 @@ class RunLog {
   void write(const nlohmann::ordered_json& record);
 
   // The length of the file: where the next record will begin.
-  int64_t bytes() const { return file_.length(); }
+  int64_t bytes() const { return file_ ? file_->length() : 0; }
 
   // Returns once every record is on the disk.
-  void sync() { file_.sync(); }
+  void sync() {
+    if (file_) file_->sync();
+  }
 
  private:
-  AppendFile file_;
+  std::unique_ptr<AppendFile> file_;
 };
 
 // One record of a log and the line, counted from 1, that it stands on.

@@ -12,14 +12,10 @@
 #include <thread>
 #include <vector>
 
+#include "trainers/optimizer/optimizer.h"
 #include "trainers/tasks/task.h"
 
 namespace lf {
-
-// One of several processes that share every update.
-struct Rank {
-  int64_t index = 0, count = 1;
-};
 
 // How an update's examples are cut into micro-batches: of stage.micro_batch examples at most and, where the
 // stage has one, within the budget of stage.micro_batch_tokens tokens, which a single example may exceed.

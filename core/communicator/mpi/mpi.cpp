@@ -3,15 +3,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <string>
-#include <type_traits>
 #include <vector>
 
-#include "core/communicator/mpi_processes.h"
+#include "core/check.h"
+#include "core/communicator/mpi_transport.h"
 
 namespace lf {
 namespace {
+
+constexpr int kNoteTag = 0, kFirstTag = 1;
 
 void check(int status, const char* what) {
   if (status == MPI_SUCCESS) return;
@@ -21,16 +22,60 @@ void check(int status, const char* what) {
   throw Error(text("MPI: ", what, ": ", std::string(words.data(), static_cast<size_t>(length))));
 }
 
-template <class T>
-MPI_Datatype type_of() {
-  if constexpr (std::is_same_v<T, double>) return MPI_DOUBLE;
-  if constexpr (std::is_same_v<T, float>) return MPI_FLOAT;
-  return MPI_UINT16_T;  // bf16: MPI only carries it, the sums are ours
-}
+// MPI counts bytes with an int.
+constexpr int64_t kPiece = 1 << 30;
 
-class Started : public MpiProcesses {
+class MpiTransfer : public Transport::Transfer {
  public:
-  Started() {
+  MpiTransfer(int channel, const Message* send, size_t sends, const Message* receive, size_t receives) {
+    for (size_t i = 0; i < receives; ++i) {
+      pieces(receive[i], [&](void* data, int bytes, MPI_Request* request) {
+        return MPI_Irecv(data, bytes, MPI_BYTE, receive[i].peer, channel + kFirstTag, MPI_COMM_WORLD,
+                         request);
+      });
+    }
+    for (size_t i = 0; i < sends; ++i) {
+      pieces(send[i], [&](void* data, int bytes, MPI_Request* request) {
+        return MPI_Isend(data, bytes, MPI_BYTE, send[i].peer, channel + kFirstTag, MPI_COMM_WORLD, request);
+      });
+    }
+  }
+
+  bool done() override {
+    int all = 0;
+    check(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &all, MPI_STATUSES_IGNORE),
+          "exchanging messages");
+    return all != 0;
+  }
+
+  // MPI frees requests all at once, when all are done: each is looked at without that.
+  int waits_for() override {
+    for (size_t i = 0; i < requests_.size(); ++i) {
+      int one = 0;
+      check(MPI_Request_get_status(requests_[i], &one, MPI_STATUS_IGNORE), "looking after a message");
+      if (!one) return peers_[i];
+    }
+    return -1;
+  }
+
+ private:
+  template <class Start>
+  void pieces(const Message& message, Start start) {
+    for (int64_t begin = 0; begin < message.bytes; begin += kPiece) {
+      requests_.push_back(MPI_REQUEST_NULL);
+      peers_.push_back(message.peer);
+      const int bytes = static_cast<int>(std::min(kPiece, message.bytes - begin));
+      check(start(static_cast<char*>(message.data) + begin, bytes, &requests_.back()), "starting a message");
+    }
+  }
+
+  std::vector<MPI_Request> requests_;
+  std::vector<int> peers_;
+};
+
+class MpiTransport : public Transport {
+ public:
+  MpiTransport() {
     int provided = 0;
     check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "starting");
     CHECK(provided >= MPI_THREAD_FUNNELED, "MPI: this library supports no threads at all; OpenMP needs some");
@@ -38,68 +83,64 @@ class Started : public MpiProcesses {
     check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "asking for the rank");
     check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "asking for the number of ranks");
   }
-  ~Started() override { MPI_Finalize(); }
-  Started(const Started&) = delete;
-  Started& operator=(const Started&) = delete;
+  ~MpiTransport() override {
+    if (!abandoned_) MPI_Finalize();
+  }
+  MpiTransport(const MpiTransport&) = delete;
+  MpiTransport& operator=(const MpiTransport&) = delete;
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
-  void sum(void* values, DType dtype, int64_t count) override {
-    visit_float(dtype, [&]<class T>() { sum_in_pieces(static_cast<T*>(values), count); });
+  std::unique_ptr<Transfer> start(int channel, const Message* send, size_t sends, const Message* receive,
+                                  size_t receives) override {
+    return std::make_unique<MpiTransfer>(channel, send, sends, receive, receives);
   }
 
-  int64_t maximum(int64_t value) override {
-    int64_t largest = value;
-    check(MPI_Allreduce(&value, &largest, 1, MPI_INT64_T, MPI_MAX, MPI_COMM_WORLD), "finding a maximum");
-    return largest;
+  void send_note(int to, const Note& note) override {
+    forget_sent_notes();
+    if (notes_.size() > kMostNotes) return;  // nobody takes them
+    notes_.push_back(std::make_unique<SentNote>(SentNote{note, MPI_REQUEST_NULL}));
+    SentNote& sent = *notes_.back();
+    check(MPI_Isend(&sent.note, sizeof sent.note, MPI_BYTE, to, kNoteTag, MPI_COMM_WORLD, &sent.request),
+          "sending a sign of life");
   }
 
-  void barrier() override { check(MPI_Barrier(MPI_COMM_WORLD), "waiting for all ranks"); }
+  std::optional<Note> receive_note() override {
+    int there = 0;
+    MPI_Status status;
+    check(MPI_Iprobe(MPI_ANY_SOURCE, kNoteTag, MPI_COMM_WORLD, &there, &status), "looking for signs of life");
+    if (!there) return std::nullopt;
+    Note note;
+    check(MPI_Recv(&note, sizeof note, MPI_BYTE, status.MPI_SOURCE, kNoteTag, MPI_COMM_WORLD,
+                   MPI_STATUS_IGNORE),
+          "taking a sign of life");
+    return note;
+  }
+
+  void abandon() override { abandoned_ = true; }
 
  private:
-  // MPI counts elements with an int, and a rank holds a copy of its slice from every rank.
-  static constexpr int64_t kPiece = 1 << 26;
+  static constexpr size_t kMostNotes = 4096;
+  struct SentNote {
+    Note note;
+    MPI_Request request;
+  };
 
-  template <class T>
-  void sum_in_pieces(T* values, int64_t count) {
-    for (int64_t done = 0; done < count; done += kPiece) {
-      sum_in_rank_order(values + done, static_cast<int>(std::min(kPiece, count - done)));
-    }
-  }
-
-  // Each rank adds one slice of everybody's values and hands its sum to all. MPI's own reduction may add in
-  // any order, which another number of machines or another message size changes.
-  template <class T>
-  void sum_in_rank_order(T* values, int count) {
-    std::vector<int> lengths, begins;
-    for (int r = 0; r < size_; ++r) {
-      begins.push_back(static_cast<int>(int64_t{count} * r / size_));
-      lengths.push_back(static_cast<int>(int64_t{count} * (r + 1) / size_) - begins.back());
-    }
-    const int mine = lengths[static_cast<size_t>(rank_)];
-    std::vector<T> received(static_cast<size_t>(mine) * static_cast<size_t>(size_));
-    std::vector<int> equal(static_cast<size_t>(size_), mine), places;
-    for (int r = 0; r < size_; ++r) places.push_back(r * mine);
-    check(MPI_Alltoallv(values, lengths.data(), begins.data(), type_of<T>(), received.data(), equal.data(),
-                        places.data(), type_of<T>(), MPI_COMM_WORLD),
-          "exchanging slices");
-    std::vector<T> sums(received.begin(), received.begin() + mine);
-    for (int i = 0; i < mine; ++i) {
-      using A = Accumulator<T>;
-      A total = static_cast<A>(received[static_cast<size_t>(i)]);
-      for (int r = 1; r < size_; ++r) total += static_cast<A>(received[static_cast<size_t>(r * mine + i)]);
-      sums[static_cast<size_t>(i)] = static_cast<T>(total);
-    }
-    check(MPI_Allgatherv(sums.data(), mine, type_of<T>(), values, lengths.data(), begins.data(), type_of<T>(),
-                         MPI_COMM_WORLD),
-          "gathering the sums");
+  void forget_sent_notes() {
+    std::erase_if(notes_, [](const std::unique_ptr<SentNote>& sent) {
+      int done = 0;
+      check(MPI_Test(&sent->request, &done, MPI_STATUS_IGNORE), "sending a sign of life");
+      return done != 0;
+    });
   }
 
   int rank_ = 0, size_ = 1;
+  bool abandoned_ = false;
+  std::vector<std::unique_ptr<SentNote>> notes_;
 };
 
 }  // namespace
 }  // namespace lf
 
-lf::MpiProcesses* longform_start_mpi() { return new lf::Started; }
+lf::Transport* longform_start_mpi() { return new lf::MpiTransport; }

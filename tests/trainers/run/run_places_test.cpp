@@ -200,14 +200,15 @@ TEST_F(RunPlaces, AFolderThatIsReplacedIsNoticedBeforeARollback) {
 TEST_F(RunPlaces, AStateThatIsNotFiniteIsNotSaved) {
   const RunConfig c = config(4);
   const auto task = make_task(c);
-  Optimizer optimizer(task->parameters(), c.optimizer);
+  const Tensor& values = task->parameters().values;
+  const OptimizerState optimizer{Tensor::zeros_like(values), Tensor::zeros_like(values), 0};
   fs::create_directory(folder_ / "run");
   RunState state;
   state.step = 1;
   save_run(folder_ / "run", state, c, *task, optimizer, false);
   state.step = 2;
   const std::string first_name = task->parameters().parameters.front().name;
-  float* const broken[] = {optimizer.second().data<float>(), optimizer.first().data<float>(),
+  float* const broken[] = {optimizer.second.data<float>(), optimizer.first.data<float>(),
                            task->parameters().values.data<float>()};
   const std::string offset_name[] = {"second.", "first.", ""};
   for (size_t i = 0; i < std::size(broken); ++i) {

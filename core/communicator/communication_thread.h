@@ -1,0 +1,109 @@
+// The one thread of a process that talks to other ranks: it carries out exchanges one after the other, beside
+// the thread that computes, sends signs of life, and finds out when a rank is lost.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/activity.h"
+#include "core/communicator/communicator.h"
+#include "core/communicator/peers.h"
+#include "core/communicator/transport.h"
+
+namespace lf {
+
+class CommunicationThread {
+ public:
+  // Opens the transport on the new thread; throws what that throws. Signs of life tell others the activity,
+  // of the thread that computes.
+  CommunicationThread(const std::function<std::unique_ptr<Transport>()>& open, const Activity& activity,
+                      Patience patience, Alarm alarm);
+  // Waits for the others to come here too, unless the run has failed.
+  ~CommunicationThread();
+  CommunicationThread(const CommunicationThread&) = delete;
+  CommunicationThread& operator=(const CommunicationThread&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  const std::string& host(int rank) const { return hosts_[static_cast<size_t>(rank)]; }
+
+  // What an exchange may do: called on the thread.
+  class Wire {
+   public:
+    explicit Wire(CommunicationThread& thread) : thread_(thread) {}
+    // Returns when all is sent and received; throws OtherRankFailed.
+    void exchange(int channel, const std::vector<Message>& send, const std::vector<Message>& receive);
+
+   private:
+    CommunicationThread& thread_;
+  };
+  using Work = std::function<void(Wire&)>;
+
+  // Does the work after all that was started before. What it needs must live in it.
+  Pending start(Work work);
+
+  bool fail(const std::string& why, int exit_code);
+  int64_t bytes_sent() const { return bytes_sent_; }
+
+ private:
+  struct Job {
+    Work work;
+    std::promise<void> done;
+  };
+
+  void run(const std::function<std::unique_ptr<Transport>()>& open, std::promise<void> opened);
+  void meet();
+  void serve();
+  void carry_out(Job& job);
+  void look_around(Transport::Transfer* transfer, double waiting_since);
+  void take_notes();
+  void send_sign_of_life(double now);
+  void tell_all(const Note& note);
+  void tell_own_failure();
+  void set_failure(const std::string& why, int exit_code);
+  void throw_if_failed();
+
+  const Patience patience_;
+  const Alarm alarm_;
+  const Activity& activity_;  // of the thread that computes
+
+  int rank_ = 0, size_ = 1;
+  std::vector<std::string> hosts_;
+  std::atomic<int64_t> bytes_sent_ = 0;
+
+  // Of the communication thread alone.
+  std::unique_ptr<Transport> transport_;
+  std::optional<Peers> peers_;
+  double looked_ = 0, signed_ = 0, failed_at_ = 0;
+  double changed_ = 0;  // when the activity last did
+  int64_t changes_ = -1;
+  std::optional<OtherRankFailed> failure_;
+  bool told_own_failure_ = false, lower_rank_failed_ = false;
+  // Memory into which transfers that did not end may still be written.
+  std::vector<std::unique_ptr<Transport::Transfer>> unfinished_;
+  std::vector<std::unique_ptr<Job>> failed_jobs_;
+
+  std::mutex mutex_;
+  std::condition_variable wanted_;
+  std::deque<std::unique_ptr<Job>> jobs_;
+  std::optional<Note> own_failure_;
+  std::promise<bool> tells_;  // of the own failure
+  bool stopping_ = false;
+
+  std::atomic<bool> leaving_ = false;
+  std::atomic<bool> ends_expected_ = false;  // ends of other processes: they leave, or the run has failed
+  std::thread watch_;
+  std::thread thread_;  // last: it uses everything above
+};
+
+}  // namespace lf

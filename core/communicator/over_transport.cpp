@@ -1,0 +1,233 @@
+#include "core/communicator/over_transport.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <utility>
+
+#include "core/dtype.h"
+
+namespace lf {
+namespace {
+
+using Wire = CommunicationThread::Wire;
+
+constexpr int kChannel = 1;
+// Elements of a slice that are exchanged at a time: what is received of them lies in the cache when it is
+// added.
+constexpr int64_t kSegment = 1 << 18;
+
+std::byte* bytes_at(const Tensor& x, int64_t element) { return x.raw() + element * size_of(x.dtype()); }
+
+// The values of x in rank order, added to a start; one of them is this rank's own, the others were received.
+template <class T>
+void add_up(const T* start, const std::vector<const T*>& parts, T* sum, int64_t count) {
+  using A = Accumulator<T>;
+  for (int64_t i = 0; i < count; ++i) {
+    size_t next = 0;
+    A total = static_cast<A>(start ? start[i] : parts[next++][i]);
+    for (; next < parts.size(); ++next) total += static_cast<A>(parts[next][i]);
+    sum[i] = static_cast<T>(total);
+  }
+}
+
+// Elements [begin, end) of a flat block.
+struct Slice {
+  int64_t begin = 0, end = 0;
+  int64_t size() const { return end - begin; }
+};
+
+Slice slice(const Bounds& slices, int rank) {
+  return {slices[static_cast<size_t>(rank)], slices[static_cast<size_t>(rank) + 1]};
+}
+
+class OverTransport : public Communicator {
+ public:
+  OverTransport(const std::function<std::unique_ptr<Transport>()>& open, const Patience& patience,
+                const Alarm& alarm)
+      : thread_(open, activity_, patience, alarm) {}
+
+  int rank() const override { return thread_.rank(); }
+  int size() const override { return thread_.size(); }
+  std::string host(int rank) const override { return thread_.host(rank); }
+  int64_t bytes_sent() const override { return thread_.bytes_sent(); }
+  bool fail(const std::string& why, int exit_code) override { return thread_.fail(why, exit_code); }
+
+  Pending start_reduce_scatter(Tensor x, Bounds slices) override {
+    return start_on_host(
+        x, [this, slices](Wire& wire, const Tensor& host) { reduce(wire, host, Tensor(), size(), slices); });
+  }
+  Pending start_accumulate(Tensor x, Tensor total, int ranks, Bounds slices) override {
+    const Tensor mine = x.to(Device::cpu);
+    return start_on_host(total, [this, mine, ranks, slices](Wire& wire, const Tensor& host) {
+      reduce(wire, mine, host, ranks, slices);
+    });
+  }
+  Pending start_all_gather(Tensor x, Bounds slices) override {
+    return start_on_host(x,
+                         [this, slices](Wire& wire, const Tensor& host) { all_gather(wire, host, slices); });
+  }
+  void broadcast(Tensor x) override {
+    start_on_host(x, [this](Wire& wire, const Tensor& host) {
+      broadcast(wire, host.raw(), host.elements() * size_of(host.dtype()));
+    }).wait();
+  }
+  std::vector<std::string> gather(const std::string& words) override {
+    std::vector<std::string> all;
+    thread_.start([this, &words, &all](Wire& wire) { all = gather(wire, words); }).wait();
+    return all;
+  }
+  void exchange(const std::vector<Parcel>& sent, const std::vector<Parcel>& received) override {
+    std::vector<Parcel> out = sent, in = received;
+    for (Parcel& parcel : out) parcel.content = parcel.content.to(Device::cpu);
+    for (auto& [peer, content] : in)
+      if (content.device() != Device::cpu) content = Tensor::empty(content.shape(), content.dtype());
+    const auto messages = [](const std::vector<Parcel>& parcels) {
+      std::vector<Message> result;
+      for (const auto& [peer, content] : parcels)
+        result.push_back({peer, content.raw(), content.elements() * size_of(content.dtype())});
+      return result;
+    };
+    thread_.start([&](Wire& wire) { wire.exchange(kChannel, messages(out), messages(in)); }).wait();
+    for (size_t i = 0; i < in.size(); ++i) {
+      Tensor place = received[i].content;
+      if (place.device() != Device::cpu) place.copy_from(in[i].content);
+    }
+  }
+
+ private:
+  // Starts work on x, or on a copy of it in host memory, which is waited for and copied back.
+  template <class Work>
+  Pending start_on_host(Tensor x, Work work) {
+    if (x.device() == Device::cpu)
+      return thread_.start([x, work = std::move(work)](Wire& wire) { work(wire, x); });
+    const Tensor host = x.to(Device::cpu);
+    thread_.start([&](Wire& wire) { work(wire, host); }).wait();
+    x.copy_from(host);
+    return {};
+  }
+
+  void check_slices(const Tensor& x, const Bounds& slices) const {
+    CHECK(std::ssize(slices) == size() + 1 && slices.front() == 0 && slices.back() == x.elements(),
+          "ranks: the slices are not of what they cut");
+  }
+
+  // Into this rank's slice of `total`, or of x where there is none.
+  void reduce(Wire& wire, const Tensor& x, const Tensor& total, int ranks, const Bounds& slices) {
+    visit_float(x.dtype(), [&]<class T>() { reduce_as<T>(wire, x, total, ranks, slices); });
+  }
+
+  template <class T>
+  void reduce_as(Wire& wire, const Tensor& x, const Tensor& total, int ranks, const Bounds& slices) {
+    check_slices(x, slices);
+    CHECK(!total.defined() || (total.dtype() == x.dtype() && total.elements() == x.elements()),
+          "ranks: what is accumulated is not like its total");
+    int64_t longest = 0;
+    for (int rank = 0; rank < size(); ++rank) longest = std::max(longest, slice(slices, rank).size());
+    std::vector<std::vector<T>> received(static_cast<size_t>(size()));
+    for (int64_t done = 0; done < longest; done += kSegment) {
+      const auto segment = [&](int rank) {
+        const Slice whole = slice(slices, rank);
+        const int64_t begin = std::min(whole.begin + done, whole.end);
+        return Slice{begin, std::min(begin + kSegment, whole.end)};
+      };
+      const Slice own = segment(rank());
+      std::vector<Message> send, receive;
+      std::vector<const T*> parts;
+      for (int peer = 0; peer < size(); ++peer) {
+        if (peer == rank()) {
+          if (peer < ranks) parts.push_back(x.data<T>() + own.begin);
+          continue;
+        }
+        const Slice theirs = segment(peer);
+        if (rank() < ranks && theirs.size() > 0)
+          send.push_back({peer, bytes_at(x, theirs.begin), theirs.size() * size_of(x.dtype())});
+        if (peer >= ranks || own.size() == 0) continue;
+        std::vector<T>& buffer = received[static_cast<size_t>(peer)];
+        buffer.resize(static_cast<size_t>(own.size()));
+        receive.push_back({peer, buffer.data(), own.size() * size_of(x.dtype())});
+        parts.push_back(buffer.data());
+      }
+      wire.exchange(kChannel, send, receive);
+      T* const sum = (total.defined() ? total : x).template data<T>() + own.begin;
+      add_up<T>(total.defined() ? sum : nullptr, parts, sum, own.size());
+    }
+  }
+
+  void all_gather(Wire& wire, const Tensor& x, const Bounds& slices) {
+    check_slices(x, slices);
+    std::vector<Message> send, receive;
+    const auto message = [&](int peer, const Slice& part) {
+      return Message{peer, bytes_at(x, part.begin), part.size() * size_of(x.dtype())};
+    };
+    for (int peer = 0; peer < size(); ++peer) {
+      if (peer == rank()) continue;
+      if (const Slice own = slice(slices, rank()); own.size() > 0) send.push_back(message(peer, own));
+      const Slice theirs = slice(slices, peer);
+      if (theirs.size() > 0) receive.push_back(message(peer, theirs));
+    }
+    wire.exchange(kChannel, send, receive);
+  }
+
+  // From rank 0, along a binomial tree: in the round of distance d the ranks below d, which have it, send it
+  // to those d above.
+  void broadcast(Wire& wire, void* data, int64_t bytes) {
+    for (int distance = 1; distance < size(); distance *= 2) {
+      if (rank() < distance && rank() + distance < size())
+        wire.exchange(kChannel, {{rank() + distance, data, bytes}}, {});
+      else if (rank() >= distance && rank() < 2 * distance)
+        wire.exchange(kChannel, {}, {{rank() - distance, data, bytes}});
+    }
+  }
+
+  std::vector<std::string> gather(Wire& wire, std::string words) {
+    std::vector<int64_t> lengths(static_cast<size_t>(size()));
+    lengths[static_cast<size_t>(rank())] = static_cast<int64_t>(words.size());
+    const auto place = [](auto& value) { return static_cast<void*>(&value); };
+    std::vector<std::string> all(lengths.size());
+    if (rank() == 0) {
+      std::vector<Message> receive;
+      for (int peer = 1; peer < size(); ++peer)
+        receive.push_back({peer, place(lengths[static_cast<size_t>(peer)]), sizeof(int64_t)});
+      wire.exchange(kChannel, {}, receive);
+      receive.clear();
+      all[0] = std::move(words);
+      for (int peer = 1; peer < size(); ++peer) {
+        const auto i = static_cast<size_t>(peer);
+        all[i].resize(static_cast<size_t>(lengths[i]));
+        if (lengths[i] > 0) receive.push_back({peer, all[i].data(), lengths[i]});
+      }
+      wire.exchange(kChannel, {}, receive);
+    } else {
+      wire.exchange(kChannel, {{0, place(lengths[static_cast<size_t>(rank())]), sizeof(int64_t)}}, {});
+      if (!words.empty())
+        wire.exchange(kChannel, {{0, words.data(), static_cast<int64_t>(words.size())}}, {});
+    }
+    broadcast(wire, lengths.data(), static_cast<int64_t>(lengths.size() * sizeof(int64_t)));
+    std::string joined;
+    if (rank() == 0)
+      for (const std::string& each : all) joined += each;
+    int64_t bytes = 0;
+    for (const int64_t length : lengths) bytes += length;
+    joined.resize(static_cast<size_t>(bytes));
+    if (bytes > 0) broadcast(wire, joined.data(), bytes);
+    size_t begin = 0;
+    for (size_t i = 0; i < all.size(); ++i) {
+      all[i] = joined.substr(begin, static_cast<size_t>(lengths[i]));
+      begin += static_cast<size_t>(lengths[i]);
+    }
+    return all;
+  }
+
+  Activity activity_;
+  CommunicationThread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> over_transport(const std::function<std::unique_ptr<Transport>()>& open,
+                                             const Patience& patience, const Alarm& alarm) {
+  return std::make_unique<OverTransport>(open, patience, alarm);
+}
+
+}  // namespace lf

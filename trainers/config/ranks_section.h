@@ -1,0 +1,34 @@
+// The section `ranks:` of a configuration: how several processes share a run.
+#pragma once
+
+#include "trainers/config/fields.h"
+
+namespace lf {
+
+enum class ReductionChoice { fast, ordered };
+
+inline std::vector<std::string> names_of(ReductionChoice) { return {"fast", "ordered"}; }
+
+struct RanksSection {
+  ReductionChoice reduction = ReductionChoice::fast;
+  double silence_seconds = 15;
+  double stuck_seconds = 600;
+
+  static void visit(auto& self, auto&& field) {
+    field("reduction", self.reduction,
+          "How gradients are added up: fast, by rank and then over ranks; or ordered, one micro-batch after "
+          "the "
+          "other, whose weights have the same bits for any number of ranks.");
+    field("silence_seconds", self.silence_seconds,
+          "Seconds without a sign of life of a rank after which it counts as lost, and the run ends.",
+          within(1.0, 86400.0));
+    field(
+        "stuck_seconds", self.stuck_seconds,
+        "Seconds that others wait for a rank that is alive but does not go on with what it is doing, before "
+        "the run ends.",
+        within(1.0, 864000.0));
+  }
+  bool operator==(const RanksSection&) const = default;
+};
+
+}  // namespace lf

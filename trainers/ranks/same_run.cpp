@@ -1,0 +1,91 @@
+#include "trainers/ranks/same_run.h"
+
+#include <algorithm>
+
+#include "core/hash.h"
+#include "core/messages.h"
+#include "trainers/config/load.h"
+#include "trainers/config/paths.h"
+#include "trainers/run/run_folder.h"
+
+namespace lf {
+namespace {
+
+// The first rank that says something else than rank 0; 0 if there is none.
+int first_other(const std::vector<std::string>& all) {
+  const auto other = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each != all[0]; });
+  return other == all.end() ? 0 : static_cast<int>(other - all.begin());
+}
+
+// A UsageError where not all ranks say the same: "rank 2 on B `differs` than rank 0 on A".
+void check_same(Communicator& ranks, const std::string& mine, const std::string& differs) {
+  const int other = first_other(ranks.gather(mine));
+  all_or_none(ranks, [&] {
+    if (other > 0 && ranks.rank() == 0)
+      throw UsageError(
+          text("rank ", other, " on ", ranks.host(other), ' ', differs, " than rank 0 on ", ranks.host(0)));
+  });
+}
+
+}  // namespace
+
+int turn_of(const Communicator& ranks) {
+  if (ranks.rank() == 0) return 0;
+  const std::string here = ranks.host(ranks.rank());
+  for (int rank = 0; rank < ranks.rank(); ++rank)
+    if (ranks.host(rank) == here) return 2;
+  return 1;
+}
+
+std::shared_ptr<Communicator> open_ranks(const RanksSection& settings, Device device, const Alarm& alarm) {
+  if (!started_by_mpi()) return alone();
+  std::shared_ptr<Communicator> ranks =
+      over_mpi({.silence = settings.silence_seconds, .stuck = settings.stuck_seconds}, alarm);
+  messages::set_rank(ranks->rank());
+#ifdef LF_NCCL
+  if (device == Device::cuda && ranks->size() > 1) return over_nccl(ranks);
+#else
+  (void)device;  // its tensors are copied to the host and back
+#endif
+  return ranks;
+}
+
+RunConfig agreed_config(Communicator& ranks, const RunConfig& config, const std::string& folder,
+                        bool resume) {
+  if (ranks.size() == 1) return settled_config(config, folder, resume);
+  check_same(ranks, content_hash_of_file("/proc/self/exe").hash, "runs another program");
+  const std::vector<std::string> given = ranks.gather(to_yaml(config));
+  const int other = first_other(given);
+  all_or_none(ranks, [&] {
+    if (other == 0 || ranks.rank() != 0) return;
+    std::string changes;
+    for (const std::string& line :
+         changed_keys(config, parse_run_config(given[static_cast<size_t>(other)], text("rank ", other))))
+      changes += "\n  " + line;
+    throw UsageError(text("rank ", other, " on ", ranks.host(other),
+                          " was given another configuration than rank 0:", changes));
+  });
+  const std::string settled = all_or_none(ranks, [&] {
+    return ranks.rank() == 0 ? to_yaml(settled_config(config, folder, resume)) : std::string();
+  });
+  return parse_run_config(ranks.broadcast(settled), "the configuration of rank 0");
+}
+
+void check_same_data(Communicator& ranks, const RunConfig& config, const Task& task) {
+  if (ranks.size() == 1) return;
+  check_same(ranks, task.data_hash() + " " + task.vocabulary_hash(),
+             "has other content of " + data_words(config));
+  check_same(ranks, task.model_hash(), "has another model in " + task.model_folder());
+}
+
+void check_enough_work(const Communicator& ranks, const std::vector<Stage>& stages) {
+  for (const Stage& stage : stages) {
+    const int64_t most = (stage.batch_size + stage.micro_batch - 1) / stage.micro_batch;
+    if (stage.micro_batch_tokens == 0 && most < ranks.size())
+      throw UsageError(text("stage ", stage.name, ": an update has ", most, " micro-batches, too few for ",
+                            ranks.size(),
+                            " ranks; take fewer ranks, a larger batch_size or a smaller micro_batch"));
+  }
+}
+
+}  // namespace lf
