@@ -113,15 +113,16 @@ std::optional<Peers::Lost> Peers::lost(int waits_for, double waiting_since) {
     if (has_ended(peer.process))
       return Lost{rank, lost_words(rank, kEnded), lowest_beside(rank) && !std::exchange(peer.told, true)};
     const double silent = now - peer.heard;
-    const bool tells = rank_ == 0 || rank == 0;
-    if (peer.follows && silent > patience_.silence)
-      return Lost{rank, lost_words(rank, text("no sign of life for ", format_duration(silent))), tells};
+    // Rank 0 judges the others and rank 1 judges it, the other neighbours only where these do not.
+    const bool judges = rank_ == (rank == 0 ? 1 : 0);
+    if (peer.follows && silent > patience_.silence * (judges ? 1 : 1.5))
+      return Lost{rank, lost_words(rank, text("no sign of life for ", format_duration(silent))), true};
     // Before the first step a corpus may be prepared for hours.
-    if (rank == waits_for && peer.last.step > 0 && now - waiting_since > patience_.stuck &&
+    if (judges && rank == waits_for && peer.last.step > 0 && now - waiting_since > patience_.stuck &&
         peer.last.phase_seconds > patience_.stuck) {
       const std::string why = text("it has not gone on for ", format_duration(peer.last.phase_seconds),
                                    ", and others wait for it");
-      return Lost{rank, lost_words(rank, why), tells};
+      return Lost{rank, lost_words(rank, why), true};
     }
   }
   return std::nullopt;
