@@ -1,5 +1,5 @@
-// Runs of several processes as a user starts them, by the launcher of MPI: what they train, and what is left and
-// said when one of them is killed, stopped, or meets a fault.
+// Runs of several processes as a user starts them, by the launcher of MPI: what they train, and what is left
+// and said when one of them is killed, stopped, or meets a fault.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -79,7 +79,7 @@ class RanksCli : public ::testing::Test {
     while (!fs::exists(log) || read_file(log).find(wanted) == std::string::npos)
       ASSERT_FALSE(child.ended_within(0.01)) << output();
   }
-  // The run goes on by itself, and then ends as one that nobody disturbed: a stop right after its newest step.
+  // The run goes on, is stopped some steps later, and has then what a run has that nobody disturbed.
   void expect_good_end(const std::string& run) {
     const int64_t step = newest_step(run);
     const auto steps = [&](const std::string& name) {
