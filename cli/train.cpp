@@ -1,4 +1,5 @@
 // longform train CONFIG --out DIR [--set k=v ...] [--resume] [--seeds N] [--profile]
+//     [--ranks N] [--max-restarts N]
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -6,6 +7,7 @@
 #include <optional>
 
 #include "cli/options.h"
+#include "cli/supervise.h"
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/messages.h"
@@ -22,6 +24,7 @@ struct Options {
   std::string config, out;
   std::vector<std::string> overrides;
   std::optional<int64_t> seeds;
+  Supervision supervision;
   bool resume = false, profile = false;
 };
 
@@ -57,8 +60,29 @@ void train_each_seed(const Options& options, const RunConfig& config,
   outcome.exit_code = 128 + requests->stop_signal();
 }
 
+// The same training as a process of its own.
+std::vector<std::string> arguments_of(const Options& options) {
+  std::vector<std::string> arguments = {"train", options.config, "--out", options.out};
+  for (const std::string& change : options.overrides) {
+    arguments.push_back("--set");
+    arguments.push_back(change);
+  }
+  if (options.resume) arguments.push_back("--resume");
+  if (options.profile) arguments.push_back("--profile");
+  if (messages::shows(messages::Level::kDetail)) arguments.push_back("--verbose");
+  if (!messages::shows(messages::Level::kInfo)) arguments.push_back("--quiet");
+  return arguments;
+}
+
 void train(const Options& options, Outcome& outcome) {
   const std::shared_ptr<RunRequests> requests = answer_signals();
+  if (options.supervision.ranks > 1 || options.supervision.max_restarts > 0) {
+    if (options.seeds)
+      throw UsageError(
+          "--seeds trains one run after the other in one process; leave out --ranks and --max-restarts");
+    outcome.exit_code = supervise(arguments_of(options), options.out, options.supervision, requests);
+    return;
+  }
   RunConfig config;
   std::exception_ptr failure;
   try {
@@ -96,6 +120,12 @@ void add_train(const Verb& app, Outcome& outcome) {
           "Train so many seeds, each in a folder seed-N of --out, and report mean and spread of their scores")
       .within(1, 1000);
   verb.flag("--resume", &options->resume, "Continue the run in the folder; start it if there is none yet");
+  verb.option("--ranks", &options->supervision.ranks,
+              "Start so many processes that share the run (1), as `mpirun -n N longform train` does")
+      .within(1, 4096);
+  verb.option("--max-restarts", &options->supervision.max_restarts,
+              "Start the run again, up to so many times (0), when one of its processes was killed or lost")
+      .within(0, 1000000);
   verb.flag("--profile", &options->profile,
             "Report where the time goes, per stage; also in the run folder's profile.json");
   verb.action([options, &outcome] { train(*options, outcome); });

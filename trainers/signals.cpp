@@ -25,7 +25,7 @@ constexpr auto kSameRequest = std::chrono::milliseconds(200);
 sigset_t held_signals() {
   sigset_t held;
   sigemptyset(&held);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
     struct sigaction action = {};
     sigaction(signal, nullptr, &action);
     if (action.sa_handler != SIG_IGN) sigaddset(&held, signal);
@@ -74,8 +74,9 @@ class SignalThread {
     if (!requests_->begun()) end_before_the_run(signal);
     // A lost terminal sends SIGHUP more than once, and a logout SIGTERM too.
     const auto now = Clock::now();
-    if (signal != SIGHUP && asked_ && now - first_asked_ > kSameRequest) end_at_once(signal);
-    if (signal != SIGHUP && !asked_) {
+    if (signal != SIGHUP && signal != SIGUSR2 && asked_ && now - first_asked_ > kSameRequest)
+      end_at_once(signal);
+    if (signal != SIGHUP && signal != SIGUSR2 && !asked_) {
       asked_ = true;
       first_asked_ = now;
     }

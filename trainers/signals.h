@@ -1,4 +1,5 @@
-// Signals that a run answers: SIGTERM, SIGINT and SIGHUP save and stop, SIGUSR1 saves and goes on.
+// Signals that a run answers: SIGTERM, SIGINT, SIGHUP and SIGUSR2 save and stop, SIGUSR1 saves and goes on.
+// (Launchers of MPI pass the SIGUSRs on to their ranks; at a SIGTERM they may kill them.)
 //
 // No handler is ever installed. A handler runs on the stack of whatever thread the kernel picks, and code
 // that oneDNN generates keeps data below its stack pointer, where the handler's frame would overwrite them.

@@ -6,6 +6,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "core/check.h"
 #include "core/seconds.h"
@@ -113,6 +115,20 @@ class RanksCli : public ::testing::Test {
     ::kill(pid(1), SIGTERM);
     child.wait();
   }
+  // Kills the rank of this test's run, whoever has started it.
+  void kill_rank(int rank) {
+    const auto has = [](const std::string& variables, const std::string& variable) {
+      return variables.find('\0' + variable + '\0') != std::string::npos;
+    };
+    for (const fs::directory_entry& process : fs::directory_iterator("/proc")) {
+      std::ifstream file(process.path() / "environ", std::ios::binary);
+      const std::string variables =
+          '\0' + std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+      if (has(variables, "XDG_CACHE_HOME=" + (program_ / "cache")) &&
+          has(variables, text("OMPI_COMM_WORLD_RANK=", rank)))
+        ::kill(std::stoi(process.path().filename()), SIGKILL);
+    }
+  }
   int64_t newest_step(const std::string& run) {
     std::vector<std::string> warnings;
     return load_checkpoint(program_ / run, warnings).step;
@@ -197,6 +213,27 @@ TEST_F(RanksCli, AFullDiskOfTheFirstRankEndsAll) {
   EXPECT_EQ(child.wait(), 1) << output();
   EXPECT_NE(output().find("No space left on device"), std::string::npos) << output();
   EXPECT_EQ(errors(), 1) << output();
+  expect_good_end("run");
+}
+
+TEST_F(RanksCli, ASupervisedRunGoesOnByItself) {
+  std::vector<std::string> environment = kEnvironment;
+  environment.push_back("XDG_CACHE_HOME=" + (program_ / "cache"));
+  environment.push_back(std::string("LF_MPIRUN=") + LF_MPIEXEC);
+  ChildProcess child({program_path(), "train", program_ / "long.yaml", "--out", program_ / "run", "--set",
+                      "ranks.reduction=ordered", "--ranks", "2", "--max-restarts", "2"},
+                     program_ / "output.txt", environment);
+  for (const int64_t step : {25, 65}) {
+    wait_for_step(child, "run", step);
+    kill_rank(1);
+  }
+  wait_for_step(child, "run", 105);
+  child.kill(SIGTERM);
+  EXPECT_EQ(child.wait(), 128 + SIGTERM);
+  EXPECT_NE(output().find("warning: the run ended with exit code 137; restart 2 of 2"), std::string::npos)
+      << output();
+  EXPECT_EQ(errors(), 2) << output();
+  EXPECT_GE(newest_step("run"), 105);
   expect_good_end("run");
 }
 
