@@ -43,7 +43,7 @@ std::vector<std::string> command_of(const std::vector<std::string>& arguments, c
   return command;
 }
 
-// Open MPI refuses to start anything for root, and more ranks than cores, unless it is told that both are meant.
+// Open MPI starts nothing for root, and no more ranks than cores, unless it is told that this is meant.
 void allow_what_was_asked_for() {
   for (const char* name :
        {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_rmaps_base_oversubscribe"})

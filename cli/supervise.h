@@ -1,5 +1,5 @@
-// A training that is started as a process of its own, or as several ranks, and started again where it ends by a
-// fault that a new start helps.
+// A training that is started as a process of its own, or as several ranks, and started again where it ends by
+// a fault that a new start helps.
 #pragma once
 
 #include <cstdint>

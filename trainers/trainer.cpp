@@ -47,7 +47,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       last_save_(seconds_now()) {
   all_or_none(*ranks_, [&] { check_enough_work(*ranks_, stages_); });
   check_same_data(*ranks_, config_, *task_);
-  use_threads(config_.threads);
+  use_threads_of(*ranks_, config_.threads);
   all_or_none(*ranks_, [&] {
     if (writes()) {
       lock_.emplace(folder_);

@@ -1,9 +1,13 @@
 #include "trainers/ranks/same_run.h"
 
+#include <sched.h>
+
 #include <algorithm>
+#include <cstdlib>
 
 #include "core/hash.h"
 #include "core/messages.h"
+#include "core/threads.h"
 #include "trainers/config/load.h"
 #include "trainers/config/paths.h"
 #include "trainers/run/run_folder.h"
@@ -69,6 +73,20 @@ RunConfig agreed_config(Communicator& ranks, const RunConfig& config, const std:
     return ranks.rank() == 0 ? to_yaml(settled_config(config, folder, resume)) : std::string();
   });
   return parse_run_config(ranks.broadcast(settled), "the configuration of rank 0");
+}
+
+void use_threads_of(Communicator& ranks, int64_t threads) {
+  use_threads(threads);
+  if (ranks.size() == 1) return;
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  ::sched_getaffinity(0, sizeof allowed, &allowed);
+  std::string place = ranks.host(ranks.rank()) + " ";
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) place += CPU_ISSET(cpu, &allowed) ? '1' : '0';
+  const std::vector<std::string> places = ranks.gather(place);
+  const auto sharing = std::count(places.begin(), places.end(), place);
+  if (threads == 0 && !std::getenv("OMP_NUM_THREADS"))
+    use_threads(std::max<int64_t>(1, num_threads() / sharing));
 }
 
 void check_same_data(Communicator& ranks, const RunConfig& config, const Task& task) {

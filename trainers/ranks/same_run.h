@@ -41,6 +41,10 @@ auto in_turn(Communicator& ranks, Make&& make) {
   return std::move(*result);
 }
 
+// Computes with so many threads; where 0, ranks that may use the same CPUs of a machine share these, unless
+// OMP_NUM_THREADS says otherwise.
+void use_threads_of(Communicator& ranks, int64_t threads);
+
 // An error where ranks read other data, or another model, than rank 0.
 void check_same_data(Communicator& ranks, const RunConfig& config, const Task& task);
 
