@@ -1,6 +1,7 @@
 #include "autograd/tape.h"
 
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "core/kernels/kernels.h"
@@ -13,6 +14,22 @@ namespace {
 constexpr const char* kRecompute = "recompute";
 
 thread_local Tape* current_tape = nullptr;
+
+// Where the parameters that operations meet are noted; null: nowhere.
+thread_local std::vector<std::shared_ptr<Gradient>>* parameters_met = nullptr;
+
+// Notes them for a while.
+class MetScope {
+ public:
+  explicit MetScope(std::vector<std::shared_ptr<Gradient>>& list)
+      : before_(std::exchange(parameters_met, &list)) {}
+  ~MetScope() { parameters_met = before_; }
+  MetScope(const MetScope&) = delete;
+  MetScope& operator=(const MetScope&) = delete;
+
+ private:
+  std::vector<std::shared_ptr<Gradient>>* before_;
+};
 
 // Makes another tape current for a while.
 class TapeScope {
@@ -63,7 +80,11 @@ Var Tape::record(const char* op, Tensor y, const std::vector<Var>& inputs, Backw
 std::vector<Var> Tape::record_all(const char* op, const std::vector<Tensor>& ys,
                                   const std::vector<Var>& inputs, BackwardOfAll backward) {
   bool wanted = false;
-  for (const Var& input : inputs) wanted = wanted || input.needs_gradient();
+  for (const Var& input : inputs) {
+    wanted = wanted || input.needs_gradient();
+    if (parameters_met && input.gradient() && input.gradient()->fixed)
+      parameters_met->push_back(input.gradient());
+  }
   if (!wanted || !recording_) return {ys.begin(), ys.end()};
   Step step{op, {}, {}, std::move(backward)};
   for (const Var& input : inputs) step.inputs.push_back(input.gradient());
@@ -106,16 +127,42 @@ void Tape::backward(const Var& y, const Tensor& seed) {
     steps_.clear();
     throw Error("backward: this value depends on no parameter");
   }
+  // Tapes that run inside of this backward are part of it.
+  GradientWatch* const watch = std::exchange(GradientWatch::current_, nullptr);
   try {
     y.gradient()->add(seed);
+    if (watch) run_all(*watch);
     while (!steps_.empty()) {
       Step step = std::move(steps_.back());
       steps_.pop_back();
       run(std::move(step));  // and frees what it saved at once
     }
   } catch (...) {
+    GradientWatch::current_ = watch;
     steps_.clear();
     throw;
+  }
+  GradientWatch::current_ = watch;
+}
+
+// All steps, telling of parameters' gradients.
+void Tape::run_all(GradientWatch& watch) {
+  std::unordered_map<const Gradient*, int64_t> left;  // how often each will still be added to
+  std::vector<const Gradient*> awaited;
+  for (const Step& step : steps_) {
+    step.for_each_parameter([&](const Gradient* gradient) {
+      if (++left[gradient] == 1) awaited.push_back(gradient);
+    });
+  }
+  watch.begins(awaited);
+  while (!steps_.empty()) {
+    Step step = std::move(steps_.back());
+    steps_.pop_back();
+    std::vector<const Gradient*> added;
+    step.for_each_parameter([&](const Gradient* gradient) { added.push_back(gradient); });
+    run(std::move(step));
+    for (const Gradient* gradient : added)
+      if (--left[gradient] == 0) watch.completed(*gradient);
   }
 }
 
@@ -131,8 +178,10 @@ Var recompute(const std::function<Var(const Var&)>& f, const Var& x) {
 Var recompute(const std::function<Var(const std::vector<Var>&)>& f, const std::vector<Var>& inputs) {
   if (!tape().recording()) return f(inputs);
   Tensor y;
+  std::vector<std::shared_ptr<Gradient>> met;
   {
     const NoGrad no_grad;
+    const MetScope scope(met);
     y = f(inputs).value();
   }
   // The output must be recorded even where all inputs are constants, since f uses parameters.
@@ -142,7 +191,7 @@ Var recompute(const std::function<Var(const std::vector<Var>&)>& f, const std::v
     if (!anchor.needs_gradient()) anchor = Var::leaf(anchor.value());
     values.push_back(anchor.value());
   }
-  return tape().record(kRecompute, y, anchors, [f, values](const Tensor& dy) {
+  const Var result = tape().record(kRecompute, y, anchors, [f, values](const Tensor& dy) {
     Tape inner;
     const TapeScope scope(inner);
     std::vector<Var> leaves;
@@ -157,6 +206,8 @@ Var recompute(const std::function<Var(const std::vector<Var>&)>& f, const std::v
     for (const Var& leaf : leaves) gradients.push_back(leaf.gradient()->sum);
     return gradients;
   });
+  tape().last_adds_to(std::move(met));
+  return result;
 }
 
 }  // namespace lf

@@ -23,6 +23,27 @@ struct Gradient {
   void add(const Tensor& gradient);
 };
 
+// Follows the gradients of parameters through backward(): one that is complete may be sent to other ranks
+// while the others are still being computed. Of the thread that makes it, until it is destroyed.
+class GradientWatch {
+ public:
+  GradientWatch() : before_(current_) { current_ = this; }
+  virtual ~GradientWatch() { current_ = before_; }
+  GradientWatch(const GradientWatch&) = delete;
+  GradientWatch& operator=(const GradientWatch&) = delete;
+
+  // backward() begins, and will add to these; all others are complete.
+  virtual void begins(const std::vector<const Gradient*>& awaited) = 0;
+  // Nothing more will be added to it.
+  virtual void completed(const Gradient& gradient) = 0;
+
+ private:
+  friend class Tape;
+  static inline constinit thread_local GradientWatch* current_ = nullptr;
+
+  GradientWatch* before_;
+};
+
 // A value and the place where its gradient gathers. Constants have no such place.
 class Var {
  public:
@@ -65,6 +86,10 @@ class Tape {
 
   bool empty() const { return steps_.empty(); }
   bool recording() const { return recording_; }
+  // Of the last step: parameters that its backward adds to on a tape of its own.
+  void last_adds_to(std::vector<std::shared_ptr<Gradient>> parameters) {
+    if (!steps_.empty()) steps_.back().inner = std::move(parameters);
+  }
 
  private:
   friend class NoGrad;
@@ -73,8 +98,19 @@ class Tape {
     const char* op;
     std::vector<std::shared_ptr<Gradient>> outputs, inputs;
     BackwardOfAll backward;
+    // Parameters that it adds to beside its inputs, on a tape of its own.
+    std::vector<std::shared_ptr<Gradient>> inner = {};
+
+    // Calls f(gradient) for each parameter's gradient that it adds to, as often as it does.
+    template <class F>
+    void for_each_parameter(F&& f) const {
+      for (const auto* list : {&inputs, &inner})
+        for (const auto& gradient : *list)
+          if (gradient && gradient->fixed) f(gradient.get());
+    }
   };
   void run(Step&& taken);  // and frees what it saved
+  void run_all(GradientWatch& watch);
 
   std::vector<Step> steps_;
   bool recording_ = true;

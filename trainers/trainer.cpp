@@ -30,6 +30,10 @@ namespace {
 
 bool every(int64_t interval, int64_t step) { return interval > 0 && step % interval == 0; }
 
+int64_t bucket_elements(const RanksSection& ranks) {
+  return static_cast<int64_t>(ranks.bucket_megabytes * 1e6 / sizeof(float));
+}
+
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume,
@@ -41,7 +45,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       task_(in_turn(*ranks_, [&] { return make_task(config_); })),
       stages_(all_or_none(*ranks_, [&] { return planned_stages(config_, *task_); })),
       optimizer_(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer),
-                 {ranks_->rank(), ranks_->size()}),
+                 {ranks_->rank(), ranks_->size()}, bucket_elements(config_.ranks)),
       gradients_(*ranks_, task_->parameters(), optimizer_, config_.ranks.reduction),
       requests_(std::move(requests)),
       last_save_(seconds_now()) {
@@ -201,6 +205,7 @@ StepResult Trainer::train_step() {
   const double asked = operations().model();
   const int64_t all = batches_->over_all_ranks();
   for (int64_t i = 0; i < gradients_.rounds(all); ++i) {
+    gradients_.begin_round(i, all);
     if (i < std::ssize(mine)) {
       phase.next("data");
       const std::unique_ptr<TaskBatch> batch = batches_->next();
@@ -211,7 +216,7 @@ StepResult Trainer::train_step() {
                       .step = static_cast<uint64_t>(state_.micro_step + batches_->position(i))};
       scalars.push_back(forward_backward(*task_, *batch, stage_, factor, pass));
     }
-    gradients_.add_round(i, all);
+    gradients_.end_round(i, all);
   }
   result.flops = operations().model() - asked;
   gradients_.finish();
@@ -349,7 +354,8 @@ void Trainer::after_step(const StepResult& result) {
 }
 
 void Trainer::log_step(const StepResult& result) {
-  report_->step(state_, result, data_wait_seconds());
+  const Exchanged exchanged{ranks_->bytes_sent(), ranks_->busy_seconds(), gradients_.waited()};
+  report_->step(state_, result, data_wait_seconds(), ranks_->size() > 1 ? &exchanged : nullptr);
   state_.interval_loss = state_.interval_weight = 0;
 }
 

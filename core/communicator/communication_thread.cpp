@@ -180,7 +180,7 @@ void CommunicationThread::carry_out(Job& job) {
   try {
     throw_if_failed();
     Wire wire(*this);
-    job.work(wire);
+    busy_seconds_ = busy_seconds_ + seconds_of([&] { job.work(wire); });
   } catch (...) {
     return job.done.set_exception(std::current_exception());
   }

@@ -54,6 +54,7 @@ class CommunicationThread {
 
   bool fail(const std::string& why, int exit_code);
   int64_t bytes_sent() const { return bytes_sent_; }
+  double busy_seconds() const { return busy_seconds_; }
 
  private:
   struct Job {
@@ -80,6 +81,7 @@ class CommunicationThread {
   int rank_ = 0, size_ = 1;
   std::vector<std::string> hosts_;
   std::atomic<int64_t> bytes_sent_ = 0;
+  std::atomic<double> busy_seconds_ = 0;
 
   // Of the communication thread alone.
   std::unique_ptr<Transport> transport_;

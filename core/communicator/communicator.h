@@ -65,6 +65,8 @@ class Communicator {
   virtual std::string host(int rank) const = 0;
   // Bytes that this rank has sent to others so far.
   virtual int64_t bytes_sent() const = 0;
+  // Seconds that its exchanges have taken so far, waiting for other ranks included.
+  virtual double busy_seconds() const = 0;
   // Tells the others that this rank ends, and why, so that they end too. False: a lower rank has failed as
   // well, and speaks for all. Called at most once, and nothing else after it.
   virtual bool fail(const std::string& why, int exit_code) = 0;

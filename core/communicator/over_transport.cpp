@@ -51,6 +51,7 @@ class OverTransport : public Communicator {
   int size() const override { return thread_.size(); }
   std::string host(int rank) const override { return thread_.host(rank); }
   int64_t bytes_sent() const override { return thread_.bytes_sent(); }
+  double busy_seconds() const override { return thread_.busy_seconds(); }
   bool fail(const std::string& why, int exit_code) override { return thread_.fail(why, exit_code); }
 
   Pending start_reduce_scatter(Tensor x, Bounds slices) override {

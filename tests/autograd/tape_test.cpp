@@ -181,6 +181,50 @@ TEST(Recompute, MayBeNested) {
   EXPECT_SAME_BITS(gradient(saved_x), gradient(x));
 }
 
+// Notes, for each gradient that is complete, its value at that moment.
+class Noted : public GradientWatch {
+ public:
+  void begins(const std::vector<const Gradient*>& awaited) override { count = awaited.size(); }
+  void completed(const Gradient& gradient) override {
+    order.push_back(&gradient);
+    values.push_back(gradient.sum.to_doubles());
+  }
+
+  size_t count = 0;
+  std::vector<const Gradient*> order;
+  std::vector<std::vector<double>> values;
+};
+
+// Like a parameter's.
+Var fixed_leaf(uint32_t stream) {
+  Var x = Var::leaf(random({4}, stream));
+  x.gradient()->sum = Tensor::zeros({4}, DType::f64);
+  x.gradient()->fixed = true;
+  return x;
+}
+
+TEST(GradientWatch, TellsOfAGradientWhenNothingMoreIsAddedToIt) {
+  for (const bool recomputes : {false, true}) {
+    const Var early = fixed_leaf(1), tied = fixed_leaf(2), late = fixed_leaf(3), unused = fixed_leaf(4);
+    const auto part = [&](const Var& x) { return gelu_dropout(add(multiply(x, early), tied), {}); };
+    const Var x(random({4}, 5));
+    const Var middle = recomputes ? recompute(part, x) : part(x);
+    const Var loss = sum(multiply(add(middle, late), tied));
+    Noted noted;
+    backward(loss);
+    EXPECT_EQ(noted.count, 3u);
+    ASSERT_EQ(noted.order.size(), 3u);
+    EXPECT_EQ(noted.order.front(), late.gradient().get());
+    const Var* all[] = {&early, &tied, &late};
+    for (size_t i = 0; i < noted.order.size(); ++i) {
+      for (const Var* parameter : all) {
+        if (parameter->gradient().get() != noted.order[i]) continue;
+        EXPECT_EQ(noted.values[i], gradient(*parameter).to_doubles()) << "more was added later";
+      }
+    }
+  }
+}
+
 TEST(Recompute, KeepsOnlyItsInput) {
   const Var x = Var::leaf(Tensor::zeros({1000}, DType::f32));
   const auto deep = [](const Var& in) {

@@ -11,6 +11,7 @@ inline std::vector<std::string> names_of(ReductionChoice) { return {"fast", "ord
 
 struct RanksSection {
   ReductionChoice reduction = ReductionChoice::fast;
+  double bucket_megabytes = 16;
   double silence_seconds = 15;
   double stuck_seconds = 600;
 
@@ -19,6 +20,9 @@ struct RanksSection {
           "How gradients are added up: fast, by rank and then over ranks; or ordered, one micro-batch after "
           "the "
           "other, whose weights have the same bits for any number of ranks.");
+    field("bucket_megabytes", self.bucket_megabytes,
+          "Gradients that are sent at once, as soon as the backward pass has completed them.",
+          within(0.001, 65536.0));
     field("silence_seconds", self.silence_seconds,
           "Seconds without a sign of life of a rank after which it counts as lost, and the run ends.",
           within(1.0, 86400.0));

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <sstream>
+#include <utility>
 
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
+#include "core/seconds.h"
 
 namespace lf {
 namespace {
@@ -30,35 +34,140 @@ std::vector<double> in_order(Communicator& ranks, const std::vector<double>& min
   return result;
 }
 
+// Sends buckets while backward runs.
+class GradientExchange::Watch : public GradientWatch {
+ public:
+  explicit Watch(GradientExchange& exchange) : exchange_(exchange), awaited_(exchange.buckets_) {}
+
+  void begins(const std::vector<const Gradient*>& awaited) override {
+    for (const Gradient* gradient : awaited)
+      for_each_bucket(*gradient, [&](size_t bucket) { ++awaited_[bucket]; });
+    for (size_t bucket = 0; bucket < awaited_.size(); ++bucket)
+      if (awaited_[bucket] == 0) exchange_.completed_.push_back(bucket);
+    send();
+  }
+  void completed(const Gradient& gradient) override {
+    for_each_bucket(gradient, [&](size_t bucket) {
+      if (--awaited_[bucket] == 0) exchange_.completed_.push_back(bucket);
+    });
+    send();
+  }
+
+ private:
+  // f(bucket) for each that has elements of the gradient.
+  template <class F>
+  void for_each_bucket(const Gradient& gradient, F&& f) {
+    const Tensor& all = exchange_.block_.gradients;
+    const int64_t begin = (gradient.sum.raw() - all.raw()) / size_of(all.dtype()),
+                  end = begin + gradient.sum.elements();
+    const std::vector<Bucket>& buckets = exchange_.optimizer_.shares().buckets();
+    for (size_t bucket = 0; bucket < buckets.size(); ++bucket)
+      if (begin < buckets[bucket].back() && end > buckets[bucket].front()) f(bucket);
+  }
+
+  // All ranks send in one order, whichever bucket is complete first here.
+  void send() {
+    while (exchange_.sent_ < exchange_.order_.size() && awaited_[exchange_.order_[exchange_.sent_]] == 0)
+      exchange_.start(exchange_.order_[exchange_.sent_++]);
+  }
+
+  GradientExchange& exchange_;
+  std::vector<int64_t> awaited_;  // gradients that a bucket still waits for
+};
+
 GradientExchange::GradientExchange(Communicator& ranks, const ParameterBlock& block, Optimizer& optimizer,
                                    ReductionChoice reduction)
-    : ranks_(ranks), block_(block), optimizer_(optimizer), reduction_(reduction) {
+    : ranks_(ranks),
+      block_(block),
+      optimizer_(optimizer),
+      reduction_(reduction),
+      buckets_(optimizer.shares().buckets().size()) {
   if (reduction_ == ReductionChoice::ordered) total_ = Tensor::zeros_like(block.gradients);
+  for (size_t bucket = buckets_; bucket-- > 0;) order_.push_back(bucket);
+}
+
+GradientExchange::~GradientExchange() = default;
+
+Tensor GradientExchange::bucket_of(const Tensor& block, size_t bucket) const {
+  const Bucket& bounds = optimizer_.shares().buckets()[bucket];
+  return block.slice(bounds.front(), bounds.back());
+}
+
+Bounds GradientExchange::slices_of(size_t bucket) const {
+  Bounds slices = optimizer_.shares().buckets()[bucket];
+  const int64_t begin = slices.front();
+  for (int64_t& bound : slices) bound -= begin;
+  return slices;
 }
 
 int64_t GradientExchange::rounds(int64_t over_all_ranks) const {
   return (over_all_ranks + ranks_.size() - 1) / ranks_.size();
 }
 
-void GradientExchange::add_round(int64_t round, int64_t over_all_ranks) {
-  if (reduction_ != ReductionChoice::ordered) return;
-  const Phase phase("communication");
+bool GradientExchange::has_micro_batch(int64_t round, int64_t over_all_ranks) const {
+  return round * ranks_.size() + ranks_.rank() < over_all_ranks;
+}
+
+// Whether gradients are sent in the round: in ordered reduction in each, otherwise once they have all been
+// added up here.
+bool GradientExchange::is_sent_in(int64_t round, int64_t over_all_ranks) const {
+  return reduction_ == ReductionChoice::ordered || !has_micro_batch(round + 1, over_all_ranks);
+}
+
+void GradientExchange::begin_round(int64_t round, int64_t over_all_ranks) {
   const int64_t left = over_all_ranks - round * ranks_.size();
-  const auto adding = static_cast<int>(std::min<int64_t>(left, ranks_.size()));
-  ranks_.start_accumulate(block_.gradients, total_, adding, optimizer_.bounds()).wait();
+  adding_ = static_cast<int>(std::min<int64_t>(left, ranks_.size()));
+  if (ranks_.size() == 1 || !has_micro_batch(round, over_all_ranks) || !is_sent_in(round, over_all_ranks))
+    return;
+  completed_.clear();
+  watch_ = std::make_unique<Watch>(*this);
+}
+
+void GradientExchange::end_round(int64_t, int64_t) {
+  watch_.reset();
+  if (reduction_ != ReductionChoice::ordered) return;
+  send_rest();
   Tensor gradients = block_.gradients;  // the same memory
   gradients.fill_zero();
 }
 
-void GradientExchange::finish() {
+void GradientExchange::start(size_t bucket) {
+  const Tensor gradients = bucket_of(block_.gradients, bucket);
+  pending_.push_back(
+      reduction_ == ReductionChoice::ordered
+          ? ranks_.start_accumulate(gradients, bucket_of(total_, bucket), adding_, slices_of(bucket))
+          : ranks_.start_reduce_scatter(gradients, slices_of(bucket)));
+}
+
+// What backward has not sent, and then waits for all.
+void GradientExchange::send_rest() {
   const Phase phase("communication");
+  while (sent_ < order_.size()) start(order_[sent_++]);
+  for (Pending& pending : pending_) wait(pending);
+  pending_.clear();
+  sent_ = 0;
+}
+
+void GradientExchange::wait(Pending& pending) {
+  waited_ += seconds_of([&] { pending.wait(); });
+}
+
+void GradientExchange::finish() {
   if (reduction_ == ReductionChoice::ordered) {
     Tensor gradients = block_.gradients;  // the same memory
     gradients.copy_from(total_);
     total_.fill_zero();
-    return;
+  } else {
+    send_rest();
   }
-  ranks_.start_reduce_scatter(block_.gradients, optimizer_.bounds()).wait();
+  if (buckets_ == 1 || !order_is_guessed_) return;
+  // From now on buckets go in the order in which rank 0 has completed them.
+  std::string words;
+  for (const size_t bucket : completed_) words += text(bucket, ' ');
+  std::istringstream order(ranks_.broadcast(words));
+  std::vector<size_t> agreed{std::istream_iterator<size_t>(order), std::istream_iterator<size_t>()};
+  if (agreed.size() == buckets_) order_ = std::move(agreed);
+  order_is_guessed_ = false;
 }
 
 Tensor GradientExchange::squared_norm() {
@@ -67,8 +176,18 @@ Tensor GradientExchange::squared_norm() {
   const Tensor own = optimizer_.squares().to(Device::cpu);
   const std::vector<std::string> all =
       ranks_.gather(bytes_of(own.data<double>(), static_cast<size_t>(own.elements())));
+  // In the block's order: each bucket's shares, by rank.
   std::string joined;
-  for (const std::string& each : all) joined += each;
+  std::vector<size_t> taken(all.size());
+  for (size_t bucket = 0; bucket < buckets_; ++bucket) {
+    for (size_t rank = 0; rank < all.size(); ++rank) {
+      const size_t bytes =
+          static_cast<size_t>(optimizer_.shares().chunks(bucket, static_cast<int64_t>(rank))) *
+          sizeof(double);
+      joined += all[rank].substr(taken[rank], bytes);
+      taken[rank] += bytes;
+    }
+  }
   Tensor squares = Tensor::empty({static_cast<int64_t>(joined.size() / sizeof(double))}, DType::f64);
   std::memcpy(squares.raw(), joined.data(), joined.size());
   Tensor whole = Tensor::empty({1}, DType::f64);
@@ -78,7 +197,10 @@ Tensor GradientExchange::squared_norm() {
 
 void GradientExchange::share_parameters() {
   const Phase phase("communication");
-  ranks_.start_all_gather(block_.values, optimizer_.bounds()).wait();
+  for (size_t bucket = 0; bucket < buckets_; ++bucket)
+    pending_.push_back(ranks_.start_all_gather(bucket_of(block_.values, bucket), slices_of(bucket)));
+  for (Pending& pending : pending_) wait(pending);
+  pending_.clear();
   optimizer_.parameters_changed();
 }
 

@@ -1,6 +1,9 @@
 // The gradients of an update's micro-batches, added up over all ranks, and the parameters that come of them.
+// A bucket of gradients is sent as soon as backward has completed it, while backward goes on with the others.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/communicator/communicator.h"
@@ -18,25 +21,50 @@ class GradientExchange {
   // All of them must outlive this object.
   GradientExchange(Communicator& ranks, const ParameterBlock& block, Optimizer& optimizer,
                    ReductionChoice reduction);
+  ~GradientExchange();
 
-  // After the backward pass of each of this rank's micro-batches, and in ordered reduction also where it has
-  // none in the round: of the `over_all_ranks` of the update micro-batch i is rank i modulo the ranks'.
-  void add_round(int64_t round, int64_t over_all_ranks);
-  // How many rounds an update of so many micro-batches has.
+  // An update of so many micro-batches has so many rounds: micro-batch i is rank i modulo the ranks'.
   int64_t rounds(int64_t over_all_ranks) const;
-  // After all of them: each rank's share of the gradients is then whole.
+  // Before and after forward and backward of this rank's micro-batch of a round; after it also where the rank
+  // has none.
+  void begin_round(int64_t round, int64_t over_all_ranks);
+  void end_round(int64_t round, int64_t over_all_ranks);
+  // After all of them: each rank's shares of the gradients are then whole.
   void finish();
   // The squared norm of all gradients, (1) f64, the same on every rank.
   Tensor squared_norm();
-  // After the optimizer's step: every rank's share of the parameters, to all.
+  // After the optimizer's step: every rank's shares of the parameters, to all.
   void share_parameters();
 
+  // Seconds for which this rank has waited for exchanges so far.
+  double waited() const { return waited_; }
+
  private:
+  class Watch;
+
+  Tensor bucket_of(const Tensor& block, size_t bucket) const;
+  Bounds slices_of(size_t bucket) const;
+  bool has_micro_batch(int64_t round, int64_t over_all_ranks) const;
+  bool is_sent_in(int64_t round, int64_t over_all_ranks) const;
+  void start(size_t bucket);
+  void send_rest();
+  void wait(Pending& pending);
+
   Communicator& ranks_;
   const ParameterBlock& block_;
   Optimizer& optimizer_;
-  ReductionChoice reduction_;
+  const ReductionChoice reduction_;
+  const size_t buckets_;
   Tensor total_;  // in ordered reduction: the gradients of earlier rounds
+
+  std::vector<size_t> order_;  // in which buckets are sent, the same on every rank
+  bool order_is_guessed_ = true;
+  std::vector<size_t> completed_;  // in the order in which backward has completed them
+  size_t sent_ = 0;                // of order_, in this round
+  int adding_ = 0;                 // ranks that have a micro-batch in this round
+  std::vector<Pending> pending_;
+  std::unique_ptr<Watch> watch_;
+  double waited_ = 0;
 };
 
 }  // namespace lf

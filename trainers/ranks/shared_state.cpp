@@ -2,67 +2,78 @@
 
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace lf {
 namespace {
-
-// A rank's share of a flat block.
-Tensor share_of(const Tensor& whole, const Bounds& bounds, int rank) {
-  const auto r = static_cast<size_t>(rank);
-  return whole.slice(bounds[r], bounds[r + 1]);
-}
-
-bool has_share(const Bounds& bounds, int rank) {
-  const auto r = static_cast<size_t>(rank);
-  return bounds[r] < bounds[r + 1];
-}
-
-// The shares of the ranks but rank 0, which they send to it or receive from it.
-std::vector<Communicator::Parcel> shares_of_others(const Tensor& whole, const Bounds& bounds, int ranks) {
-  std::vector<Communicator::Parcel> parcels;
-  for (int rank = 1; rank < ranks; ++rank)
-    if (has_share(bounds, rank)) parcels.push_back({rank, share_of(whole, bounds, rank)});
-  return parcels;
-}
-
-// This rank's share, for rank 0.
-std::vector<Communicator::Parcel> own_share(const Tensor& share, const Bounds& bounds, int rank) {
-  if (!has_share(bounds, rank)) return {};
-  return {{0, share}};
-}
 
 void copy_into(Tensor place, const Tensor& values) {
   if (place.elements() > 0) place.copy_from(values);
 }
 
-Tensor gathered(Communicator& ranks, const Tensor& share, const Bounds& bounds) {
+// A rank's shares of a whole block on rank 0, bucket by bucket, as parcels to or from that rank.
+std::vector<Communicator::Parcel> shares_in(const Tensor& whole, const Shares& shares, int rank) {
+  std::vector<Communicator::Parcel> parcels;
+  const auto r = static_cast<size_t>(rank);
+  for (const Bucket& bounds : shares.buckets())
+    if (bounds[r] < bounds[r + 1]) parcels.push_back({rank, whole.slice(bounds[r], bounds[r + 1])});
+  return parcels;
+}
+
+// The same of this rank's shares, which stand one after the other, as parcels to or from rank 0.
+std::vector<Communicator::Parcel> own_shares(const Tensor& share, const Shares& shares, int rank) {
+  std::vector<Communicator::Parcel> parcels;
+  const auto r = static_cast<size_t>(rank);
+  int64_t place = 0;
+  for (const Bucket& bounds : shares.buckets()) {
+    const int64_t length = bounds[r + 1] - bounds[r];
+    if (length > 0) parcels.push_back({0, share.slice(place, place + length)});
+    place += length;
+  }
+  return parcels;
+}
+
+std::vector<Communicator::Parcel> shares_of_others(const Tensor& whole, const Shares& shares, int ranks) {
+  std::vector<Communicator::Parcel> parcels;
+  for (int rank = 1; rank < ranks; ++rank)
+    for (Communicator::Parcel& parcel : shares_in(whole, shares, rank)) parcels.push_back(std::move(parcel));
+  return parcels;
+}
+
+Tensor gathered(Communicator& ranks, const Tensor& share, const Shares& shares) {
   const Tensor own = share.to(Device::cpu);
   if (ranks.size() == 1) return own;
+  const std::vector<Communicator::Parcel> mine = own_shares(own, shares, ranks.rank());
   if (ranks.rank() != 0) {
-    ranks.exchange(own_share(own, bounds, ranks.rank()), {});
+    ranks.exchange(mine, {});
     return {};
   }
-  const Tensor whole = Tensor::empty({bounds.back()}, share.dtype());
-  copy_into(share_of(whole, bounds, 0), own);
-  ranks.exchange({}, shares_of_others(whole, bounds, ranks.size()));
+  const Tensor whole = Tensor::empty({shares.buckets().back().back()}, share.dtype());
+  const std::vector<Communicator::Parcel> places = shares_in(whole, shares, 0);
+  for (size_t i = 0; i < places.size(); ++i) copy_into(places[i].content, mine[i].content);
+  ranks.exchange({}, shares_of_others(whole, shares, ranks.size()));
   return whole;
 }
 
-void scatter(Communicator& ranks, const Tensor& whole, const Bounds& bounds, const Tensor& share) {
-  if (ranks.rank() == 0) {
-    ranks.exchange(shares_of_others(whole, bounds, ranks.size()), {});
-    return copy_into(share, share_of(whole, bounds, 0));
-  }
+void scatter(Communicator& ranks, const Tensor& whole, const Shares& shares, const Tensor& share) {
+  if (ranks.size() == 1) return copy_into(share, whole);
   const Tensor own = share.device() == Device::cpu ? share : Tensor::empty(share.shape(), share.dtype());
-  ranks.exchange({}, own_share(own, bounds, ranks.rank()));
+  const std::vector<Communicator::Parcel> mine = own_shares(own, shares, ranks.rank());
+  if (ranks.rank() == 0) {
+    ranks.exchange(shares_of_others(whole, shares, ranks.size()), {});
+    const std::vector<Communicator::Parcel> places = shares_in(whole, shares, 0);
+    for (size_t i = 0; i < places.size(); ++i) copy_into(mine[i].content, places[i].content);
+  } else {
+    ranks.exchange({}, mine);
+  }
   if (share.device() != Device::cpu) copy_into(share, own);
 }
 
 }  // namespace
 
 OptimizerState whole_state(Communicator& ranks, Optimizer& optimizer) {
-  return {gathered(ranks, optimizer.first(), optimizer.bounds()),
-          gathered(ranks, optimizer.second(), optimizer.bounds()), optimizer.updates()};
+  return {gathered(ranks, optimizer.first(), optimizer.shares()),
+          gathered(ranks, optimizer.second(), optimizer.shares()), optimizer.updates()};
 }
 
 void share_state(Communicator& ranks, const ParameterBlock& block, RunState& state,
@@ -80,8 +91,8 @@ void share_state(Communicator& ranks, const ParameterBlock& block, RunState& sta
     if (block.values.device() != Device::cpu) copy_into(block.values, values);
     block.changed();
   }
-  scatter(ranks, whole.first, optimizer.bounds(), optimizer.first());
-  scatter(ranks, whole.second, optimizer.bounds(), optimizer.second());
+  scatter(ranks, whole.first, optimizer.shares(), optimizer.first());
+  scatter(ranks, whole.second, optimizer.shares(), optimizer.second());
 }
 
 void share_metrics(Communicator& ranks, Evaluation& score) {

@@ -127,7 +127,8 @@ void RunReport::not_finite(int64_t step, const std::string& policy) {
   log_.write({{"event", "not_finite"}, {"step", step}, {"policy", policy}});
 }
 
-void RunReport::step(const RunState& state, const StepResult& result, double data_wait_seconds) {
+void RunReport::step(const RunState& state, const StepResult& result, double data_wait_seconds,
+                     const Exchanged* exchanged) {
   // Without a target since the last log there is no loss.
   const bool has_loss = state.interval_weight > 0;
   const double loss = state.interval_loss / state.interval_weight;
@@ -144,13 +145,20 @@ void RunReport::step(const RunState& state, const StepResult& result, double dat
   const double seconds = seconds_now() - interval_started_;
   const double rate = static_cast<double>(interval_tokens_) / seconds;
   const double flops = interval_flops_ / seconds;
-  timing_.write({{"step", state.step},
-                 {"seconds", seconds},
-                 {"tokens_per_second", rate},
-                 {"tflops", flops / 1e12},
-                 {"mfu", peak_flops_ ? ordered_json(flops / *peak_flops_) : ordered_json()},
-                 {"data_wait_seconds", data_wait_seconds},
-                 {"memory_bytes", memory_use(device_).peak}});
+  ordered_json timing = {{"step", state.step},
+                         {"seconds", seconds},
+                         {"tokens_per_second", rate},
+                         {"tflops", flops / 1e12},
+                         {"mfu", peak_flops_ ? ordered_json(flops / *peak_flops_) : ordered_json()},
+                         {"data_wait_seconds", data_wait_seconds},
+                         {"memory_bytes", memory_use(device_).peak}};
+  if (exchanged) {
+    timing["bytes_sent"] = exchanged->bytes_sent - exchanged_before_.bytes_sent;
+    timing["exchange_seconds"] = exchanged->seconds - exchanged_before_.seconds;
+    timing["exchange_wait_seconds"] = exchanged->wait_seconds - exchanged_before_.wait_seconds;
+    exchanged_before_ = *exchanged;
+  }
+  timing_.write(timing);
   if (has_loss && unit_.is_bits) scalar("train/" + unit_.bits_key(), state.step, loss / std::numbers::ln2);
   if (has_loss && !unit_.is_bits) scalar("train/loss", state.step, loss);
   scalar("train/learning_rate", state.step, result.learning_rate);

@@ -28,6 +28,13 @@ struct StepResult {
   bool applied = true;
 };
 
+// What this rank has exchanged with others since it started: bytes that it sent, seconds that exchanges took,
+// and those of them for which the update waited, the others being hidden behind it.
+struct Exchanged {
+  int64_t bytes_sent = 0;
+  double seconds = 0, wait_seconds = 0;
+};
+
 class RunReport {
  public:
   // Opens the logs in a run folder, and has messages go into it from here on; with no folder it reports
@@ -57,7 +64,8 @@ class RunReport {
     interval_tokens_ += result.tokens;
     interval_flops_ += result.flops;
   }
-  void step(const RunState& state, const StepResult& result, double data_wait_seconds);
+  void step(const RunState& state, const StepResult& result, double data_wait_seconds,
+            const Exchanged* exchanged = nullptr);
   void progress(const std::string& stage_name, const RunState& state, const Stage& stage,
                 const StepResult& result);
   // Progress of something else than training, on a terminal only.
@@ -83,6 +91,7 @@ class RunReport {
   nlohmann::ordered_json profiled_stages_ = nlohmann::ordered_json::array();
   double interval_started_ = 0;
   int64_t interval_tokens_ = 0;
+  Exchanged exchanged_before_;  // the interval
   double interval_flops_ = 0;
   std::optional<double> peak_flops_;
 };

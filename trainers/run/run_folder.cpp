@@ -105,7 +105,7 @@ bool may_change(const std::string& line, size_t stages) {
     return true;
   for (const char* prefix :
        {"checkpoint.", "data.path:", "device:", "log.tensorboard", "threads:", "evaluation.batch_size",
-        "validation.batch_size", "ranks.silence_seconds", "ranks.stuck_seconds"}) {
+        "validation.batch_size", "ranks.bucket_megabytes", "ranks.silence_seconds", "ranks.stuck_seconds"}) {
     if (line.rfind(prefix, 0) == 0) return true;
   }
   return false;

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "trainers/optimizer/optimizer.h"
+#include "trainers/optimizer/shares.h"
 #include "trainers/tasks/task.h"
 
 namespace lf {

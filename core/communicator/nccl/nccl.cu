@@ -81,6 +81,7 @@ class OverNccl : public Communicator {
   int size() const override { return host_->size(); }
   std::string host(int rank) const override { return host_->host(rank); }
   int64_t bytes_sent() const override { return host_->bytes_sent() + sent_; }
+  double busy_seconds() const override { return host_->busy_seconds(); }
   bool fail(const std::string& why, int exit_code) override { return host_->fail(why, exit_code); }
   std::vector<std::string> gather(const std::string& words) override { return host_->gather(words); }
 

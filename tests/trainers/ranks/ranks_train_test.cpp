@@ -30,7 +30,7 @@ class RanksTrain : public ::testing::Test {
   }
 
   // Updates of six micro-batches, so that three ranks have two each and four have one or two.
-  RunConfig config(const std::string& reduction, const std::string& more = "") {
+  RunConfig config(const std::string& reduction, const std::string& stage = "") {
     return parse_run_config("data: {path: " + (folder_ / "corpus.txt") +
                                 "}\n"
                                 "threads: 1\n"
@@ -38,13 +38,15 @@ class RanksTrain : public ::testing::Test {
                                 "optimizer: {clip: 0.1}\n"
                                 "schedule: {warmup_steps: 2}\n"
                                 "stages: {list: [{name: a, sequence_length: 64, windows: 8, learning_rate: "
-                                "0.003, batch_size: 6, micro_batch: 1, steps: 6}]}\n"
+                                "0.003, batch_size: 6, micro_batch: 1, steps: 6" +
+                                stage +
+                                "}]}\n"
                                 "evaluation: {sequence_length: 256, step: 128}\n"
                                 "validation: {every_steps: 2, tokens: 500}\n"
                                 "checkpoint: {every_steps: 2, every_minutes: 0}\n"
                                 "log: {every_steps: 1}\n"
                                 "ranks: {reduction: " +
-                                reduction + "}\n" + more,
+                                reduction + "}\n",
                             "test.yaml");
   }
   // Its end, by every rank; all must agree about it.
@@ -78,6 +80,42 @@ TEST_F(RanksTrain, InOrderAnyNumberOfThemGivesTheSameBits) {
     const std::string name = text("of", ranks);
     EXPECT_EQ(train(ranks, config("ordered"), name), RunEnd::finished);
     expect_same_end(folder_ / name, folder_ / "one", 6);
+  }
+}
+
+// One chunk of 4,096 elements is the smallest bucket: the model has some ten.
+TEST_F(RanksTrain, BucketsAreSentWhileBackwardRuns) {
+  for (const std::string stage : {"", ", recompute: true"}) {
+    const auto buckets = [&](const std::string& reduction) {
+      RunConfig c = config(reduction, stage);
+      c.ranks.bucket_megabytes = 0.001;
+      return c;
+    };
+    const std::string kind = stage.empty() ? "plain" : "recomputed";
+    train(1, config("ordered", stage), kind + "one");
+    for (const int ranks : {2, 3}) {
+      train(ranks, buckets("ordered"), text(kind, ranks));
+      expect_same_end(folder_ / text(kind, ranks), folder_ / (kind + "one"), 6);
+    }
+    train(3, buckets("fast"), kind + "fast");
+    train(3, config("fast", stage), kind + "whole");
+    expect_same_end(folder_ / (kind + "fast"), folder_ / (kind + "whole"), 6);
+  }
+}
+
+TEST_F(RanksTrain, BytesOnTheWireAreThoseOfTheFormula) {
+  RunConfig c = config("fast");
+  train(3, c, "run");
+  const auto task = make_task(c);
+  const auto block = static_cast<double>(task->parameters().values.elements());
+  // Rank 0 sends two thirds of the gradients to the others' shares, and its third of the parameters to two;
+  // what ranks agree on is small beside them.
+  for (const LogRecord& record : read_run_log(folder_ / "run/timing.jsonl")) {
+    if (record.fields.at("step") == 1 || record.fields.at("step").get<int64_t>() % 2 == 0)
+      continue;  // no save
+    const double sent = record.fields.at("bytes_sent");
+    EXPECT_NEAR(sent / (4 * block * 2 * 2 / 3), 1, 0.1) << record.fields;
+    EXPECT_LE(record.fields.at("exchange_wait_seconds"), record.fields.at("seconds"));
   }
 }
 
