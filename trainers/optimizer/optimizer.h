@@ -31,8 +31,8 @@ class Optimizer {
   const Shares& shares() const { return shares_; }
 
   // The sums of the squares of this rank's shares of the gradients, one for each chunk, (n) f64, which a
-  // device may still be computing. The gradient's squared norm is the sum of all ranks', in the block's order: it
-  // does not depend on the number of ranks. Not finite if any gradient is not.
+  // device may still be computing. The gradient's squared norm is the sum of those of all ranks, in the order
+  // of the block: it does not depend on their number. Not finite if any gradient is not.
   Tensor squares() const;
   // Their sum where there is one rank, (1) f64.
   Tensor squared_gradient_norm() const;
