@@ -76,7 +76,7 @@ void evaluate(const Options& options) {
   CHECK(opened.task->has(split), "the data of ", options.run, " have no ", name(split),
         " split that can be scored");
   const Evaluation score =
-      opened.task->evaluate(split, Effort::report, opened.stage, [&](int64_t done, int64_t total) {
+      opened.task->evaluate(split, Effort::report, opened.stage, *alone(), [&](int64_t done, int64_t total) {
         Progress progress;
         progress.stage = std::string("evaluating ") + name(split);
         progress.step = done;

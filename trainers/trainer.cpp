@@ -384,7 +384,7 @@ std::optional<Evaluation> Trainer::score(Split split, Effort effort) {
     return true;
   };
   try {
-    Evaluation result = task_->evaluate(split, effort, stage_, between_batches);
+    Evaluation result = task_->evaluate(split, effort, stage_, *ranks_, between_batches);
     share_metrics(*ranks_, result);
     for (const Metric& metric : result.metrics) {
       CHECK(std::isfinite(metric.value), stage_name(), ", step ", state_.step, ": the ", name(split), ' ',

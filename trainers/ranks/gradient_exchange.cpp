@@ -1,34 +1,20 @@
 #include "trainers/ranks/gradient_exchange.h"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 #include <sstream>
 #include <utility>
 
+#include "core/communicator/divided.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
 #include "core/seconds.h"
 
 namespace lf {
-namespace {
-
-std::string bytes_of(const double* values, size_t count) {
-  return count == 0 ? std::string()
-                    : std::string(reinterpret_cast<const char*>(values), count * sizeof(double));
-}
-
-}  // namespace
-
 std::vector<double> in_order(Communicator& ranks, const std::vector<double>& mine) {
-  if (ranks.size() == 1) return mine;
-  std::vector<std::vector<double>> all;
+  const std::vector<std::vector<double>> all = gather_numbers(ranks, mine);
   size_t count = 0;
-  for (const std::string& bytes : ranks.gather(bytes_of(mine.data(), mine.size()))) {
-    all.emplace_back(bytes.size() / sizeof(double));
-    std::memcpy(all.back().data(), bytes.data(), bytes.size());
-    count += all.back().size();
-  }
+  for (const std::vector<double>& each : all) count += each.size();
   std::vector<double> result;
   for (size_t i = 0; i < count; ++i) result.push_back(all[i % all.size()].at(i / all.size()));
   return result;
@@ -174,22 +160,19 @@ Tensor GradientExchange::squared_norm() {
   const Phase phase("norm");
   if (ranks_.size() == 1) return optimizer_.squared_gradient_norm();
   const Tensor own = optimizer_.squares().to(Device::cpu);
-  const std::vector<std::string> all =
-      ranks_.gather(bytes_of(own.data<double>(), static_cast<size_t>(own.elements())));
+  const std::vector<std::vector<double>> all = gather_numbers(ranks_, own.to_doubles());
   // In the block's order: each bucket's shares, by rank.
-  std::string joined;
-  std::vector<size_t> taken(all.size());
+  std::vector<double> joined;
+  std::vector<int64_t> taken(all.size());
   for (size_t bucket = 0; bucket < buckets_; ++bucket) {
     for (size_t rank = 0; rank < all.size(); ++rank) {
-      const size_t bytes =
-          static_cast<size_t>(optimizer_.shares().chunks(bucket, static_cast<int64_t>(rank))) *
-          sizeof(double);
-      joined += all[rank].substr(taken[rank], bytes);
-      taken[rank] += bytes;
+      const int64_t chunks = optimizer_.shares().chunks(bucket, static_cast<int64_t>(rank));
+      const auto begin = all[rank].begin() + taken[rank];
+      joined.insert(joined.end(), begin, begin + chunks);
+      taken[rank] += chunks;
     }
   }
-  Tensor squares = Tensor::empty({static_cast<int64_t>(joined.size() / sizeof(double))}, DType::f64);
-  std::memcpy(squares.raw(), joined.data(), joined.size());
+  const Tensor squares = Tensor::from({std::ssize(joined)}, joined);
   Tensor whole = Tensor::empty({1}, DType::f64);
   kernels::total(squares, whole);
   return whole;

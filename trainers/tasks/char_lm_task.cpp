@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/choices.h"
+#include "core/communicator/divided.h"
 #include "core/hash.h"
 #include "core/kernels/kernels.h"
 #include "data/characters/evaluation_windows.h"
@@ -50,40 +51,62 @@ int32_t newline_token(const TokenFile& tokens) {
 }  // namespace
 
 Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,
-                   const Protocol& protocol, const ScoreProgress& progress) {
+                   const Protocol& protocol, Communicator& ranks, const ScoreProgress& progress) {
   const NoGrad no_grad;
   const int64_t count = protocol.tokens ? std::min(protocol.tokens, tokens.count()) : tokens.count();
   const std::vector<EvaluationWindow> windows =
       evaluation_windows(count, protocol.sequence_length, protocol.step);
   const int32_t newline = newline_token(tokens);
-  Score score;
-  for (size_t first = 0; first < windows.size();) {
-    int64_t rows = 1;
-    while (rows < protocol.batch_size && first + static_cast<size_t>(rows) < windows.size() &&
-           windows[first + static_cast<size_t>(rows)].length == windows[first].length) {
+  std::vector<ExampleRange> batches;  // of windows of one length
+  for (int64_t first = 0; first < std::ssize(windows); first += batches.back().count) {
+    batches.push_back({first, 1});
+    const auto length = [&](int64_t window) { return windows[static_cast<size_t>(window)].length; };
+    int64_t& rows = batches.back().count;
+    while (rows < protocol.batch_size && first + rows < std::ssize(windows) &&
+           length(first + rows) == length(first))
       ++rows;
-    }
-    const TokenPair pair = read_windows(tokens, windows, first, rows);
+  }
+  // Row by row, so that the order of additions does not depend on the batch size: nats, targets, and those of
+  // newlines.
+  const auto score_batch = [&](int64_t number) {
+    const auto [first, rows] = batches[static_cast<size_t>(number)];
+    const TokenPair pair = read_windows(tokens, windows, static_cast<size_t>(first), rows);
     const Tensor losses =
         model.losses(pair.inputs, pair.targets, pattern, {.training = false, .compute = compute})
             .value()
             .to(Device::cpu);
-    // Row by row, so that the order of additions does not depend on the batch size.
+    std::vector<double> numbers;
     for (int64_t row = 0; row < rows; ++row) {
-      const EvaluationWindow& window = windows[first + static_cast<size_t>(row)];
-      score.nats += kernels::sum(losses.slice(row, row + 1));
-      score.targets += window.length - window.score_from;
+      const EvaluationWindow& window = windows[static_cast<size_t>(first + row)];
       const int32_t* targets = pair.targets.data<int32_t>() + row * window.length;
       const std::vector<double> values = losses.slice(row, row + 1).to_doubles();
+      double newline_nats = 0, newlines = 0;
       for (int64_t i = window.score_from; i < window.length; ++i) {
         if (targets[i] != newline) continue;
-        score.newline_nats += values[static_cast<size_t>(i)];
-        score.newline_targets += 1;
+        newline_nats += values[static_cast<size_t>(i)];
+        newlines += 1;
       }
+      numbers.insert(numbers.end(),
+                     {kernels::sum(losses.slice(row, row + 1)),
+                      static_cast<double>(window.length - window.score_from), newline_nats, newlines});
     }
-    first += static_cast<size_t>(rows);
-    if (progress && !progress(static_cast<int64_t>(first), std::ssize(windows))) break;
-  }
+    return numbers;
+  };
+  Score score;
+  divide(
+      ranks, std::ssize(batches), score_batch,
+      [&](int64_t, const std::vector<double>& numbers) {
+        for (size_t i = 0; i < numbers.size(); i += 4) {
+          score.nats += numbers[i];
+          score.targets += static_cast<int64_t>(numbers[i + 1]);
+          score.newline_nats += numbers[i + 2];
+          score.newline_targets += static_cast<int64_t>(numbers[i + 3]);
+        }
+      },
+      [&](int64_t taken) {
+        const ExampleRange& last = batches[static_cast<size_t>(taken) - 1];
+        return !progress || progress(last.first + last.count, std::ssize(windows));
+      });
   return score;
 }
 
@@ -127,19 +150,19 @@ Var CharLMTask::loss(const TaskBatch& batch, const Stage& stage, const Pass& pas
                            char_lm_pattern(config_, stage), pass));
 }
 
-Score CharLMTask::score(Split split, const Protocol& protocol, const Stage& stage,
+Score CharLMTask::score(Split split, const Protocol& protocol, const Stage& stage, Communicator& ranks,
                         const ScoreProgress& progress) const {
   const TokenFile& tokens = split == Split::test         ? *corpus_.test
                             : split == Split::validation ? *corpus_.validation
                                                          : *corpus_.train;
   return score_tokens(model_, char_lm_pattern(config_, stage), compute_dtype(config_), tokens, protocol,
-                      progress);
+                      ranks, progress);
 }
 
-Evaluation CharLMTask::evaluate(Split split, Effort effort, const Stage& stage,
+Evaluation CharLMTask::evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
                                 const ScoreProgress& progress) {
   const Protocol how = char_lm_protocol(config_, effort, stage);
-  Evaluation result = evaluation_of(score(split, how, stage, progress), unit(), how);
+  Evaluation result = evaluation_of(score(split, how, stage, ranks, progress), unit(), how);
   result.details["newlines"] = choice_name(corpus_.corpus.newlines);
   result.details["scored"] =
       "the last step targets of each sequence, the first sequence whole; every character once";

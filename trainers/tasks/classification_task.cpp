@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/choices.h"
+#include "core/communicator/divided.h"
 #include "data/example_order.h"
 #include "trainers/config/paths.h"
 #include "trainers/huggingface/model_config.h"
@@ -202,7 +203,7 @@ Var ClassificationTask::loss(const TaskBatch& batch, const Stage& stage, const P
   return sum(multiply(losses, Var(Tensor::from(shape, weights).to(losses.value().device()))));
 }
 
-Evaluation ClassificationTask::evaluate(Split split, Effort effort, const Stage& stage,
+Evaluation ClassificationTask::evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
                                         const ScoreProgress& progress) {
   const NoGrad no_grad;
   const TokenizedDocuments& documents = split_of(split);
@@ -211,19 +212,34 @@ Evaluation ClassificationTask::evaluate(Split split, Effort effort, const Stage&
   Confusion confusion(std::ssize(labels_));
   double loss = 0, weight = 0;
   const Pass pass{.training = false, .compute = compute_dtype(config_)};
-  for (int64_t first = 0; first < documents.count(); first += most) {
+  // Of each document its likeliest class and the logarithm of its own one's probability.
+  const auto score_batch = [&](int64_t number) {
     std::vector<int64_t> ids;
-    for (int64_t i = first; i < std::min(documents.count(), first + most); ++i) ids.push_back(i);
+    for (int64_t i = number * most; i < std::min(documents.count(), (number + 1) * most); ++i)
+      ids.push_back(i);
     const EncoderInput input = document_input(documents, ids, stage.sequence_length, model_.encoder.shape);
     const std::vector<ClassProbabilities> told = class_probabilities(model_.logits(input, pass).value());
+    std::vector<double> numbers;
     for (size_t i = 0; i < ids.size(); ++i) {
-      const int64_t expected = documents.class_at(ids[i]);
-      confusion.add(expected, told[i].likeliest);
-      loss -= class_weight(expected) * told[i].log_probabilities[static_cast<size_t>(expected)];
-      weight += class_weight(expected);
+      const auto expected = static_cast<size_t>(documents.class_at(ids[i]));
+      numbers.insert(numbers.end(),
+                     {static_cast<double>(told[i].likeliest), told[i].log_probabilities[expected]});
     }
-    if (progress && !progress(first + std::ssize(ids), documents.count())) break;
-  }
+    return numbers;
+  };
+  divide(
+      ranks, (documents.count() + most - 1) / most, score_batch,
+      [&](int64_t number, const std::vector<double>& numbers) {
+        for (size_t i = 0; i < numbers.size() / 2; ++i) {
+          const int64_t expected = documents.class_at(number * most + static_cast<int64_t>(i));
+          confusion.add(expected, static_cast<int64_t>(numbers[2 * i]));
+          loss -= class_weight(expected) * numbers[2 * i + 1];
+          weight += class_weight(expected);
+        }
+      },
+      [&](int64_t taken) {
+        return !progress || progress(std::min(taken * most, documents.count()), documents.count());
+      });
   return evaluation_of(confusion, loss / weight, stage);
 }
 

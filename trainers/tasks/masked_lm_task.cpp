@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/communicator/divided.h"
 #include "data/documents/document_tokenizer.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_config.h"
@@ -84,25 +85,31 @@ EncoderShape masked_lm_shape(const RunConfig& config) {
 }
 
 Score score_blocks(const MaskedLM& model, DType compute, const TokenFile& tokens, const SpecialIds& special,
-                   const Masking& masking, const Protocol& protocol, const ScoreProgress& progress) {
+                   const Masking& masking, const Protocol& protocol, Communicator& ranks,
+                   const ScoreProgress& progress) {
   const NoGrad no_grad;
   const DocumentBlocks blocks(tokens, protocol.sequence_length, special);
   int64_t count = blocks.count();
   if (protocol.tokens > 0) count = std::clamp<int64_t>(protocol.tokens / blocks.length(), 1, count);
-  Score score;
-  for (int64_t first = 0; first < count; first += protocol.batch_size) {
+  const auto score_batch = [&](int64_t number) {
+    const int64_t first = number * protocol.batch_size;
     const MaskedBatch batch =
         make_evaluation_batch(blocks, masking, first, std::min(protocol.batch_size, count - first));
+    if (count_targets(batch) == 0) return std::vector<double>();
     const Pass pass{.training = false, .compute = compute};
-    if (count_targets(batch) > 0) {
-      // One by one in the order of the stream, so that the sum does not depend on the batch size.
-      for (const double nats : model.losses(input_of(batch), targets_of(batch), pass).value().to_doubles()) {
-        score.nats += nats;
-      }
-    }
-    score.targets += count_targets(batch);
-    if (progress && !progress(first + batch.rows, count)) break;
-  }
+    return model.losses(input_of(batch), targets_of(batch), pass).value().to_doubles();
+  };
+  Score score;
+  divide(
+      ranks, (count + protocol.batch_size - 1) / protocol.batch_size, score_batch,
+      [&](int64_t, const std::vector<double>& nats_of_targets) {
+        // One by one in the order of the stream, so that the sum does not depend on the batch size.
+        for (const double nats : nats_of_targets) score.nats += nats;
+        score.targets += std::ssize(nats_of_targets);
+      },
+      [&](int64_t taken) {
+        return !progress || progress(std::min(taken * protocol.batch_size, count), count);
+      });
   return score;
 }
 
@@ -192,22 +199,23 @@ Protocol MaskedLMTask::protocol(Effort effort, const Stage& stage) const {
           .tokens = reports ? 0 : config_.validation.tokens};
 }
 
-Score MaskedLMTask::score(Split split, const Protocol& protocol, const ScoreProgress& progress) const {
+Score MaskedLMTask::score(Split split, const Protocol& protocol, Communicator& ranks,
+                          const ScoreProgress& progress) const {
   const bool test = split == Split::test, validation = split == Split::validation;
   const TokenFile& tokens = test ? *corpus_.test : validation ? *corpus_.validation : *corpus_.train;
   const DocumentSplit& about = test         ? corpus_.corpus.test
                                : validation ? corpus_.corpus.validation
                                             : corpus_.corpus.train;
   Score score = score_blocks(model_, compute_dtype(config_), tokens, corpus_.corpus.special, masking_,
-                             protocol, progress);
+                             protocol, ranks, progress);
   score.characters_per_target = static_cast<double>(about.characters) / static_cast<double>(about.tokens);
   return score;
 }
 
-Evaluation MaskedLMTask::evaluate(Split split, Effort effort, const Stage& stage,
+Evaluation MaskedLMTask::evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
                                   const ScoreProgress& progress) {
   const Protocol how = protocol(effort, stage);
-  Evaluation result = evaluation_of(score(split, how, progress), unit(), how);
+  Evaluation result = evaluation_of(score(split, how, ranks, progress), unit(), how);
   result.details["scored"] = "the masked tokens of consecutive blocks, with the same masks every time";
   return result;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "core/communicator/divided.h"
 #include "trainers/generation/source_texts.h"
 #include "trainers/metrics/rouge.h"
 
@@ -56,26 +57,34 @@ Var label_losses(const Seq2Seq& model, const Seq2SeqBatch& batch, double smoothi
 }
 
 LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const Seq2SeqSection& section,
-                        int64_t most_source, int64_t rows, DType compute, const ScoreProgress& progress) {
+                        int64_t most_source, int64_t rows, DType compute, Communicator& ranks,
+                        const ScoreProgress& progress) {
   const NoGrad no_grad;
   LabelScore score;
   const ScoredPairs scored(model, pairs, pairs.count(), most_source);
-  for (int64_t first = 0; first < pairs.count(); first += rows) {
+  const auto score_batch = [&](int64_t number) {
     std::vector<int64_t> ids;
-    for (int64_t i = first; i < std::min(pairs.count(), first + rows); ++i) ids.push_back(scored[i]);
+    for (int64_t i = number * rows; i < std::min(pairs.count(), (number + 1) * rows); ++i)
+      ids.push_back(scored[i]);
     const Seq2SeqBatch batch = seq2seq_batch(pairs, ids, most_source, section, model.shape);
-    // One by one in their order, so that the sum does not depend on the batch size.
-    for (const double nats : label_losses(model, batch, 0, {.compute = compute}).value().to_doubles())
-      score.nats += nats;
-    score.count += std::ssize(batch.labels);
-    if (progress && !progress(scored.done(first + std::ssize(ids)), scored.total())) break;
-  }
+    return label_losses(model, batch, 0, {.compute = compute}).value().to_doubles();
+  };
+  divide(
+      ranks, (pairs.count() + rows - 1) / rows, score_batch,
+      [&](int64_t, const std::vector<double>& nats_of_labels) {
+        // One by one in their order, so that the sum does not depend on the batch size.
+        for (const double nats : nats_of_labels) score.nats += nats;
+        score.count += std::ssize(nats_of_labels);
+      },
+      [&](int64_t taken) {
+        return !progress || progress(scored.done(std::min(taken * rows, pairs.count())), scored.total());
+      });
   return score;
 }
 
 std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPairs& pairs, int64_t texts,
                                   const Seq2SeqSection& section, const ByteLevelTokenizer& tokenizer,
-                                  const ScoreProgress& progress) {
+                                  Communicator& ranks, const ScoreProgress& progress) {
   constexpr int64_t kRows = 32;
   GenerationSettings settings = writer.settings;
   // In a plan, texts that are written side by side stand for all, and are as long as they may be: a planned
@@ -91,21 +100,34 @@ std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPa
     pairs.targets.append(scored[i], pairs.targets.length(scored[i]), ids);
     references.push_back(tokenizer.decode(ids, true));
   }
-  int64_t next = 0, done = 0;
+  // Text i is rank i modulo the ranks'. Progress is told of as often as every rank has texts.
+  int64_t next = ranks.rank(), done = 0;
+  const int64_t of_every_rank = texts / ranks.size();
   write_texts(
       writer.model, settings, kRows,
       [&]() -> std::optional<TextSource> {
-        if (next == texts) return std::nullopt;
+        if (next >= texts) return std::nullopt;
         Seq2SeqBatch one =
             seq2seq_batch(pairs, {scored[next]}, writer.longest_source, section, writer.model.shape);
-        const std::string where = text("text ", next);
-        return TextSource{next++, where, std::move(one.sources), writer.prompt};
+        TextSource source{next, text("text ", next), std::move(one.sources), writer.prompt};
+        next += ranks.size();
+        return source;
       },
       [&](int64_t number, const std::vector<WrittenText>& best) {
         written[static_cast<size_t>(number)] = tokenizer.decode(best[0].ids, true);
         ++done;
-        if (progress && (!scored.planned() || done == texts)) progress(scored.done(done), scored.total());
+        if (progress && done <= of_every_rank && (!scored.planned() || done == texts))
+          progress(scored.done(done * ranks.size()), scored.total());
       });
+  if (ranks.size() > 1) {
+    for (int64_t i = 0; i < texts; i += ranks.size()) {
+      const int64_t own = i + ranks.rank();
+      const std::vector<std::string> round =
+          ranks.gather(own < texts ? written[static_cast<size_t>(own)] : "");
+      for (int64_t r = 0; r < ranks.size() && i + r < texts; ++r)
+        written[static_cast<size_t>(i + r)] = round[static_cast<size_t>(r)];
+    }
+  }
   std::vector<RougePair> compared;
   for (size_t i = 0; i < written.size(); ++i) compared.push_back({references[i], written[i]});
   const auto summary = rouge_summary(rouge(compared, section.stemmer));

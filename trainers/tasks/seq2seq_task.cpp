@@ -136,15 +136,15 @@ Var Seq2SeqTask::loss(const TaskBatch& batch, const Stage& stage, const Pass& pa
   return sum(label_losses(model_, pairs, config_.seq2seq.label_smoothing, pass, stage.recompute));
 }
 
-Evaluation Seq2SeqTask::evaluate(Split split, Effort effort, const Stage& stage,
+Evaluation Seq2SeqTask::evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
                                  const ScoreProgress& progress) {
   const NoGrad no_grad;
   const Seq2SeqSection& section = config_.seq2seq;
   const TokenizedPairs& pairs = split_of(split);
   const bool reports = effort == Effort::report;
   const int64_t rows = reports ? config_.evaluation.batch_size : config_.validation.batch_size;
-  const LabelScore labels =
-      score_labels(model_, pairs, section, stage.sequence_length, rows, compute_dtype(config_), progress);
+  const LabelScore labels = score_labels(model_, pairs, section, stage.sequence_length, rows,
+                                         compute_dtype(config_), ranks, progress);
   Evaluation result;
   result.metrics = {{"loss", labels.nats / static_cast<double>(labels.count), labels.count}};
   result.protocol = {{"sequence_length", stage.sequence_length}, {"target_length", section.target_length}};
@@ -152,7 +152,7 @@ Evaluation Seq2SeqTask::evaluate(Split split, Effort effort, const Stage& stage,
   const int64_t texts =
       reports || section.scored_texts == 0 ? pairs.count() : std::min(section.scored_texts, pairs.count());
   for (Metric& metric :
-       score_written(writer(stage.sequence_length), pairs, texts, section, *tokenizer_, progress)) {
+       score_written(writer(stage.sequence_length), pairs, texts, section, *tokenizer_, ranks, progress)) {
     metric.count = labels.count;
     result.metrics.push_back(std::move(metric));
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/communicator/communicator.h"
 #include "layers/basic.h"
 #include "layers/module.h"
 #include "trainers/config/run_config.h"
@@ -114,8 +115,9 @@ class Task {
 
   // Whether the data have such a split, with what is needed to score it.
   virtual bool has(Split split) const = 0;
-  // Scores a split that the data have, with the stage's patterns, every target once. `progress` may be empty.
-  virtual Evaluation evaluate(Split split, Effort effort, const Stage& stage,
+  // Scores a split that the data have, with the stage's patterns, every target once. Ranks divide the work
+  // and have the same result; each calls `progress`, which may be empty, as often as the others.
+  virtual Evaluation evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
                               const ScoreProgress& progress) = 0;
 
   // Answers records, in their order, into the sink. An Error where the task has no such predictions.

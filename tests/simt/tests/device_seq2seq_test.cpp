@@ -73,8 +73,9 @@ class DeviceSeq2Seq : public ::testing::TestWithParam<const char*> {
       if (record.fields.at("event") == "step") result.push_back(log_number(record.fields.at("loss")));
     }
     const OpenedModel run = open_model(folder_ / name);
-    result.push_back(
-        run.task->evaluate(Split::validation, Effort::validation, run.stage, {}).metrics.at(0).value);
+    result.push_back(run.task->evaluate(Split::validation, Effort::validation, run.stage, *alone(), {})
+                         .metrics.at(0)
+                         .value);
     return result;
   }
   static void expect_same(const std::vector<double>& received, const std::vector<double>& expected,
@@ -197,7 +198,7 @@ TEST_P(DeviceSeq2Seq, WrittenSummariesAreScoredAsOnTheCpu) {
   const auto metrics = [&](const std::string& device) {
     const OpenedModel run = open_model(folder_ / "run", {.overrides = {"device=" + device, "precision=f32"}});
     EXPECT_EQ(run.task->parameters().values.device(), device == "cuda" ? Device::cuda : Device::cpu);
-    return run.task->evaluate(Split::validation, Effort::report, run.stage, {});
+    return run.task->evaluate(Split::validation, Effort::report, run.stage, *alone(), {});
   };
   const Evaluation there = metrics("cuda"), here = metrics("cpu");
   ASSERT_EQ(there.metrics.size(), here.metrics.size());

@@ -15,6 +15,7 @@
 #include "tests/program.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
+#include "tests/trainers/ranks/ranks_in_a_run.h"
 #include "trainers/config/load.h"
 #include "trainers/measure/predicted_run.h"
 #include "trainers/run/checkpoint_folders.h"
@@ -79,6 +80,11 @@ class ClassificationTaskTest : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST_F(ClassificationTaskTest, RanksTrainOneRun) {
+  expect_same_run_of_ranks(config("steps: 6, micro_batch_tokens: 80", ", class_weights: balanced"),
+                           folder_.path(), 6, {2, 3});
+}
+
 TEST_F(ClassificationTaskTest, LearnsAndKeepsItsBestCheckpoint) {
   EXPECT_EQ(Trainer(config("epochs: 30", ", metric: macro_f1, dropout: 0", "optimizer: {clip: 1}\n"),
                     folder_ / "run", false)
@@ -104,8 +110,8 @@ TEST_F(ClassificationTaskTest, LearnsAndKeepsItsBestCheckpoint) {
   EXPECT_EQ(last.at("documents"), 12);
   EXPECT_EQ(log.back().fields.at("validation_macro_f1"), 1);
   const OpenedModel best = open_model(folder_ / "run", {.checkpoint = "best", .overrides = {}, .device = {}});
-  EXPECT_DOUBLE_EQ(best.task->evaluate(Split::validation, Effort::report, best.stage, {}).deciding().value,
-                   1);
+  EXPECT_DOUBLE_EQ(
+      best.task->evaluate(Split::validation, Effort::report, best.stage, *alone(), {}).deciding().value, 1);
 }
 
 TEST_F(ClassificationTaskTest, AStopAndAResumeChangeNoBit) {

@@ -12,6 +12,7 @@
 #include "tests/program.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
+#include "tests/trainers/ranks/ranks_in_a_run.h"
 #include "trainers/config/load.h"
 #include "trainers/huggingface/convert.h"
 #include "trainers/run/opened_model.h"
@@ -52,6 +53,10 @@ class MaskedLMTest : public ::testing::Test {
 
   TemporaryFolder folder_;
 };
+
+TEST_F(MaskedLMTest, RanksTrainOneRun) {
+  expect_same_run_of_ranks(config("steps: 4"), folder_.path(), 4, {2});
+}
 
 TEST_F(MaskedLMTest, LossFallsAndIsLoggedPerToken) {
   train(config("steps: 30"), "run");
@@ -158,9 +163,9 @@ TEST_F(MaskedLMTest, EvaluationDoesNotDependOnTheBatchSize) {
   MaskedLMTask task(c, {});
   Protocol protocol = task.protocol(Effort::validation, resolved_stages(c).front());
   protocol.tokens = 0;
-  const Score one = task.score(Split::train, protocol, {});
+  const Score one = task.score(Split::train, protocol, *alone(), {});
   protocol.batch_size = 7;
-  const Score seven = task.score(Split::train, protocol, {});
+  const Score seven = task.score(Split::train, protocol, *alone(), {});
   EXPECT_EQ(one.targets, seven.targets);
   EXPECT_NEAR(one.nats / seven.nats, 1, 1e-6);
   EXPECT_NEAR(static_cast<double>(one.targets) / static_cast<double>(task.corpus().train.tokens), 0.15, 0.02);

@@ -43,7 +43,9 @@ class CountingTask : public Task {
   Var loss(const TaskBatch&, const Stage&, const Pass&) override { return {}; }
   LossUnit unit() const override { return {"document", false}; }
   bool has(Split) const override { return false; }
-  Evaluation evaluate(Split, Effort, const Stage&, const ScoreProgress&) override { return {}; }
+  Evaluation evaluate(Split, Effort, const Stage&, Communicator&, const ScoreProgress&) override {
+    return {};
+  }
 
   mutable std::atomic<int64_t> reads = 0;
   int64_t broken_from = 1'000'000;

@@ -1,6 +1,7 @@
 // Fine-tuning a writer of summaries: learning, scores, resuming, writing, and the way out to Hugging Face's
 // form and back.
 #include "trainers/tasks/seq2seq_task.h"
+#include "tests/trainers/ranks/ranks_in_a_run.h"
 
 #include <gtest/gtest.h>
 
@@ -80,6 +81,12 @@ class Seq2SeqTaskTest : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST_F(Seq2SeqTaskTest, RanksTrainOneRun) {
+  expect_same_run_of_ranks(config("steps: 6, sequence_length: 64, micro_batch: 2",
+                                  ", metric: rougeL, target_length: 16, num_beams: 2"),
+                           folder_.path(), 6, {2, 3});
+}
+
 TEST_F(Seq2SeqTaskTest, LearnsWritesAndIsScored) {
   const RunConfig c =
       config("steps: 150, sequence_length: 64",
@@ -87,7 +94,8 @@ TEST_F(Seq2SeqTaskTest, LearnsWritesAndIsScored) {
              "optimizer: {clip: 1}\n");
   ASSERT_EQ(Trainer(c, folder_ / "run", false).run(), RunEnd::finished);
   const OpenedModel opened = open_model(folder_ / "run");
-  const Evaluation score = opened.task->evaluate(Split::validation, Effort::report, opened.stage, {});
+  const Evaluation score =
+      opened.task->evaluate(Split::validation, Effort::report, opened.stage, *alone(), {});
   EXPECT_EQ(score.deciding().name, "rougeL");
   EXPECT_GT(score.deciding().value, 90);
   EXPECT_EQ(score.metrics[0].name, "loss");
