@@ -1,6 +1,7 @@
 // The one armed place, read from the environment; see failpoint.h.
 #include "core/failpoint.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "core/check.h"
@@ -22,6 +24,7 @@ struct ArmedFailpoint {
   std::string name;
   int hits_left = 1;
   bool disk_full = false, understood = true;
+  std::string awaited;  // a file
   std::atomic<int> hits = 0;
 };
 
@@ -29,12 +32,16 @@ ArmedFailpoint* armed_failpoint = nullptr;
 
 namespace {
 
+constexpr std::string_view kUntil = "until:";
+
 std::unique_ptr<ArmedFailpoint> parse(const std::string& setting) {
   auto armed = std::make_unique<ArmedFailpoint>();
   armed->setting = armed->name = setting;
   if (const auto equals = armed->name.find('='); equals != std::string::npos) {
-    armed->disk_full = true;
-    armed->understood = armed->name.substr(equals) == "=enospc";
+    const std::string what = armed->name.substr(equals + 1);
+    armed->disk_full = what == "enospc";
+    if (what.starts_with(kUntil)) armed->awaited = what.substr(kUntil.size());
+    armed->understood = armed->disk_full || !armed->awaited.empty();
     armed->name.resize(equals);
   }
   if (const auto colon = armed->name.find(':'); colon != std::string::npos) {
@@ -47,6 +54,14 @@ std::unique_ptr<ArmedFailpoint> parse(const std::string& setting) {
   return armed;
 }
 
+int stay_until(const std::string& path) {
+  const int reached = ::open((path + ".reached").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (reached < 0) return errno;
+  ::close(reached);
+  while (::access(path.c_str(), F_OK) != 0) ::usleep(1000);
+  return 0;
+}
+
 const struct ReadAtStart {
   ReadAtStart() { read_failpoint_environment(); }
 } read_at_start;
@@ -56,10 +71,12 @@ const struct ReadAtStart {
 int reach_failpoint(const char* name) {
   ArmedFailpoint& armed = *armed_failpoint;
   if (!armed.understood) {
-    throw UsageError(text("LF_FAILPOINT=", armed.setting, ": expected NAME, NAME:COUNT or NAME=enospc"));
+    throw UsageError(text("LF_FAILPOINT=", armed.setting,
+                          ": expected NAME or NAME:COUNT, and behind it nothing, =enospc or =until:FILE"));
   }
   if (armed.name != name || ++armed.hits != armed.hits_left) return 0;
   if (armed.disk_full) return ENOSPC;
+  if (!armed.awaited.empty()) return stay_until(armed.awaited);
   ::kill(::getpid(), SIGKILL);
   // Another thread may be the one that takes the signal: nothing more may happen in this one.
   for (;;) ::pause();

@@ -3,6 +3,8 @@
 //   NAME            the process kills itself (SIGKILL) when it reaches the place
 //   NAME:3          the third time it reaches it
 //   NAME=enospc     writing fails there once as if the disk were full; NAME:3=enospc likewise
+//   NAME=until:PATH the thread that reaches it creates PATH.reached and stays there until PATH exists;
+//                   NAME:3=until:PATH likewise
 #pragma once
 
 namespace lf {

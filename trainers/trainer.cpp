@@ -28,6 +28,8 @@
 namespace lf {
 namespace {
 
+constexpr const char* kWaiting = "wait for writing";  // the phase
+
 bool every(int64_t interval, int64_t step) { return interval > 0 && step % interval == 0; }
 
 int64_t bucket_elements(const RanksSection& ranks) {
@@ -56,6 +58,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
     if (writes()) {
       lock_.emplace(folder_);
       start_run_folder(config_, folder_, resume);
+      writer_.emplace(folder_, *lock_, task_->parameters());
     }
     report_.emplace(writes() ? folder_ : std::string(), task_->unit(), device_of(config_),
                     peak_of(device_of(config_), compute_dtype(config_)));
@@ -89,6 +92,7 @@ RunEnd Trainer::run() {
     messages::info(text(folder_, " has ended already: nothing is left to do"));
   while (state_.stage < static_cast<int64_t>(stages_.size())) {
     if (!run_stage()) {
+      finish_saving();
       report_profile(state_.stage);
       messages::info(text("stopped by signal ", stop_signal_, " at step ", state_.step,
                           "; everything is saved: continue with --resume"));
@@ -104,6 +108,7 @@ bool Trainer::run_stage() {
   profiled_from_ = state_.step;
   begin_stage();
   while (!stage_done()) {
+    if (writer_) writer_->poll();
     if (!state_.validation_due) {  // it is where a score was abandoned
       step_started_ = seconds_now();
       StepResult result = train_step();
@@ -111,7 +116,8 @@ bool Trainer::run_stage() {
       state_.stage_seconds += seconds_now() - step_started_;
       after_step(result);
     }
-    if (!state_.validation_due || validate()) save_if_due();
+    const std::optional<bool> best = state_.validation_due ? validate() : false;
+    if (best) save_if_due(*best);
     if (stop_wanted()) {
       save();
       return false;
@@ -160,6 +166,7 @@ bool Trainer::end_stage() {
     task_->parameters().changed();
   }
   save();  // the scores below may take long; an interrupted one starts here again
+  finish_saving();
   std::optional<Evaluation> validation, test;
   if (task_->has(Split::validation)) {
     validation = score(Split::validation, Effort::validation);
@@ -180,6 +187,7 @@ bool Trainer::end_stage() {
   state_.stage_best.reset();
   state_.interval_loss = state_.interval_weight = 0;
   save(best);
+  finish_saving();
   return true;
 }
 
@@ -268,6 +276,7 @@ bool Trainer::accept(StepResult& result) {
   optimizer_.zero_gradients();
   result.applied = false;
   if (known) return true;
+  finish_saving();
   const NonFiniteSection& policy = config_.optimizer.non_finite;
   const auto count = static_cast<int64_t>(state_.skipped.size());
   CHECK(policy.policy != NonFiniteChoice::stop && count < policy.limit, where,
@@ -398,14 +407,14 @@ std::optional<Evaluation> Trainer::score(Split split, Effort effort) {
   }
 }
 
-// False when a signal stopped it.
-bool Trainer::validate() {
+// Whether the weights are the run's best and to be kept; nothing when a signal stopped it.
+std::optional<bool> Trainer::validate() {
   if (!task_->has(Split::validation)) {
     state_.validation_due = false;
-    return true;
+    return false;
   }
   const std::optional<Evaluation> result = score(Split::validation, Effort::validation);
-  if (!result) return false;
+  if (!result) return std::nullopt;
   state_.validation_due = false;
   report_->score(Split::validation, state_, *result);
   messages::info(text(stage_name(), " step ", state_.stage_step, ": validation ", words(result->deciding())));
@@ -413,37 +422,43 @@ bool Trainer::validate() {
   const bool improved = improves(*result, state_.stage_best);
   state_.evaluations_without_improvement = improved ? 0 : state_.evaluations_without_improvement + 1;
   if (improved) state_.stage_best = value;
-  if (improves(*result, state_.best_validation)) {
-    state_.best_validation = value;
-    if (config_.checkpoint.keep_best) save(true);
-  }
-  return true;
+  const bool best = improves(*result, state_.best_validation);
+  if (best) state_.best_validation = value;
+  return best && config_.checkpoint.keep_best;
 }
 
-void Trainer::save_if_due() {
-  if (every(config_.checkpoint.every_steps, state_.stage_step) || save_agreed_) save();
+void Trainer::save_if_due(bool best) {
+  if (best || every(config_.checkpoint.every_steps, state_.stage_step) || save_agreed_) save(best);
 }
 
+// Training waits for the copy that is written beside it, and before that for the end of the save before.
 void Trainer::save(bool best) {
   const Phase phase("checkpoint");
   save_agreed_ = false;
+  const double started = seconds_now();
+  Phase part(kWaiting);
+  if (writer_) writer_->wait();
+  part.end();
   if (lock_) lock_->check_held();
   report_->store_lengths(state_);
-  const double started = seconds_now();
-  const OptimizerState whole = whole_state(*ranks_, optimizer_);
-  try {
-    if (writes()) {
-      const SavedCheckpoint saved = save_run(folder_, state_, config_, *task_, whole, best);
-      messages::warnings(saved.warnings);
-      messages::detail(text("step ", state_.step, ": saved ", saved.folder));
-    }
-  } catch (const Error&) {
-    lock_->check_held();  // a folder that was taken away meanwhile explains every other error
-    throw;
+  part.next("copy");
+  OptimizerState of_rank_0;
+  gather_state(*ranks_, optimizer_, writer_ ? writer_->optimizer() : of_rank_0);
+  if (writer_) {
+    const CheckpointSection& c = config_.checkpoint;
+    writer_->values().copy_from(task_->parameters().values);
+    writer_->start(state_.step, checkpoint_state(state_, config_, *task_, optimizer_.updates()),
+                   {.keep_last = c.keep_last, .keep_best = c.keep_best, .is_best = best});
   }
   report_->flush_events();
   last_save_ = seconds_now();
   report_->leave_out(last_save_ - started);
+}
+
+// Returns once every checkpoint so far is on the disk.
+void Trainer::finish_saving() {
+  const Phase phase("checkpoint"), waiting(kWaiting);
+  if (writer_) writer_->wait();
 }
 
 void Trainer::load_newest() {

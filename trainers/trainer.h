@@ -11,6 +11,7 @@
 #include "trainers/optimizer/optimizer.h"
 #include "trainers/ranks/gradient_exchange.h"
 #include "trainers/report/run_report.h"
+#include "trainers/run/checkpoint_writer.h"
 #include "trainers/run/run_folder.h"
 #include "trainers/run/run_state.h"
 #include "trainers/run_requests.h"
@@ -58,10 +59,11 @@ class Trainer {
 
   void after_step(const StepResult& result);
   void log_step(const StepResult& result);
-  bool validate();
+  std::optional<bool> validate();
   std::optional<Evaluation> score(Split split, Effort effort);
-  void save_if_due();
+  void save_if_due(bool best);
   void save(bool best = false);
+  void finish_saving();
   void load_newest();
   OptimizerState load(const LoadedCheckpoint& checkpoint);
   std::string stage_name() const;
@@ -83,7 +85,8 @@ class Trainer {
   int64_t profiled_from_ = 0;       // steps before this process's part of the stage
   std::optional<Profile> profile_;  // of this stage, in this process
 
-  std::optional<RunLock> lock_;  // of rank 0
+  std::optional<RunLock> lock_;             // of rank 0
+  std::optional<CheckpointWriter> writer_;  // of rank 0; ends before the lock does
   std::optional<RunReport> report_;
   std::shared_ptr<RunRequests> requests_;
   // What all ranks have agreed on: the signal that stops the run, a save that has yet to be made, that the

@@ -6,8 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <thread>
 
+#include "core/files.h"
 #include "tests/temporary_folder.h"
 
 namespace lf {
@@ -67,13 +70,32 @@ TEST(Failpoint, FullDiskIsReportedOnce) {
   EXPECT_EQ(failpoint("here"), 0);
 }
 
+TEST(Failpoint, StaysUntilAFileExists) {
+  const TemporaryFolder folder;
+  const std::string setting = "here:2=until:" + folder / "go:on";
+  const ScopedFailpoint armed(setting.c_str());
+  EXPECT_EQ(failpoint("here"), 0);
+  std::atomic<bool> passed = false;
+  std::thread other([&] {
+    EXPECT_EQ(failpoint("here"), 0);
+    passed = true;
+  });
+  while (::access((folder / "go:on.reached").c_str(), F_OK) != 0) ::usleep(1000);
+  ::usleep(20'000);
+  EXPECT_FALSE(passed);
+  write_file_atomically(folder / "go:on", "");
+  other.join();
+  EXPECT_EQ(failpoint("here"), 0);
+}
+
 TEST(Failpoint, IdleWithoutTheVariable) {
   EXPECT_EQ(internal::armed_failpoint, nullptr);
   EXPECT_EQ(failpoint("here"), 0);
 }
 
 TEST(Failpoint, NonsenseIsRefused) {
-  for (const char* setting : {"here:", "here:0", "here:-1", "here:two", "here=full", "=enospc", ":2"}) {
+  for (const char* setting :
+       {"here:", "here:0", "here:-1", "here:two", "here=full", "here=until:", "=enospc", ":2"}) {
     const ScopedFailpoint armed(setting);
     EXPECT_ERROR(failpoint("here"), std::string("LF_FAILPOINT=") + setting + ": expected NAME");
   }

@@ -89,6 +89,10 @@ PredictedRun::PredictedRun(const RunConfig& config, bool timed)
   stages_ = planned_stages(config_, *task_);
   optimizer_ =
       std::make_unique<Optimizer>(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer));
+  const Tensor& values = task_->parameters().values;
+  // Of the values and both moments. It is in CPU memory always.
+  if (plan_.imitated() == Device::cpu)
+    for (int i = 0; i < 3; ++i) copy_.push_back(Tensor::like(values));
   opening_seconds_ = started_ + opening.seconds();
   for (const PackedParameter& p : task_->parameters().parameters) parameters_ += p.shape.elements();
 }

@@ -56,6 +56,7 @@ class PredictedRun {
   std::unique_ptr<Task> task_;
   std::vector<Stage> stages_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::vector<Tensor> copy_;  // that checkpoints are written from
   size_t next_ = 0;
   int64_t parameters_ = 0;
   int64_t touched_ = 0;  // at the end of the last stage

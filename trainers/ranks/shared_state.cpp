@@ -40,19 +40,12 @@ std::vector<Communicator::Parcel> shares_of_others(const Tensor& whole, const Sh
   return parcels;
 }
 
-Tensor gathered(Communicator& ranks, const Tensor& share, const Shares& shares) {
-  const Tensor own = share.to(Device::cpu);
-  if (ranks.size() == 1) return own;
-  const std::vector<Communicator::Parcel> mine = own_shares(own, shares, ranks.rank());
-  if (ranks.rank() != 0) {
-    ranks.exchange(mine, {});
-    return {};
-  }
-  const Tensor whole = Tensor::empty({shares.buckets().back().back()}, share.dtype());
+void gather(Communicator& ranks, const Tensor& share, const Shares& shares, const Tensor& whole) {
+  const std::vector<Communicator::Parcel> mine = own_shares(share.to(Device::cpu), shares, ranks.rank());
+  if (ranks.rank() != 0) return ranks.exchange(mine, {});
   const std::vector<Communicator::Parcel> places = shares_in(whole, shares, 0);
   for (size_t i = 0; i < places.size(); ++i) copy_into(places[i].content, mine[i].content);
   ranks.exchange({}, shares_of_others(whole, shares, ranks.size()));
-  return whole;
 }
 
 void scatter(Communicator& ranks, const Tensor& whole, const Shares& shares, const Tensor& share) {
@@ -71,9 +64,10 @@ void scatter(Communicator& ranks, const Tensor& whole, const Shares& shares, con
 
 }  // namespace
 
-OptimizerState whole_state(Communicator& ranks, Optimizer& optimizer) {
-  return {gathered(ranks, optimizer.first(), optimizer.shares()),
-          gathered(ranks, optimizer.second(), optimizer.shares()), optimizer.updates()};
+void gather_state(Communicator& ranks, Optimizer& optimizer, OptimizerState& whole) {
+  gather(ranks, optimizer.first(), optimizer.shares(), whole.first);
+  gather(ranks, optimizer.second(), optimizer.shares(), whole.second);
+  whole.updates = optimizer.updates();
 }
 
 void share_state(Communicator& ranks, const ParameterBlock& block, RunState& state,

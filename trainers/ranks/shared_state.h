@@ -9,8 +9,9 @@
 
 namespace lf {
 
-// The optimizer's state, whole, on rank 0 in CPU memory; nothing on the others.
-OptimizerState whole_state(Communicator& ranks, Optimizer& optimizer);
+// The optimizer's state, whole, into rank 0's `whole`, which has its memory there, on the CPU; the others'
+// is left alone.
+void gather_state(Communicator& ranks, Optimizer& optimizer, OptimizerState& whole);
 
 // Rank 0's parameters, run state and optimizer state, to all: of the last each rank takes its share. `whole`
 // is read on rank 0 only.

@@ -262,22 +262,25 @@ void RunLock::check_held() const {
       "continue with --resume, or start again with another --out");
 }
 
-SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
-                         Task& task, const OptimizerState& optimizer, bool best) {
-  const ParameterBlock& parameters = task.parameters();
+std::vector<TensorFile> checkpoint_files(const ParameterBlock& block, const Tensor& values,
+                                         const OptimizerState& optimizer) {
+  return {{kModelFile, named(block, values)},
+          {kOptimizerFile, moments(block, optimizer.first, optimizer.second)}};
+}
+
+nlohmann::ordered_json checkpoint_state(const RunState& state, const RunConfig& config, const Task& task,
+                                        int64_t optimizer_updates) {
   nlohmann::ordered_json json = {
-      {"run", to_json(state)},    {"optimizer_updates", optimizer.updates}, {"config", to_yaml(config)},
+      {"run", to_json(state)},    {"optimizer_updates", optimizer_updates}, {"config", to_yaml(config)},
       {"data", task.data_hash()}, {"vocabulary", task.vocabulary_hash()},   {"model", task.model_hash()}};
   if (const std::vector<uint8_t> alphabet = task.alphabet(); !alphabet.empty()) json["alphabet"] = alphabet;
-  const Retention retention{
-      .keep_last = config.checkpoint.keep_last, .keep_best = config.checkpoint.keep_best, .is_best = best};
-  const auto host = [](const Tensor& flat) { return flat.to(Device::cpu); };
-  const std::vector<NamedTensor> weights = named(parameters, host(parameters.values)),
-                                 both_moments =
-                                     moments(parameters, host(optimizer.first), host(optimizer.second));
-  for (const auto* tensors : {&weights, &both_moments}) check_finite(folder, state.step, *tensors);
-  return save_checkpoint(folder, state.step, {{kModelFile, weights}, {kOptimizerFile, both_moments}}, json,
-                         retention);
+  return json;
+}
+
+SavedCheckpoint save_run(const std::string& folder, int64_t step, const std::vector<TensorFile>& files,
+                         const nlohmann::ordered_json& state, const Retention& retention) {
+  for (const TensorFile& file : files) check_finite(folder, step, file.tensors);
+  return save_checkpoint(folder, step, files, state, retention);
 }
 
 void load_parameters(const LoadedCheckpoint& checkpoint, const ParameterBlock& parameters) {

@@ -67,11 +67,17 @@ class RunLock {
   int descriptor_ = -1;
 };
 
-// Saves parameters, optimizer and state as the run's newest checkpoint; with `best`, also as its best. Throws
-// Error instead where a weight or moment is not finite: no checkpoint may hold what training cannot go on
-// from.
-SavedCheckpoint save_run(const std::string& folder, const RunState& state, const RunConfig& config,
-                         Task& task, const OptimizerState& optimizer, bool best);
+// What a checkpoint of the run holds: its files, which share the memory of the block's values and moments in
+// CPU memory, and beside the tensors its state.
+std::vector<TensorFile> checkpoint_files(const ParameterBlock& block, const Tensor& values,
+                                         const OptimizerState& optimizer);
+nlohmann::ordered_json checkpoint_state(const RunState& state, const RunConfig& config, const Task& task,
+                                        int64_t optimizer_updates);
+
+// Saves them as the run's newest checkpoint. Throws Error instead where a weight or moment is not finite: no
+// checkpoint may hold what training cannot go on from.
+SavedCheckpoint save_run(const std::string& folder, int64_t step, const std::vector<TensorFile>& files,
+                         const nlohmann::ordered_json& state, const Retention& retention);
 
 // The checkpoint's parameters into the block: every name and shape must agree; all that do not are in one
 // Error.

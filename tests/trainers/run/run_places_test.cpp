@@ -202,11 +202,10 @@ TEST_F(RunPlaces, AStateThatIsNotFiniteIsNotSaved) {
   const auto task = make_task(c);
   const Tensor& values = task->parameters().values;
   const OptimizerState optimizer{Tensor::zeros_like(values), Tensor::zeros_like(values), 0};
+  const std::vector<TensorFile> files = checkpoint_files(task->parameters(), values, optimizer);
   fs::create_directory(folder_ / "run");
-  RunState state;
-  state.step = 1;
-  save_run(folder_ / "run", state, c, *task, optimizer, false);
-  state.step = 2;
+  const auto save = [&](int64_t step) { save_run(folder_ / "run", step, files, state_at(step), {}); };
+  save(1);
   const std::string first_name = task->parameters().parameters.front().name;
   float* const broken[] = {optimizer.second.data<float>(), optimizer.first.data<float>(),
                            task->parameters().values.data<float>()};
@@ -216,13 +215,13 @@ TEST_F(RunPlaces, AStateThatIsNotFiniteIsNotSaved) {
     float& value = broken[i][parameter.offset];
     const float whole = std::exchange(
         value, i == 1 ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity());
-    const std::string error = error_of([&] { save_run(folder_ / "run", state, c, *task, optimizer, false); });
+    const std::string error = error_of([&] { save(2); });
     EXPECT_NE(error.find("step 2: the run's state is not finite any more"), std::string::npos) << error;
     EXPECT_NE(error.find(offset_name[i] + first_name + " (1 of "), std::string::npos) << error;
     EXPECT_EQ(read_file(folder_ / "run/latest"), "step-000000001\n");
     value = whole;
   }
-  save_run(folder_ / "run", state, c, *task, optimizer, false);
+  save(2);
   EXPECT_EQ(read_file(folder_ / "run/latest"), "step-000000002\n");
 }
 
