@@ -130,12 +130,12 @@ TEST_F(CheckpointWriting, AFailureEndsTheRunAndNamesItsStep) {
 }
 
 TEST_F(CheckpointWriting, AFailureIsNoticedBeforeAnotherIsDue) {
-  const RunConfig c = config({"checkpoint.every_steps=0", "stages.list.0.steps=3000"});
+  const RunConfig c = config({"checkpoint.every_steps=0", "stages.list.0.steps=1000"});
   const auto requests = std::make_shared<RunRequests>();
   requests->save();
   arm("checkpoint.before_manifest=enospc");
   EXPECT_ERROR_TEXT(Trainer(c, program_ / "run", false, requests).run(), "checkpoint of step 1 not saved: ");
-  EXPECT_FALSE(logged("run", 3000));
+  EXPECT_FALSE(logged("run", 1000));
 }
 
 // With nobody to hear of them later.
