@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "autograd/ops.h"
+#include "autograd/sliced_attention.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
 
@@ -61,19 +62,10 @@ void check_packed(const char* who, const Var& qkv, const AttentionPattern& patte
         needed_shape(pattern, true));
 }
 
-RelativeTensors tensors_of(const RelativeTerm* term) {
-  if (!term) return {};
-  return {term->u.value(), term->v.value(), term->r.value(), term->zero_row};
-}
-
 // The inputs, or gradients of their shapes, as the kernel takes them.
 TokenTensors token_tensors(const std::vector<Tensor>& x, const Sizes& s) {
   if (x.size() == 1) return {.packed = x[0].view({s.tokens.elements(), 3, s.H, s.K})};
   return {.q = x[0].view(s.flat()), .k = x[1].view(s.flat()), .v = x[2].view(s.flat())};
-}
-
-Tensor sums_like(const Shape& shape, const Tensor& x) {
-  return Tensor::empty(shape, x.dtype() == DType::f64 ? DType::f64 : DType::f32, x.device());
 }
 
 std::vector<Tensor> backward_of(const std::vector<Tensor>& inputs, const Sizes& s, const AttentionCall& call,
@@ -94,6 +86,7 @@ Var attend(const std::vector<Var>& inputs, const Sizes& s, const AttentionPatter
            const RelativeTerm* term) {
   const Phase phase("window_attention");
   const AttentionCall call = call_of("window_attention", s, pattern);
+  if (pattern.slices) return sliced_window_attention(inputs, s.shape(), call, pattern.slices, term);
   const RelativeTensors relative = tensors_of(term);
   std::vector<Tensor> tensors;
   for (const Var& input : inputs) tensors.push_back(input.value());
@@ -108,6 +101,15 @@ Var attend(const std::vector<Var>& inputs, const Sizes& s, const AttentionPatter
 }
 
 }  // namespace
+
+RelativeTensors tensors_of(const RelativeTerm* term) {
+  if (!term) return {};
+  return {term->u.value(), term->v.value(), term->r.value(), term->zero_row};
+}
+
+Tensor sums_like(const Shape& shape, const Tensor& x) {
+  return Tensor::empty(shape, x.dtype() == DType::f64 ? DType::f64 : DType::f32, x.device());
+}
 
 void check_attention(const char* who, const Var& qkv, const AttentionPattern& pattern,
                      const RelativeTerm* relative) {
@@ -137,6 +139,7 @@ Var global_attention(const Var& context, const Var& q, const Var& k, const Var& 
   CHECK(pattern.global_tokens, "global_attention: the pattern has no global tokens");
   const Sizes s = sizes_of(context, pattern);
   const AttentionCall call = call_of("global_attention", s, pattern);
+  if (pattern.slices) return sliced_global_attention(context, q, k, v, call, pattern.slices);
   kernels::check_attention("global_attention", call, s.H, s.K, q.dtype(), {});
   const Shape listed{call.global_tokens(), s.H, s.K};
   CHECK(q.shape() == listed && k.shape() == s.shape() && v.shape() == s.shape(),

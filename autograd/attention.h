@@ -10,4 +10,8 @@ namespace lf {
 void check_attention(const char* who, const Var& qkv, const AttentionPattern& pattern,
                      const RelativeTerm* relative);
 
+// Memory for lse and the like of x: f32 (f64 for f64).
+Tensor sums_like(const Shape& shape, const Tensor& x);
+kernels::RelativeTensors tensors_of(const RelativeTerm* term);
+
 }  // namespace lf

@@ -12,6 +12,8 @@
 
 namespace lf {
 
+struct SequenceSlices;  // autograd/sequence_slices.h
+
 struct AttentionPattern {
   int64_t left = 0, right = 0;    // keys on each side, in steps of the head's dilation; right = 0: causal
   std::vector<int32_t> dilation;  // (H), 1 = none; empty: all 1
@@ -21,6 +23,9 @@ struct AttentionPattern {
   // Where the sequences of a ragged batch begin, and where the last one ends (B + 1): its tensors are (N,
   // ...), the tokens of all sequences one behind the other. Empty: B sequences of equal length, (B, T, ...).
   std::vector<int64_t> offsets{};
+  // Where the sequences are cut over ranks: all of the above is of this rank's slices, but the global tokens,
+  // which are the whole sequences'. Null: this rank has them whole.
+  std::shared_ptr<const SequenceSlices> slices{};
 };
 
 // What dense attention attends to; M queries and N keys of B sequences, each by offsets (B + 1) of its own.

@@ -45,6 +45,9 @@ struct AttentionCall {
   // or of its sequences draws the bits of the whole.
   Dropout dropout{};
   int64_t first_row = 0, first_token = 0, total_tokens = 0;
+  // (M) where the global tokens stand in the whole sequence, for dropout, if a slice brings them along from
+  // elsewhere; empty: first_token + their position.
+  std::vector<int64_t> global_places{};
 
   // Only tokens [query_begin, query_end) of each sequence are queries (query_end < 0: all); the others are
   // keys alone, like the halo that sequence parallelism receives from a neighbour. Their context is 0, and so
@@ -76,9 +79,10 @@ struct DenseCall {
   Tensor mask{};  // (N) u8 in CPU memory, 1 = a valid key; undefined: all are
 
   // Dropout of P: the decision for (b, h, i, j), i a query's position, is that of element
-  // (((first_row + b) * H + h) * total_queries + i) * total_keys + j; 0: of the longest sequence.
+  // (((first_row + b) * H + h) * total_queries + i) * total_keys + first_key + j; 0: of the longest sequence.
+  // So a slice of the keys draws the bits of the whole.
   Dropout dropout{};
-  int64_t first_row = 0, total_queries = 0, total_keys = 0;
+  int64_t first_row = 0, first_key = 0, total_queries = 0, total_keys = 0;
 
   // All that decides how long it takes.
   void describe(std::ostream& out) const;

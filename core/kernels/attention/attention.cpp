@@ -32,6 +32,8 @@ void check_globals(const char* who, const AttentionCall& call) {
         who, ": the global tokens' offsets must be ", call.sequences() + 1, " numbers from 0 to ",
         positions.size());
   CHECK(std::ranges::is_sorted(offsets), who, ": the global tokens' offsets must not fall");
+  CHECK(call.global_places.empty() || call.global_places.size() == positions.size(), who, ": ",
+        call.global_places.size(), " places of ", positions.size(), " global tokens");
   for (int64_t b = 0; b < call.sequences(); ++b) {
     int64_t previous = -1;
     for (int64_t n = offsets[static_cast<size_t>(b)]; n < offsets[static_cast<size_t>(b) + 1]; ++n) {

@@ -28,9 +28,10 @@ struct DenseShape {
   }
   int64_t total_queries() const { return call.total_queries == 0 ? most_queries() : call.total_queries; }
   int64_t total_keys() const { return call.total_keys == 0 ? most_keys() : call.total_keys; }
-  // The dropout element of (b, h, i, key 0); key j is j further.
+  // The dropout element of (b, h, i, first key); key j is j further.
   uint64_t dropout_row(int64_t b, int64_t h, int64_t i) const {
-    return static_cast<uint64_t>((((call.first_row + b) * H + h) * total_queries() + i) * total_keys());
+    const int64_t row = ((call.first_row + b) * H + h) * total_queries() + i;
+    return static_cast<uint64_t>(row * total_keys() + call.first_key);
   }
 
   const kernels::DenseCall& call;

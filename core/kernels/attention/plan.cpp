@@ -34,7 +34,7 @@ AttentionPlan::AttentionPlan(const kernels::AttentionCall& call, int64_t H, int6
 void AttentionPlan::read_tokens() {
   const kernels::AttentionCall& call = shape_.call;
   kinds_.assign(shape_.N, TokenKind::local);
-  valid_globals_.resize(shape_.B);
+  valid_globals_.resize(shape_.B), global_elements_.resize(shape_.B);
   const uint8_t* const mask = call.mask.defined() ? call.mask.data<uint8_t>() : nullptr;
   for (int64_t n = 0; n < shape_.N && mask != nullptr; ++n) {
     if (mask[n] == 0) kinds_[n] = TokenKind::padded;
@@ -46,6 +46,8 @@ void AttentionPlan::read_tokens() {
       if (kind == TokenKind::padded) continue;
       kind = TokenKind::global;
       valid_globals_[b].push_back(t);
+      global_elements_[b].push_back(call.global_places.empty() ? t
+                                                               : call.global_places[n] - call.first_token);
     }
   }
 }

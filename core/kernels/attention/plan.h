@@ -43,6 +43,8 @@ class AttentionPlan {
   }
   // The global tokens of sequence b that are not padded, ascending.
   const std::vector<int64_t>& valid_globals(int64_t b) const { return valid_globals_[b]; }
+  // Their dropout elements, counted from dropout_row().
+  const std::vector<int64_t>& global_elements(int64_t b) const { return global_elements_[b]; }
   int64_t dilation(int64_t h) const { return call().dilation.empty() ? 1 : call().dilation[h]; }
 
   // All tasks, ordered by head, sequence and position. Two tasks with the same even (or the same odd) number
@@ -65,7 +67,7 @@ class AttentionPlan {
 
   AttentionShape shape_;
   std::vector<TokenKind> kinds_;  // (N)
-  std::vector<std::vector<int64_t>> valid_globals_;
+  std::vector<std::vector<int64_t>> valid_globals_, global_elements_;
   int64_t query_begin_ = 0, query_end_ = 0;
   std::vector<AttentionTask> tasks_;
   std::vector<int64_t> even_tasks_, odd_tasks_, sequence_tasks_{0};

@@ -228,7 +228,7 @@ HWY_NOINLINE void row_keep_factors(const AttentionPlan& plan, const AttentionTas
   keep_factors(dropout, row + static_cast<uint64_t>(task.token(key)), task.D, tile.end - tile.begin,
                keep + tile.begin);
   for (int64_t n = 0; n < sizes.global_count; ++n) {
-    keep_factors(dropout, row + static_cast<uint64_t>(plan.valid_globals(task.b)[n]), 1, 1, keep + n);
+    keep_factors(dropout, row + static_cast<uint64_t>(plan.global_elements(task.b)[n]), 1, 1, keep + n);
   }
   clear(keep + sizes.global_count, sizes.globals - sizes.global_count);
 }

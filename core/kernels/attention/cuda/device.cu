@@ -74,13 +74,15 @@ DeviceAttention describe(int64_t B, int64_t N, int64_t T, int64_t H, int64_t K, 
 
 DeviceAttention describe(const AttentionShape& shape) {
   const AttentionCall& call = shape.call;
+  CHECK(call.global_places.empty() || !call.dropout.active(),
+        "attention on the device: no dropout of global tokens that a slice brings along");
   DeviceAttention result = describe(shape.B, shape.N, shape.T, shape.H, shape.K, call.scale, call.dropout);
   const int64_t most = std::max<int64_t>(shape.T - 1, 0);
   result.left = static_cast<int>(std::min(call.left, most));
   result.right = static_cast<int>(std::min(call.right, most));
   result.query_begin = static_cast<int>(call.query_begin);
   result.query_end = static_cast<int>(call.query_end < 0 ? shape.T : call.query_end);
-  result.first_row = call.first_row, result.first_token = call.first_token;
+  result.first_row = call.first_row, result.first_token = result.first_key = call.first_token;
   result.total_queries = result.total_keys = call.total_tokens == 0 ? shape.T : call.total_tokens;
   return result;
 }
@@ -90,7 +92,7 @@ DeviceAttention describe(const DenseShape& shape) {
   DeviceAttention result =
       describe(shape.B, shape.N, shape.most_keys(), shape.H, shape.K, call.scale, call.dropout);
   result.causal = call.causal;
-  result.first_row = call.first_row;
+  result.first_row = call.first_row, result.first_key = call.first_key;
   result.total_queries = shape.total_queries(), result.total_keys = shape.total_keys();
   return result;
 }

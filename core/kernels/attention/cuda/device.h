@@ -30,7 +30,7 @@ struct DeviceAttention {
   RandomKey dropout_key;
   uint32_t dropout_threshold = 0;  // 0: no dropout
   double kept = 1;                 // what a kept probability is multiplied by
-  int64_t first_row = 0, first_token = 0, total_queries = 0, total_keys = 0;
+  int64_t first_row = 0, first_token = 0, first_key = 0, total_queries = 0, total_keys = 0;
 
   __device__ int dilation(int h) const { return dilations ? dilations[h] : 1; }
   __device__ int length(int b) const { return offsets ? offsets[b + 1] - offsets[b] : T; }
@@ -63,7 +63,7 @@ struct DeviceAttention {
   // The dropout element of (b, h, i, key 0); key j is j further.
   __device__ uint64_t dropout_row(int b, int h, int i) const {
     const int64_t row = ((first_row + b) * H + h) * total_queries + first_token + i;
-    return static_cast<uint64_t>(row * total_keys + first_token);
+    return static_cast<uint64_t>(row * total_keys + first_key);
   }
   // dropout_bits, with the word chosen by comparisons: an index would put the block into local memory.
   __device__ bool keeps(uint64_t element) const {

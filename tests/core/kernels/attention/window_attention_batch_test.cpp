@@ -90,6 +90,10 @@ TEST(WindowAttention, wrongShapesAreErrors) {
   problem.shape.dilation.clear();
   problem.shape.globals = std::make_shared<GlobalTokens>(GlobalTokens{{0, 2}, {5, 3}});
   EXPECT_THROW(run<float>(problem), Error);
+  problem.shape.globals = std::make_shared<GlobalTokens>(GlobalTokens{{0, 2}, {3, 5}});
+  problem.shape.global_places = {3};
+  EXPECT_ERROR_TEXT(run<float>(problem), "1 places of 2 global tokens");
+  problem.shape.global_places.clear();
   problem.shape.globals = nullptr;
   problem.shape.offsets = {0, 5, 4, 8};
   EXPECT_THROW(run<float>(problem), Error);

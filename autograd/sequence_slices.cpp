@@ -1,0 +1,39 @@
+#include "autograd/sequence_slices.h"
+
+#include <algorithm>
+
+namespace lf {
+
+int64_t SequenceSlices::longest() const {
+  return lengths.empty() ? 0 : *std::max_element(lengths.begin(), lengths.end());
+}
+
+int SequenceSlices::owner(int64_t b, int64_t token) const {
+  CHECK(token >= 0 && token < length(b), "slices: token ", token, " of sequence ", b, " is outside ",
+        length(b), " tokens");
+  // Rounding has put the slice's begin at or below this rank's share.
+  int rank = static_cast<int>(token * ranks->size() / length(b));
+  while (begin(b, rank + 1) <= token) ++rank;
+  return rank;
+}
+
+std::vector<int64_t> SequenceSlices::offsets(int rank) const {
+  std::vector<int64_t> result{0};
+  for (int64_t b = 0; b < sequences(); ++b)
+    result.push_back(result.back() + begin(b, rank + 1) - begin(b, rank));
+  return result;
+}
+
+GlobalTokens SequenceSlices::globals_of(int rank, const GlobalTokens& globals) const {
+  GlobalTokens result{.offsets = {0}, .positions = {}};
+  for (int64_t b = 0; b < sequences(); ++b) {
+    const auto first = globals.positions.begin() + globals.offsets[static_cast<size_t>(b)],
+               last = globals.positions.begin() + globals.offsets[static_cast<size_t>(b) + 1];
+    for (auto position = first; position != last; ++position)
+      if (owner(b, *position) == rank) result.positions.push_back(*position - begin(b, rank));
+    result.offsets.push_back(static_cast<int64_t>(result.positions.size()));
+  }
+  return result;
+}
+
+}  // namespace lf
