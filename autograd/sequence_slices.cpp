@@ -24,6 +24,18 @@ std::vector<int64_t> SequenceSlices::offsets(int rank) const {
   return result;
 }
 
+std::vector<int64_t> SequenceSlices::sums_before(const std::vector<int64_t>& mine) const {
+  const auto B = static_cast<size_t>(sequences()), size = static_cast<size_t>(ranks->size());
+  std::vector<double> all(size * B);  // whole numbers far below 2^53
+  for (size_t b = 0; b < B; ++b)
+    all[static_cast<size_t>(ranks->rank()) * B + b] = static_cast<double>(mine[b]);
+  ranks->sum(all);
+  std::vector<int64_t> result(B);
+  for (size_t rank = 0; rank < static_cast<size_t>(ranks->rank()); ++rank)
+    for (size_t b = 0; b < B; ++b) result[b] += static_cast<int64_t>(all[rank * B + b]);
+  return result;
+}
+
 GlobalTokens SequenceSlices::globals_of(int rank, const GlobalTokens& globals) const {
   GlobalTokens result{.offsets = {0}, .positions = {}};
   for (int64_t b = 0; b < sequences(); ++b) {

@@ -24,6 +24,8 @@ struct SequenceSlices {
   int owner(int64_t b, int64_t token) const;
   // Where the slices of a rank's tensors begin, one behind the other, and where the last one ends (B + 1).
   std::vector<int64_t> offsets(int rank) const;
+  // The sum of what the lower ranks say of each sequence; every rank says something.
+  std::vector<int64_t> sums_before(const std::vector<int64_t>& mine) const;
   // Those of the whole sequences' global tokens that are in a rank's slices, counted within these.
   GlobalTokens globals_of(int rank, const GlobalTokens& globals) const;
 };

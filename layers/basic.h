@@ -6,7 +6,8 @@
 
 namespace lf {
 
-class AttentionProbe;  // layers/attention_probe.h
+class AttentionProbe;   // layers/attention_probe.h
+struct SequenceSlices;  // autograd/sequence_slices.h
 
 // What a forward pass knows besides its inputs: whether it trains, in which dtype it computes, what dropout
 // draws, who looks on.
@@ -16,6 +17,9 @@ struct Pass {
   uint64_t seed = 0;
   uint64_t step = 0;  // counts micro-batches over the whole run, so that no two draw the same bits
   AttentionProbe* probe = nullptr;  // is shown what the layers of an encoder attend by; null: nobody is
+  // Where sequences are cut over ranks: inputs and outputs are those of this rank's slices, but for lists of
+  // global tokens, and parameters' gradients its share, to be added up over ranks. Null: they are whole.
+  std::shared_ptr<const SequenceSlices> slices{};
 
   // Dropout at one site of the model; none outside training.
   Dropout dropout(double probability, uint32_t site) const {

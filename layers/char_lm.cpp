@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/sequence_slices.h"
 #include "core/kernels/convert.h"
 #include "core/profile.h"
 #include "layers/dropout_sites.h"
@@ -13,6 +14,12 @@ namespace {
 // Where the model drops outside its layers, and in each.
 constexpr uint32_t kEmbeddingSite = 0, kPositionSite = 1, kFinalSite = 2;
 enum class CharLMSite : uint32_t { probabilities, attention_output, inner, feed_forward_output };
+
+// Distances 0, 1, ... that a query has to keys at most `reach` before it, in sequences of T tokens or longer
+// ones that slices are of.
+int64_t distances_within(const SequenceSlices* slices, int64_t T, int64_t reach) {
+  return std::min(reach, (slices ? slices->longest() : T) - 1) + 1;
+}
 
 }  // namespace
 
@@ -53,17 +60,20 @@ RelativeAttention::RelativeAttention(const CharLMShape& shape_)
 
 Var RelativeAttention::operator()(const Var& x, const Var& table, const Var& u, const Var& v,
                                   const LayerPattern& pattern, AttentionImplementation implementation,
-                                  const Dropout& drop) const {
+                                  const Dropout& drop,
+                                  const std::shared_ptr<const SequenceSlices>& slices) const {
   const int64_t B = x.dim(0), T = x.dim(1), H = shape.heads, K = shape.head_width;
   const Var projected = reshape(qkv(x), {B, T, 3, H, K});
   const AttentionPattern attention{
-      .left = pattern.window, .right = 0, .dilation = pattern.dilation, .dropout = drop};
+      .left = pattern.window, .right = 0, .dilation = pattern.dilation, .dropout = drop, .slices = slices};
   RelativeTerm relative;
   if (shape.relative_positions) {
-    const int64_t distances = std::min(pattern.reach(), T - 1) + 1;
+    const int64_t distances = distances_within(slices.get(), T, pattern.reach());
     relative = {u, v, reshape(position(slice(table, 0, distances)), {distances, H, K}), 0};
   }
   const RelativeTerm* term = shape.relative_positions ? &relative : nullptr;
+  CHECK(!slices || implementation == AttentionImplementation::fused,
+        "CharLM: sequences cut over ranks need attention: fused");
   const Var context = implementation == AttentionImplementation::fused
                           ? window_attention(projected, attention, term)
                           : composed_attention(implementation, projected, attention, term);
@@ -98,7 +108,8 @@ Var CharLM::block(const CharLMBlock& layer, int64_t index, const Var& x, const V
   };
   const auto attended = [&](const Var& normed) {
     return layer.attention(normed, table, position_u, position_v, pattern.layers[static_cast<size_t>(index)],
-                           pattern.implementation, drop(shape.attention_dropout, CharLMSite::probabilities));
+                           pattern.implementation, drop(shape.attention_dropout, CharLMSite::probabilities),
+                           pass.slices);
   };
   return transformer_block(NormPlace::before,
                            {layer.attention_norm, layer.feed_forward, layer.feed_forward_norm}, x, attended,
@@ -113,7 +124,7 @@ Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& 
   CHECK(ids.shape().rank() == 2, "CharLM: ids are ", ids.shape(), ", needed (B, T)");
   int64_t reach = 0;
   for (const LayerPattern& layer : pattern.layers) reach = std::max(reach, layer.reach());
-  const int64_t distances = std::min(reach, ids.dim(1) - 1) + 1;
+  const int64_t distances = distances_within(pass.slices.get(), ids.dim(1), reach);
   Var table;
   if (shape.relative_positions) {
     const Phase phase("sinusoids");

@@ -38,7 +38,8 @@ struct RelativeAttention {
   explicit RelativeAttention(const CharLMShape& shape_);
   // x (B,T,D), table (distances, D) of sinusoids, u and v (H,K) -> (B,T,D)
   Var operator()(const Var& x, const Var& table, const Var& u, const Var& v, const LayerPattern& pattern,
-                 AttentionImplementation implementation, const Dropout& drop) const;
+                 AttentionImplementation implementation, const Dropout& drop,
+                 const std::shared_ptr<const SequenceSlices>& slices) const;
   void visit(auto&& field) {
     field("qkv", qkv);
     if (shape.relative_positions) field("position", position);

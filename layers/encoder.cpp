@@ -28,7 +28,7 @@ Encoder::Encoder(const EncoderShape& shape_)
 }
 
 Var Encoder::operator()(const EncoderInput& input, const Pass& pass, bool recomputes) const {
-  check_input(shape, input);
+  check_input(shape, input, pass);
   CHECK(shape.is_longformer() || !input.global_tokens || input.global_tokens->positions.empty(),
         "encoder: RoBERTa has no global attention; convert it to a Longformer first");
   return encode(shape, layers, embeddings(input, pass), input, pass, recomputes);

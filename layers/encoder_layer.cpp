@@ -1,5 +1,6 @@
 #include "layers/encoder_layer.h"
 
+#include "autograd/sequence_slices.h"
 #include "layers/attention_probe.h"
 #include "layers/dropout_sites.h"
 
@@ -19,9 +20,15 @@ Tensor global_rows(const GlobalTokens& tokens, const std::vector<int64_t>& begin
   return Tensor::from({static_cast<int64_t>(rows.size())}, rows);
 }
 
+// The longest sequence, of which the input may have a slice.
+int64_t whole_length(const EncoderInput& input, const Pass& pass) {
+  return pass.slices ? pass.slices->longest() : input.longest();
+}
+
 // With `seen`, notes there what it attends by.
 Var attend(const EncoderShape& shape, const EncoderAttention& attention, int64_t window, const Var& x,
-           const EncoderInput& input, const Dropout& drop, AttentionInputs* seen) {
+           const EncoderInput& input, const Dropout& drop,
+           const std::shared_ptr<const SequenceSlices>& slices, AttentionInputs* seen) {
   const int64_t H = shape.heads, K = shape.head_width(), D = shape.width;
   const auto heads = [&](const Var& y) {
     std::vector<int64_t> dims = input.ids.shape().dims();
@@ -33,7 +40,8 @@ Var attend(const EncoderShape& shape, const EncoderAttention& attention, int64_t
                                  .key_mask = input.mask,
                                  .global_tokens = input.global_tokens,
                                  .dropout = drop,
-                                 .offsets = input.offsets};
+                                 .offsets = input.offsets,
+                                 .slices = slices};
   const auto noted = [&](Tensor AttentionInputs::*place, Var y) {
     if (seen) seen->*place = y.value();
     return y;
@@ -42,7 +50,9 @@ Var attend(const EncoderShape& shape, const EncoderAttention& attention, int64_t
                                  noted(&AttentionInputs::k, heads(attention.key(x))),
                                  heads(attention.value(x)), pattern);
   if (input.global_tokens && !input.global_tokens->positions.empty()) {
-    const Tensor rows = global_rows(*input.global_tokens, input.sequences());
+    const GlobalTokens& whole = *input.global_tokens;
+    const Tensor rows =
+        global_rows(slices ? slices->globals_of(slices->ranks->rank(), whole) : whole, input.sequences());
     const Var q = attention.query_global(select_rows(reshape(x, {input.ids.elements(), D}), rows));
     context =
         global_attention(context, noted(&AttentionInputs::q_global, reshape(q, {rows.elements(), H, K})),
@@ -59,12 +69,12 @@ Var run_layer(const EncoderShape& shape, const EncoderLayer& layer, int64_t inde
   };
   // Full attention is a window that reaches from end to end.
   const int64_t window =
-      shape.is_longformer() ? shape.windows[static_cast<size_t>(index)] : 2 * input.longest();
+      shape.is_longformer() ? shape.windows[static_cast<size_t>(index)] : 2 * whole_length(input, pass);
   const auto attended = [&](const Var& hidden) {
     const Dropout probabilities = drop(shape.attention_dropout, EncoderSite::probabilities);
     AttentionInputs seen{shape, input, index};
-    const Var context =
-        attend(shape, layer.attention, window, hidden, input, probabilities, pass.probe ? &seen : nullptr);
+    const Var context = attend(shape, layer.attention, window, hidden, input, probabilities, pass.slices,
+                               pass.probe ? &seen : nullptr);
     if (pass.probe) pass.probe->see(seen);
     return layer.attention_output(context);
   };
@@ -94,17 +104,19 @@ EncoderLayer::EncoderLayer(const EncoderShape& shape, const BlockNames& names_)
       feed_forward(shape.width, shape.feed_forward),
       output_norm(shape.make_norm()) {}
 
-void check_input(const EncoderShape& shape, const EncoderInput& input) {
+void check_input(const EncoderShape& shape, const EncoderInput& input, const Pass& pass) {
+  CHECK(!pass.slices || !pass.probe, "encoder: attention is shown of whole sequences only");
   CHECK(input.ids.shape().rank() == (input.is_ragged() ? 1 : 2), "encoder: ids are ", input.ids.shape(),
         ", needed ", input.is_ragged() ? "(N)" : "(B, T)");
   const std::vector<int64_t>& offsets = input.offsets;
   CHECK(offsets.empty() || (offsets.front() == 0 && offsets.back() == input.ids.elements()),
         "encoder: the offsets of the sequences must go from 0 to the number of ids, ", input.ids.elements());
   for (size_t b = 0; b + 1 < offsets.size(); ++b) {
-    CHECK(offsets[b] < offsets[b + 1], "encoder: sequence ", b, " has no tokens");
+    CHECK(offsets[b] < offsets[b + 1] || pass.slices, "encoder: sequence ", b, " has no tokens");
   }
-  CHECK(input.longest() <= shape.longest(), "encoder: a sequence of ", input.longest(),
-        " tokens, but the model has ", shape.longest(), " positions");
+  const int64_t longest = whole_length(input, pass);
+  CHECK(longest <= shape.longest(), "encoder: a sequence of ", longest, " tokens, but the model has ",
+        shape.longest(), " positions");
 }
 
 Var encode(const EncoderShape& shape, const std::vector<EncoderLayer>& layers, const Var& x,

@@ -46,8 +46,9 @@ struct EncoderLayer {
   }
 };
 
-// Throws Error for offsets that do not fit the ids, sequences without tokens or longer than shape.longest().
-void check_input(const EncoderShape& shape, const EncoderInput& input);
+// Throws Error for offsets that do not fit the ids, sequences without tokens (a slice may have none) or longer
+// than shape.longest().
+void check_input(const EncoderShape& shape, const EncoderInput& input, const Pass& pass);
 
 // x (N, D), or (B, T, D) for ids (B, T), through all layers. What a sequence gives does not depend on the
 // others of its batch. With `recomputes` each layer keeps its input only and runs again in backward.

@@ -26,7 +26,8 @@ struct RobertaEmbeddings {
 };
 
 // Positions from ids as RoBERTa counts them, anew in every sequence: padding_id where the id is padding_id,
-// else padding_id plus the number of other ids so far; i32 of ids' shape.
-Tensor positions_of(const Tensor& ids, const std::vector<int64_t>& offsets, int32_t padding_id);
+// else padding_id plus the number of other ids so far; i32 of ids' shape. Of slices: of the whole sequences.
+Tensor positions_of(const Tensor& ids, const std::vector<int64_t>& offsets, int32_t padding_id,
+                    const SequenceSlices* slices = nullptr);
 
 }  // namespace lf

@@ -2,16 +2,20 @@
 
 #include <cmath>
 
+#include "autograd/sequence_slices.h"
+
 namespace lf {
 namespace {
 
 constexpr uint32_t kEncoderSite = 0, kDecoderSite = 1;
 
-// 0, 1, ... anew in every sequence.
-std::vector<int64_t> positions_in(const std::vector<int64_t>& offsets) {
+// 0, 1, ... anew in every sequence, or on from where a slice begins.
+std::vector<int64_t> positions_in(const std::vector<int64_t>& offsets,
+                                  const SequenceSlices* slices = nullptr) {
   std::vector<int64_t> positions;
   for (size_t b = 0; b + 1 < offsets.size(); ++b) {
-    for (int64_t n = 0; n < offsets[b + 1] - offsets[b]; ++n) positions.push_back(n);
+    const int64_t first = slices ? slices->begin(static_cast<int64_t>(b), slices->ranks->rank()) : 0;
+    for (int64_t n = 0; n < offsets[b + 1] - offsets[b]; ++n) positions.push_back(first + n);
   }
   return positions;
 }
@@ -68,11 +72,12 @@ Seq2Seq::Seq2Seq(const Seq2SeqShape& shape_)
 }
 
 EncoderOutput Seq2Seq::encode(const EncoderInput& input, const Pass& pass, bool recomputes) const {
-  check_input(shape.encoder, input);
+  check_input(shape.encoder, input, pass);
   CHECK(shape.is_led() || !input.global_tokens || input.global_tokens->positions.empty(),
         "encoder: BART has no global attention; convert it to LED first");
   const std::vector<int64_t> offsets = input.sequences();
-  const Var x = embed(*this, model.encoder.embeddings, input.ids, positions_in(offsets), pass, kEncoderSite);
+  const Var x = embed(*this, model.encoder.embeddings, input.ids, positions_in(offsets, pass.slices.get()),
+                      pass, kEncoderSite);
   const Var hidden = lf::encode(shape.encoder, model.encoder.layers, x, input, pass, recomputes);
   const Tensor mask = input.mask.defined() ? input.mask.view({input.ids.elements()}) : Tensor();
   return {reshape(hidden, {input.ids.elements(), shape.encoder.width}), offsets, mask};
@@ -80,6 +85,7 @@ EncoderOutput Seq2Seq::encode(const EncoderInput& input, const Pass& pass, bool 
 
 Var Seq2Seq::decode(const DecoderInput& input, const EncoderOutput& source, const Pass& pass,
                     bool recomputes) const {
+  CHECK(!pass.slices, "decoder: it attends to whole sources, not to slices of them");
   check_target(shape, input, source);
   const Var x = embed_target(input.ids, positions_in(input.offsets), pass);
   return lf::decode(shape, model.decoder.layers, x, input, source, pass, recomputes);

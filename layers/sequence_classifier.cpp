@@ -32,6 +32,7 @@ SequenceClassifier::SequenceClassifier(const EncoderShape& shape, int64_t classe
     : encoder(shape), classifier(shape.width, classes, head_dropout) {}
 
 Var SequenceClassifier::logits(const EncoderInput& input, const Pass& pass, bool recomputes) const {
+  CHECK(!pass.slices, "classifier: it needs whole sequences, not slices of them");
   return classifier(first_tokens(encoder(input, pass, recomputes), input), pass);
 }
 
