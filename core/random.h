@@ -67,6 +67,9 @@ LF_HOST_DEVICE inline uint32_t dropout_bits(const std::array<uint32_t, 4>& block
 struct Dropout {
   double probability = 0.0;
   RandomKey key;
+  // Where the tensor's first row, of its last axis, stands in a larger whole whose bits it draws. Attention
+  // has origins of its own.
+  int64_t first_row = 0;
 
   LF_HOST_DEVICE bool active() const { return probability > 0.0; }
 };

@@ -21,10 +21,12 @@ struct Pass {
   // global tokens, and parameters' gradients its share, to be added up over ranks. Null: they are whole.
   std::shared_ptr<const SequenceSlices> slices{};
 
-  // Dropout at one site of the model; none outside training.
+  // Dropout at one site of the model; none outside training. Of what every rank has whole, and of
+  // probabilities; token_dropout() is that of rows of tokens, slices of which draw the bits of the whole.
   Dropout dropout(double probability, uint32_t site) const {
     return {training ? probability : 0.0, {seed, kFirstDropoutUse + site, step}};
   }
+  Dropout token_dropout(double probability, uint32_t site) const;
 };
 
 // y = x weight^T + bias

@@ -103,19 +103,20 @@ CharLM::CharLM(const CharLMShape& shape_)
 
 Var CharLM::block(const CharLMBlock& layer, int64_t index, const Var& x, const Var& table,
                   const CharLMPattern& pattern, const Pass& pass) const {
-  const auto drop = [&](double probability, CharLMSite site) {
-    return pass.dropout(probability, layer_site(index, site));
+  const auto drop = [&](CharLMSite site) {
+    return pass.token_dropout(shape.dropout, layer_site(index, site));
   };
+  const Dropout probabilities =
+      pass.dropout(shape.attention_dropout, layer_site(index, CharLMSite::probabilities));
   const auto attended = [&](const Var& normed) {
     return layer.attention(normed, table, position_u, position_v, pattern.layers[static_cast<size_t>(index)],
-                           pattern.implementation, drop(shape.attention_dropout, CharLMSite::probabilities),
-                           pass.slices);
+                           pattern.implementation, probabilities, pass.slices);
   };
   return transformer_block(NormPlace::before,
                            {layer.attention_norm, layer.feed_forward, layer.feed_forward_norm}, x, attended,
-                           {.attention_output = drop(shape.dropout, CharLMSite::attention_output),
-                            .inner = drop(shape.dropout, CharLMSite::inner),
-                            .output = drop(shape.dropout, CharLMSite::feed_forward_output)});
+                           {.attention_output = drop(CharLMSite::attention_output),
+                            .inner = drop(CharLMSite::inner),
+                            .output = drop(CharLMSite::feed_forward_output)});
 }
 
 Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& pass) const {
@@ -132,14 +133,14 @@ Var CharLM::logits(const Tensor& ids, const CharLMPattern& pattern, const Pass& 
                     pass.dropout(shape.dropout, kPositionSite));
   }
   Var x = lf::embedding(embedding, ids, std::sqrt(static_cast<double>(shape.width)), pass.compute);
-  x = dropout(x, pass.dropout(shape.dropout, kEmbeddingSite));
+  x = dropout(x, pass.token_dropout(shape.dropout, kEmbeddingSite));
   for (int64_t i = 0; i < shape.layers; ++i) {
     const auto run = [&layer = layers[static_cast<size_t>(i)], i, table, pattern, pass,
                       this](const Var& input) { return block(layer, i, input, table, pattern, pass); };
     x = pattern.recompute ? recompute(run, x) : run(x);
   }
   if (shape.final_layer_norm) x = final_norm(x);
-  x = dropout(x, pass.dropout(shape.dropout, kFinalSite));
+  x = dropout(x, pass.token_dropout(shape.dropout, kFinalSite));
   return linear(x, embedding.in(x.dtype()), output_bias);
 }
 

@@ -65,13 +65,14 @@ Var attend(const EncoderShape& shape, const EncoderAttention& attention, int64_t
 Var run_layer(const EncoderShape& shape, const EncoderLayer& layer, int64_t index, const Var& x,
               const EncoderInput& input, const Pass& pass) {
   const auto drop = [&](double probability, EncoderSite site) {
-    return pass.dropout(probability, layer_site(index, site));
+    return pass.token_dropout(probability, layer_site(index, site));
   };
   // Full attention is a window that reaches from end to end.
   const int64_t window =
       shape.is_longformer() ? shape.windows[static_cast<size_t>(index)] : 2 * whole_length(input, pass);
   const auto attended = [&](const Var& hidden) {
-    const Dropout probabilities = drop(shape.attention_dropout, EncoderSite::probabilities);
+    const Dropout probabilities =
+        pass.dropout(shape.attention_dropout, layer_site(index, EncoderSite::probabilities));
     AttentionInputs seen{shape, input, index};
     const Var context = attend(shape, layer.attention, window, hidden, input, probabilities, pass.slices,
                                pass.probe ? &seen : nullptr);

@@ -46,8 +46,8 @@ struct EncoderLayer {
   }
 };
 
-// Throws Error for offsets that do not fit the ids, sequences without tokens (a slice may have none) or longer
-// than shape.longest().
+// Throws Error for offsets that do not fit the ids, sequences without tokens (a slice may have none) or
+// longer than shape.longest().
 void check_input(const EncoderShape& shape, const EncoderInput& input, const Pass& pass);
 
 // x (N, D), or (B, T, D) for ids (B, T), through all layers. What a sequence gives does not depend on the

@@ -45,7 +45,7 @@ Var RobertaEmbeddings::operator()(const EncoderInput& input, const Pass& pass) c
   Var x = embedding(words, ids, 1.0, pass.compute, shape.padding_id);
   x = add(x, embedding(positions, places, 1.0, pass.compute, shape.padding_id));
   x = add(x, embedding(token_types, Tensor::zeros(ids.shape(), DType::i32), 1.0, pass.compute));
-  return dropout(norm(x), pass.dropout(shape.dropout, kDropoutSite));
+  return dropout(norm(x), pass.token_dropout(shape.dropout, kDropoutSite));
 }
 
 }  // namespace lf

@@ -31,7 +31,7 @@ Var embed(const Seq2Seq& model, const BartEmbeddings& embeddings, const Tensor& 
   const Var words = embedding(model.model.words, ids, factor, pass.compute, shape.padding_id);
   const Var x =
       add(words, embedding(embeddings.positions, Tensor::from(ids.shape(), rows), 1.0, pass.compute));
-  return dropout(embeddings.norm(x), pass.dropout(shape.dropout, site));
+  return dropout(embeddings.norm(x), pass.token_dropout(shape.dropout, site));
 }
 
 void check_target(const Seq2SeqShape& shape, const DecoderInput& input, const EncoderOutput& source) {

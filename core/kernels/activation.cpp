@@ -17,6 +17,7 @@
 // clang-format on
 
 #include "core/kernels/kernels.h"
+#include "core/kernels/placed_dropout.h"
 #include "core/parallel.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -42,7 +43,7 @@ struct KeepFactor {
 // Calls body(begin, count, keep) on chunks of the elements; keep.bits holds the random bits of elements
 // begin...
 template <class Body>
-void for_chunks(int64_t elements, const Dropout& drop, Body&& body) {
+void for_chunks(int64_t elements, const PlacedDropout& drop, Body&& body) {
   parallel_for((elements + kChunk - 1) / kChunk, 4, [&](int64_t first, int64_t last) {
     uint16_t bits[kChunk + 8 * kBlockPadding];
     KeepFactor keep;
@@ -54,7 +55,8 @@ void for_chunks(int64_t elements, const Dropout& drop, Body&& body) {
     for (int64_t chunk = first; chunk < last; ++chunk) {
       const int64_t begin = chunk * kChunk, count = std::min(kChunk, elements - begin);
       if (keep.bits) {
-        philox_bits(drop.key, static_cast<uint64_t>(begin / 8), static_cast<size_t>((count + 7) / 8), bits);
+        philox_bits(drop.key, drop.first_block + static_cast<uint64_t>(begin / 8),
+                    static_cast<size_t>((count + 7) / 8), bits);
       }
       body(begin, count, keep);
     }
@@ -63,7 +65,7 @@ void for_chunks(int64_t elements, const Dropout& drop, Body&& body) {
 
 // y[i] = f(a[i], b[i]) * keep, then + residual[i] where one is given.
 template <class T, class F>
-void masked_map(const T* a, const T* b, const T* residual, int64_t elements, const Dropout& drop, T* y,
+void masked_map(const T* a, const T* b, const T* residual, int64_t elements, const PlacedDropout& drop, T* y,
                 F&& f) {
   for_chunks(elements, drop, [&](int64_t begin, int64_t count, const KeepFactor& keep) {
     const FloatTag d;
@@ -124,30 +126,30 @@ struct GeluBackward {
 };
 
 template <class T>
-void dropout_rows(const T* x, const T* residual, int64_t n, const Dropout& drop, T* y) {
+void dropout_rows(const T* x, const T* residual, int64_t n, const PlacedDropout& drop, T* y) {
   masked_map<T>(x, nullptr, residual, n, drop, y, Identity());
 }
 template <class T>
-void gelu_rows(const T* x, int64_t n, const Dropout& drop, T* y) {
+void gelu_rows(const T* x, int64_t n, const PlacedDropout& drop, T* y) {
   masked_map<T>(x, nullptr, nullptr, n, drop, y, Gelu());
 }
 template <class T>
-void gelu_backward_rows(const T* x, const T* dy, int64_t n, const Dropout& drop, T* dx) {
+void gelu_backward_rows(const T* x, const T* dy, int64_t n, const PlacedDropout& drop, T* dx) {
   masked_map<T>(x, dy, nullptr, n, drop, dx, GeluBackward());
 }
 
-void DropoutF32(const float* x, const float* r, int64_t n, const Dropout& p, float* y) {
+void DropoutF32(const float* x, const float* r, int64_t n, const PlacedDropout& p, float* y) {
   dropout_rows(x, r, n, p, y);
 }
-void DropoutBf16(const bf16* x, const bf16* r, int64_t n, const Dropout& p, bf16* y) {
+void DropoutBf16(const bf16* x, const bf16* r, int64_t n, const PlacedDropout& p, bf16* y) {
   dropout_rows(x, r, n, p, y);
 }
-void GeluF32(const float* x, int64_t n, const Dropout& p, float* y) { gelu_rows(x, n, p, y); }
-void GeluBf16(const bf16* x, int64_t n, const Dropout& p, bf16* y) { gelu_rows(x, n, p, y); }
-void GeluBackwardF32(const float* x, const float* dy, int64_t n, const Dropout& p, float* dx) {
+void GeluF32(const float* x, int64_t n, const PlacedDropout& p, float* y) { gelu_rows(x, n, p, y); }
+void GeluBf16(const bf16* x, int64_t n, const PlacedDropout& p, bf16* y) { gelu_rows(x, n, p, y); }
+void GeluBackwardF32(const float* x, const float* dy, int64_t n, const PlacedDropout& p, float* dx) {
   gelu_backward_rows(x, dy, n, p, dx);
 }
-void GeluBackwardBf16(const bf16* x, const bf16* dy, int64_t n, const Dropout& p, bf16* dx) {
+void GeluBackwardBf16(const bf16* x, const bf16* dy, int64_t n, const PlacedDropout& p, bf16* dx) {
   gelu_backward_rows(x, dy, n, p, dx);
 }
 
@@ -168,12 +170,12 @@ namespace {
 
 // Double precision serves gradient checks: scalar, with the standard library's erf.
 template <class F>
-void map_double(int64_t n, const Dropout& drop, double* y, F&& f) {
+void map_double(int64_t n, const PlacedDropout& drop, double* y, F&& f) {
   const double factor = drop.active() ? 1.0 / (1.0 - drop.probability) : 1.0;
   const uint32_t threshold = drop.active() ? dropout_threshold(drop.probability) : 0;
   parallel_for(n, 1 << 12, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const auto element = static_cast<uint64_t>(i);
+      const auto element = 8 * drop.first_block + static_cast<uint64_t>(i);
       const bool kept = !drop.active() || dropout_bits(philox(drop.key, element / 8), element) >= threshold;
       y[i] = f(i, kept ? factor : 0.0);
     }
@@ -183,8 +185,9 @@ void map_double(int64_t n, const Dropout& drop, double* y, F&& f) {
 double distribution(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }
 double density(double x) { return 0.39894228040143267794 * std::exp(-0.5 * x * x); }
 
-void add_dropout_to(const Tensor* residual, const Tensor& x, const Dropout& drop, Tensor& y) {
+void add_dropout_to(const Tensor* residual, const Tensor& x, const Dropout& settings, Tensor& y) {
   const int64_t n = x.elements();
+  const PlacedDropout drop(settings, x);
   switch (x.dtype()) {
     case DType::f32:
       HWY_DYNAMIC_DISPATCH(DropoutF32)
@@ -213,8 +216,9 @@ void add_dropout(const Tensor& residual, const Tensor& x, const Dropout& drop, T
   add_dropout_to(&residual, x, drop, y);
 }
 
-void gelu_dropout(const Tensor& x, const Dropout& drop, Tensor& y) {
+void gelu_dropout(const Tensor& x, const Dropout& settings, Tensor& y) {
   const int64_t n = x.elements();
+  const PlacedDropout drop(settings, x);
   switch (x.dtype()) {
     case DType::f32:
       HWY_DYNAMIC_DISPATCH(GeluF32)(x.data<float>(), n, drop, y.data<float>());
@@ -230,8 +234,9 @@ void gelu_dropout(const Tensor& x, const Dropout& drop, Tensor& y) {
   }
 }
 
-void gelu_dropout_backward(const Tensor& x, const Dropout& drop, const Tensor& dy, Tensor& dx) {
+void gelu_dropout_backward(const Tensor& x, const Dropout& settings, const Tensor& dy, Tensor& dx) {
   const int64_t n = x.elements();
+  const PlacedDropout drop(settings, x);
   switch (x.dtype()) {
     case DType::f32:
       HWY_DYNAMIC_DISPATCH(GeluBackwardF32)(x.data<float>(), dy.data<float>(), n, drop, dx.data<float>());

@@ -82,8 +82,8 @@ void launch_map(const Tensor& a, const Tensor* b, const Tensor* residual, const 
   visit_float(y.dtype(), [&]<class T>() {
     launch(masked_map<T, F>, lf::cuda::loop_grid((count + kGroup - 1) / kGroup), lf::cuda::kLoopThreads, 0,
            a.device_data<T>(), b ? b->device_data<T>() : nullptr,
-           residual ? residual->device_data<T>() : nullptr, y.device_data<T>(), count, keep_of(drop), aligned,
-           f);
+           residual ? residual->device_data<T>() : nullptr, y.device_data<T>(), count, keep_of(drop, y),
+           aligned, f);
   });
 }
 

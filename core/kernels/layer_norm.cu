@@ -229,7 +229,7 @@ void add_dropout_layer_norm(const Tensor& residual, const Tensor& x, const Dropo
   const int64_t rows = x.dim(0), D = x.dim(1);
   visit_float(x.dtype(), [&]<class T>() {
     launch(add_dropout_layer_norm_kernel<T>, {blocks_for_rows<kThreads>(rows)}, kThreads, 0,
-           residual.device_data<T>(), x.device_data<T>(), keep_of(drop),
+           residual.device_data<T>(), x.device_data<T>(), keep_of(drop, sum),
            norm_of<Accumulator<T>>(gamma, beta, epsilon, mean, rstd), sum.device_data<T>(),
            y.device_data<T>(), rows, D, all_aligned({&residual, &x, &sum}));
   });
@@ -243,7 +243,7 @@ void add_dropout_layer_norm_backward(const Tensor& sum, const Dropout& drop, con
   visit_float(sum.dtype(), [&]<class T>() {
     using A = Accumulator<T>;
     launch(sum_gradient_kernel<T>, {blocks_for_rows<kThreads>(rows)}, kThreads, 0, sum.device_data<T>(),
-           keep_of(drop), gamma.device_data<A>(), mean.device_data<A>(), rstd.device_data<A>(),
+           keep_of(drop, sum), gamma.device_data<A>(), mean.device_data<A>(), rstd.device_data<A>(),
            dsum.defined() ? dsum.device_data<T>() : nullptr, dy.device_data<T>(), dresidual.device_data<T>(),
            drop.active() ? dx.device_data<T>() : nullptr, rows, D,
            all_aligned({&sum, &dsum, &dy, &dresidual, &dx}));

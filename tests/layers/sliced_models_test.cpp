@@ -100,6 +100,21 @@ TEST_P(SlicedCharLM, LossesAndGradientsEqualOneRanks) {
 
 INSTANTIATE_TEST_SUITE_P(Recompute, SlicedCharLM, testing::Bool());
 
+TEST(SlicedCharLM, DropoutDrawsTheBitsOfTheWholeSequence) {
+  constexpr int64_t kTokens = 70;
+  const CharLMShape shape =
+      CharLMShape{.vocabulary = 30, .layers = 2, .width = 32, .heads = 4, .feed_forward = 64, .dropout = 0.2}
+          .complete();
+  const Tensor ids = drawn_ids({kTokens}, 30);
+  const CharLMPattern pattern{.layers = {{4, {}}, {9, {1, 1, 2, 3}}}};
+  const OutputsOf<CharLM> run = [&](const CharLM& model, const std::vector<int64_t>& rows, const Pass& pass) {
+    const Var logits = model.logits(chosen(ids, rows).view({1, std::ssize(rows)}), pattern, pass);
+    return reshape(logits, {std::ssize(rows), 30});
+  };
+  expect_ranks_give_the_same<CharLM>(
+      3, {kTokens}, random_tensor({kTokens, 30}, DType::f64, 3), [&] { return CharLM(shape); }, run);
+}
+
 // Ragged sequences with padding inside, global tokens in several slices and none in others.
 struct RaggedTexts {
   std::vector<int64_t> lengths{41, 6, 30};
@@ -147,6 +162,22 @@ TEST(SlicedEncoder, RobertaSeesAllOfTheSequence) {
                                      const Pass& pass) { return model(texts.input(rows, pass), pass); };
   expect_ranks_give_the_same<Encoder>(
       3, texts.lengths, random_tensor({77, 32}, DType::f64, 3), [&] { return Encoder(shape); }, run);
+}
+
+TEST(SlicedEncoder, DropoutDrawsTheBitsOfTheWholeSequence) {
+  EncoderShape shape = small_encoder();
+  shape.dropout = 0.2, shape.inner_dropout = 0.1;
+  const Tensor ids = drawn_ids({50}, 40);
+  const auto globals = std::make_shared<const GlobalTokens>(GlobalTokens{{0, 2}, {0, 33}});
+  const OutputsOf<Encoder> run = [&](const Encoder& model, const std::vector<int64_t>& rows,
+                                     const Pass& pass) {
+    const Shape cut{1, std::ssize(rows)};
+    const Var hidden =
+        model({.ids = chosen(ids, rows).view(cut), .mask = {}, .global_tokens = globals}, pass);
+    return reshape(hidden, {std::ssize(rows), 32});
+  };
+  expect_ranks_give_the_same<Encoder>(
+      3, {50}, random_tensor({50, 32}, DType::f64, 3), [&] { return Encoder(shape); }, run);
 }
 
 Seq2SeqShape small_led() {
@@ -204,6 +235,8 @@ TEST(SlicedModels, WhatNeedsWholeSequencesSaysSo) {
     const auto slices = std::make_shared<const SequenceSlices>(SequenceSlices{ranks, texts.lengths});
     const Pass pass{.slices = slices};
     const EncoderInput input = texts.input(rows_of_rank(*slices, 0), pass);
+    const Pass training{.training = true, .slices = slices};
+    EXPECT_ERROR_TEXT(training.token_dropout(0.1, 0), "a micro-batch holds one, not 3");
     SequenceClassifier classifier(small_encoder(), 2, 0);
     EXPECT_ERROR_TEXT(classifier.logits(input, pass), "classifier: it needs whole sequences");
     struct Onlooker : AttentionProbe {
