@@ -30,14 +30,13 @@ void copy_rows(const Tensor& from, int64_t begin, const Tensor& to, int64_t plac
 
 }  // namespace
 
-void WantedRows::add(const RowPiece& piece) {
+void WantedRows::add(int owner, int64_t from, int64_t count) {
   RowPiece* const last = pieces.empty() ? nullptr : &pieces.back();
-  if (last && last->owner == piece.owner && last->from + last->rows == piece.from &&
-      last->to + last->rows == piece.to) {
-    last->rows += piece.rows;
-  } else {
-    pieces.push_back(piece);
-  }
+  if (last && last->owner == owner && last->from + last->rows == from)
+    last->rows += count;
+  else
+    pieces.push_back({owner, from, rows, count});
+  rows += count;
 }
 
 RowExchange::RowExchange(std::shared_ptr<Communicator> ranks, std::vector<WantedRows> wanted,

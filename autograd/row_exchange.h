@@ -19,11 +19,11 @@ struct RowPiece {
 
 // What one rank wants.
 struct WantedRows {
-  int64_t rows = 0;  // of its tensor, all of them in some piece
+  int64_t rows = 0;  // of its tensor
   std::vector<RowPiece> pieces;
 
-  // Appends to the last piece where that is the same stretch.
-  void add(const RowPiece& piece);
+  // The next `count` rows are the owner's from `from` on.
+  void add(int owner, int64_t from, int64_t count);
 };
 
 // Every member must be called by all ranks, in the same order.

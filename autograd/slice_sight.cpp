@@ -39,14 +39,13 @@ WantedRows SliceSight::wanted_by(int rank, const std::vector<std::vector<int64_t
     for (int64_t token = seen.begin; token < seen.end;) {
       const int owner = slices_->owner(b, token);
       const int64_t end = std::min(seen.end, slices_->begin(b, owner + 1));
-      wanted.add({owner, own_row(owner, token), wanted.rows + token - seen.begin, end - token});
+      wanted.add(owner, own_row(owner, token), end - token);
       token = end;
     }
     for (int64_t n = 0; n < globals(b); ++n) {
       const int owner = slices_->owner(b, global(b, n));
-      wanted.add({owner, own_row(owner, global(b, n)), wanted.rows + seen.size() + n, 1});
+      wanted.add(owner, own_row(owner, global(b, n)), 1);
     }
-    wanted.rows += rows(b, rank);
   }
   return wanted;
 }

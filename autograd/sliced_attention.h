@@ -3,7 +3,11 @@
 //   [halo on the left | slice | halo on the right | global tokens]   of every sequence.
 // In a pass of window attention a rank sends a halo's and its global tokens' keys and values to each of those
 // that need them, in its backward their gradients; global attention sends its few queries to all ranks and
-// partial contexts back. None of that grows with the length of the sequences.
+// partial contexts back. None of that grows with the length of the sequences. R ranks that hold slices of B
+// sequences, none shorter than the W tokens that a window reaches on both sides together, M global tokens in
+// all, numbers of E bytes and lse of L, send in a layer, forward and backward,
+//   (R - 1) (B W + M) 4 H K E   and for global attention   (R - 1) M (5 H K E + 2 H L)
+// bytes all together; with a mask one more for each row of both, forward.
 #pragma once
 
 #include <memory>

@@ -74,17 +74,15 @@ class SlicedGlobals {
     }
   }
   std::vector<WantedRows> wanted_by_all() const {
-    WantedRows wanted{.rows = static_cast<int64_t>(all_->positions.size())};
-    for_each_global([&](int64_t n, int owner, int64_t row) { wanted.add({owner, row, n, 1}); });
+    WantedRows wanted;
+    for_each_global([&](int64_t, int owner, int64_t row) { wanted.add(owner, row, 1); });
     return std::vector<WantedRows>(static_cast<size_t>(ranks()), wanted);
   }
   std::vector<WantedRows> wanted_by_owners() const {
     std::vector<WantedRows> wanted(static_cast<size_t>(ranks()));
     for (int from = 0; from < ranks(); ++from) {
-      for_each_global([&](int64_t n, int owner, int64_t) {
-        WantedRows& mine = wanted[static_cast<size_t>(owner)];
-        mine.add({from, n, mine.rows++, 1});
-      });
+      for_each_global(
+          [&](int64_t n, int owner, int64_t) { wanted[static_cast<size_t>(owner)].add(from, n, 1); });
     }
     return wanted;
   }

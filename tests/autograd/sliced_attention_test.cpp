@@ -46,6 +46,7 @@ INSTANTIATE_TEST_SUITE_P(
         SlicedCase{"several_hops", 5, {40, 40}, 20, 13},
         SlicedCase{"wider_than_the_sequence", 3, {40}, 99, 99},
         SlicedCase{"dilated", 3, {60, 60}, 7, 3, {1, 4}},
+        SlicedCase{"equal_halos_of_unequal_slices", 5, {8, 7}, 3, 2},
         SlicedCase{"dropout", 3, {61, 61}, 7, 3, {1, 2}, 0.3},
         SlicedCase{"dropout_of_ragged", 4, {61, 30, 30}, 7, 3, {}, 0.3},
         SlicedCase{"relative", 3, {60, 60}, 9, 4, {2, 3}, 0.1, true},
@@ -72,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(
                    false,
                    true,
                    {{0, 4, 6}, {3, 10, 30, 55, 0, 1}}}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST(SlicedAttention, OneRankGivesTheBitsOfNone) {
   const SlicedCase c{"bits", 1, {60, 41}, 9, 4, {1, 3}, 0.1, true, true};

@@ -36,7 +36,7 @@ TEST_P(DropoutOfRows, RowsDrawTheBitsOfTheWhole) {
 }
 
 INSTANTIATE_TEST_SUITE_P(DTypes, DropoutOfRows, testing::Values(DType::f32, DType::bf16, DType::f64),
-                         [](const auto& info) { return name(info.param); });
+                         [](const auto& test) { return name(test.param); });
 
 TEST(DropoutOfRowsErrors, BitsAreDrawnForEightElementsAtATime) {
   const Tensor x = random_tensor({4, 5}, DType::f32, 1);
