@@ -119,6 +119,8 @@ TEST_F(ClassificationTest, LeaksAreFoundByTheirText) {
              "2 of 3 documents of train are in test too, by their text: b = g, c = g",
              "1 of 2 documents of validation are in test too, by their text: d = f",
              "1 of 3 documents of train repeat an earlier one's text, 1 of them with another label: b = c"}));
+  const DocumentSplits alike = {.train = {document("a", "one", "x"), document("b", "one", "x")}};
+  EXPECT_EQ(find_leaks(alike), Names{"1 of 2 documents of train repeat an earlier one's text: a = b"});
   splits.train.push_back(document("h", "only here", "x"));
   EXPECT_EQ(drop_leaks(splits),
             (Names{"1 document of validation that another split has too was taken out; 1 are left",

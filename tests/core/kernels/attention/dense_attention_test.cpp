@@ -97,6 +97,7 @@ const std::vector<Case>& cases() {
       {"causal, long", 1, 16, {0, 1100}, {0, 1100}, {}, true},
       {"causal, holes, dropout", 2, 24, {0, 90, 95}, {0, 90, 95}, {}, true, true, 0.3},
       {"causal, the last tokens", 1, 8, {0, 3, 5}, {0, 60, 100}, {57, 58, 59, 38, 39}, true},
+      {"few queries, wide heads", 2, 72, {0, 4, 7, 8}, {0, 50, 90, 91}},
       {"listed positions", 1, 8, {0, 3, 5}, {0, 700, 740}, {600, -1, 3, -1, 39}, false, false, 0.4},
       {"more queries than keys", 1, 16, {0, 300}, {0, 20}, {}, true, false, 0.2},
   };
