@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/communicator/divided.h"
+
 namespace lf {
 namespace {
 
@@ -16,7 +18,17 @@ Bounds even_slices(int64_t elements, int ranks) {
   return result;
 }
 
-std::string bytes_of(const void* data, size_t bytes) { return {static_cast<const char*>(data), bytes}; }
+// What every rank has of a plain kind.
+template <class T>
+std::vector<T> gather_each(Communicator& ranks, const T& mine) {
+  std::vector<T> all;
+  for (const std::string& each :
+       ranks.gather(std::string(reinterpret_cast<const char*>(&mine), sizeof mine))) {
+    CHECK(each.size() == sizeof(T), "ranks are not at the same place of their program");
+    std::memcpy(&all.emplace_back(), each.data(), sizeof(T));
+  }
+  return all;
+}
 
 }  // namespace
 
@@ -33,12 +45,10 @@ Pending Communicator::start_sum(const Tensor& x) {
 
 void Communicator::sum(std::vector<double>& values) {
   if (size() == 1) return;
-  const std::vector<std::string> all = gather(bytes_of(values.data(), values.size() * sizeof(double)));
+  const std::vector<std::vector<double>> all = gather_numbers(*this, values);
   std::fill(values.begin(), values.end(), 0.0);
-  std::vector<double> theirs(values.size());
-  for (const std::string& each : all) {
-    CHECK(each.size() == values.size() * sizeof(double), "ranks add lists of different lengths");
-    std::memcpy(theirs.data(), each.data(), each.size());
+  for (const std::vector<double>& theirs : all) {
+    CHECK(theirs.size() == values.size(), "ranks add lists of different lengths");
     for (size_t i = 0; i < values.size(); ++i) values[i] += theirs[i];
   }
 }
@@ -46,10 +56,7 @@ void Communicator::sum(std::vector<double>& values) {
 Agreement Communicator::agree(const Agreement& mine) {
   if (size() == 1) return mine;
   Agreement result;
-  for (const std::string& each : gather(bytes_of(&mine, sizeof mine))) {
-    Agreement one;
-    CHECK(each.size() == sizeof one, "ranks are not at the same place of their program");
-    std::memcpy(&one, each.data(), sizeof one);
+  for (const Agreement& one : gather_each(*this, mine)) {
     result.finite = result.finite && one.finite;
     result.save = result.save || one.save;
     result.over_time = result.over_time || one.over_time;
@@ -60,14 +67,7 @@ Agreement Communicator::agree(const Agreement& mine) {
 
 int64_t Communicator::maximum(int64_t value) {
   if (size() == 1) return value;
-  int64_t largest = value;
-  for (const std::string& each : gather(bytes_of(&value, sizeof value))) {
-    int64_t one = 0;
-    CHECK(each.size() == sizeof one, "ranks are not at the same place of their program");
-    std::memcpy(&one, each.data(), sizeof one);
-    largest = std::max(largest, one);
-  }
-  return largest;
+  return std::ranges::max(gather_each(*this, value));
 }
 
 void throw_together(Communicator& ranks, const std::exception_ptr& failure) {

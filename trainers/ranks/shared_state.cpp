@@ -1,8 +1,9 @@
 #include "trainers/ranks/shared_state.h"
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
+
+#include "core/communicator/divided.h"
 
 namespace lf {
 namespace {
@@ -91,13 +92,11 @@ void share_state(Communicator& ranks, const ParameterBlock& block, RunState& sta
 
 void share_metrics(Communicator& ranks, Evaluation& score) {
   if (ranks.size() == 1) return;
-  std::string values(score.metrics.size() * sizeof(double), '\0');
-  for (size_t i = 0; i < score.metrics.size(); ++i)
-    std::memcpy(values.data() + i * sizeof(double), &score.metrics[i].value, sizeof(double));
-  const std::string shared = ranks.broadcast(values);
+  std::vector<double> values;
+  for (const Metric& metric : score.metrics) values.push_back(metric.value);
+  const std::vector<double> shared = gather_numbers(ranks, values).front();
   CHECK(shared.size() == values.size(), "ranks scored different metrics");
-  for (size_t i = 0; i < score.metrics.size(); ++i)
-    std::memcpy(&score.metrics[i].value, shared.data() + i * sizeof(double), sizeof(double));
+  for (size_t i = 0; i < shared.size(); ++i) score.metrics[i].value = shared[i];
 }
 
 }  // namespace lf
