@@ -199,13 +199,16 @@ StepResult Trainer::train_step() {
   const std::vector<Examples>& mine = batches_->next_update();
   phase.next("communication");
   StepResult result;
-  std::vector<double> weights, tokens;
+  std::vector<double> held;  // weight and tokens of each
   for (const Examples& about : mine) {
-    weights.push_back(about.weight);
-    tokens.push_back(static_cast<double>(about.tokens));
+    held.push_back(about.weight);
+    held.push_back(static_cast<double>(about.tokens));
   }
-  for (const double weight : in_order(*ranks_, weights)) result.weight += weight;
-  for (const double count : in_order(*ranks_, tokens)) result.tokens += static_cast<int64_t>(count);
+  held = in_order(*ranks_, held, 2);
+  for (size_t i = 0; i < held.size(); i += 2) {
+    result.weight += held[i];
+    result.tokens += static_cast<int64_t>(held[i + 1]);
+  }
   phase.end();
   result.learning_rate = learning_rate(config_.schedule, stage_, state_.stage_step);
   const double factor = result.weight > 0 ? 1.0 / result.weight : 0.0;

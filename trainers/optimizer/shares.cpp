@@ -27,11 +27,11 @@ Shares::Shares(const std::vector<ParameterGroup>& groups, int64_t elements, Rank
     if (first == 0) bounds.front() = 0;
     buckets_.push_back(bounds);
   }
-  for (size_t b = 0; b < buckets_.size(); ++b) {
-    const int64_t begin = buckets_[b][static_cast<size_t>(rank.index)],
-                  end = buckets_[b][static_cast<size_t>(rank.index) + 1];
+  for (const Bucket& bounds : buckets_) {
+    const int64_t begin = bounds[static_cast<size_t>(rank.index)],
+                  end = bounds[static_cast<size_t>(rank.index) + 1];
     for (const Part& part : parts_within(begin, end))
-      own_.push_back({part.begin, part.end, own_elements_ + part.begin - begin, part.group, b});
+      own_.push_back({part.begin, part.end, own_elements_ + part.begin - begin, part.group});
     own_elements_ += end - begin;
   }
 }

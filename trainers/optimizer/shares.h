@@ -30,7 +30,6 @@ class Shares {
     int64_t begin = 0, end = 0;
     int64_t place = 0;
     size_t group = 0;
-    size_t bucket = 0;
   };
   const std::vector<Piece>& own() const { return own_; }
   // Elements of this rank's shares together.

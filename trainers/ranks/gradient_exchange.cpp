@@ -11,12 +11,14 @@
 #include "core/seconds.h"
 
 namespace lf {
-std::vector<double> in_order(Communicator& ranks, const std::vector<double>& mine) {
+std::vector<double> in_order(Communicator& ranks, const std::vector<double>& mine, size_t numbers) {
   const std::vector<std::vector<double>> all = gather_numbers(ranks, mine);
   size_t count = 0;
   for (const std::vector<double>& each : all) count += each.size();
   std::vector<double> result;
-  for (size_t i = 0; i < count; ++i) result.push_back(all[i % all.size()].at(i / all.size()));
+  for (size_t i = 0; i < count / numbers; ++i)
+    for (size_t k = 0; k < numbers; ++k)
+      result.push_back(all[i % all.size()].at(i / all.size() * numbers + k));
   return result;
 }
 

@@ -13,8 +13,9 @@
 
 namespace lf {
 
-// One value for each of an update's micro-batches, in their order, of those that each rank has for its own.
-std::vector<double> in_order(Communicator& ranks, const std::vector<double>& mine);
+// So many numbers for each of an update's micro-batches, in their order, of those that each rank has for its
+// own.
+std::vector<double> in_order(Communicator& ranks, const std::vector<double>& mine, size_t numbers = 1);
 
 class GradientExchange {
  public:
