@@ -34,8 +34,12 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double epsilon) 
       });
 }
 
-SumAndNorm add_dropout_layer_norm(const Var& residual, const Var& x, const Dropout& drop, const Var& gamma,
+SumAndNorm add_dropout_layer_norm(const Var& residual, const Var& x, const RowDropout& drop, const Var& gamma,
                                   const Var& beta, double epsilon) {
+  if (!drop.is_whole()) {
+    const Var sum = add_dropout(residual, x, drop);
+    return {sum, layer_norm(sum, gamma, beta, epsilon)};
+  }
   const char* op = "add_dropout_layer_norm";
   const Phase phase(op);
   check_parameters(op, x, gamma, beta);
@@ -47,7 +51,8 @@ SumAndNorm add_dropout_layer_norm(const Var& residual, const Var& x, const Dropo
   Tensor sum_rows = sum.view(rows), y_rows = y.view(rows);
   kernels::add_dropout_layer_norm(residual.value().view(rows), x.value().view(rows), drop, gamma.value(),
                                   beta.value(), epsilon, sum_rows, y_rows, mean, rstd);
-  const auto backward = [sum, gamma = gamma.value(), mean, rstd, rows, drop](const std::vector<Tensor>& dys) {
+  const auto backward = [sum, gamma = gamma.value(), mean, rstd, rows,
+                         drop = Dropout(drop)](const std::vector<Tensor>& dys) {
     const Tensor &dsum = dys[0], &dy = dys[1];
     if (!dy.defined()) return std::vector{dsum, dropped(dsum, drop), Tensor(), Tensor()};
     Tensor dresidual = Tensor::like(sum), dgamma = Tensor::like(gamma), dbeta = Tensor::like(gamma);

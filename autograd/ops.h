@@ -5,8 +5,8 @@
 #pragma once
 
 #include "autograd/attention_pattern.h"
+#include "autograd/row_dropout.h"
 #include "autograd/tape.h"
-#include "core/random.h"
 
 namespace lf {
 
@@ -20,9 +20,9 @@ Var sum(const Var& x);                // () f32 (f64 for f64): the sum of all el
 
 // --- activation: dropout keeps an element with probability 1 - p and scales it by 1 / (1 - p); p = 0:
 // identity ---
-Var dropout(const Var& x, const Dropout& drop);
-Var add_dropout(const Var& residual, const Var& x, const Dropout& drop);  // residual + dropout(x)
-Var gelu_dropout(const Var& x, const Dropout& drop);                      // dropout(x Phi(x)), exact GELU
+Var dropout(const Var& x, const RowDropout& drop);
+Var add_dropout(const Var& residual, const Var& x, const RowDropout& drop);  // residual + dropout(x)
+Var gelu_dropout(const Var& x, const RowDropout& drop);                      // dropout(x Phi(x)), exact GELU
 
 // --- linear ---
 // x (..., I) weight (O, I)^T + bias (O) -> (..., O); weight of x's dtype, or an f32 parameter, or a copy of
@@ -38,7 +38,7 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double epsilon);
 struct SumAndNorm {
   Var sum, norm;
 };
-SumAndNorm add_dropout_layer_norm(const Var& residual, const Var& x, const Dropout& drop, const Var& gamma,
+SumAndNorm add_dropout_layer_norm(const Var& residual, const Var& x, const RowDropout& drop, const Var& gamma,
                                   const Var& beta, double epsilon);
 
 // --- embedding: table (V, D), ids (...) i32 -> factor table[ids] (..., D) in `dtype`; look-ups of the id

@@ -11,10 +11,7 @@ int64_t SequenceSlices::longest() const {
 int SequenceSlices::owner(int64_t b, int64_t token) const {
   CHECK(token >= 0 && token < length(b), "slices: token ", token, " of sequence ", b, " is outside ",
         length(b), " tokens");
-  // Rounding has put the slice's begin at or below this rank's share.
-  int rank = static_cast<int>(token * ranks->size() / length(b));
-  while (begin(b, rank + 1) <= token) ++rank;
-  return rank;
+  return static_cast<int>(token * ranks->size() / length(b));
 }
 
 std::vector<int64_t> SequenceSlices::offsets(int rank) const {
@@ -22,6 +19,23 @@ std::vector<int64_t> SequenceSlices::offsets(int rank) const {
   for (int64_t b = 0; b < sequences(); ++b)
     result.push_back(result.back() + begin(b, rank + 1) - begin(b, rank));
   return result;
+}
+
+Tensor SequenceSlices::own(const Tensor& whole) const {
+  const int me = ranks->rank();
+  const std::vector<int64_t> places = offsets(me);
+  std::vector<int64_t> dims = whole.shape().dims();
+  dims.front() = places.back();
+  Tensor mine = Tensor::empty(Shape(dims), whole.dtype());
+  int64_t first = 0;
+  for (int64_t b = 0; b < sequences(); ++b) {
+    const auto i = static_cast<size_t>(b);
+    if (places[i] < places[i + 1])
+      mine.slice(places[i], places[i + 1])
+          .copy_from(whole.slice(first + begin(b, me), first + begin(b, me + 1)));
+    first += length(b);
+  }
+  return mine;
 }
 
 std::vector<int64_t> SequenceSlices::sums_before(const std::vector<int64_t>& mine) const {

@@ -75,15 +75,15 @@ void evaluate(const Options& options) {
         " is a model folder, which names no data to score it on; give a run, or a configuration");
   CHECK(opened.task->has(split), "the data of ", options.run, " have no ", name(split),
         " split that can be scored");
-  const Evaluation score =
-      opened.task->evaluate(split, Effort::report, opened.stage, *alone(), [&](int64_t done, int64_t total) {
-        Progress progress;
-        progress.stage = std::string("evaluating ") + name(split);
-        progress.step = done;
-        progress.total_steps = total;
-        console.progress(progress);
-        return true;
-      });
+  const Evaluation score = opened.task->evaluate(split, Effort::report, opened.stage, RankGrid(),
+                                                 [&](int64_t done, int64_t total) {
+                                                   Progress progress;
+                                                   progress.stage = std::string("evaluating ") + name(split);
+                                                   progress.step = done;
+                                                   progress.total_steps = total;
+                                                   console.progress(progress);
+                                                   return true;
+                                                 });
   console.finish_line();
   if (options.json) {
     std::printf("%s\n", json_line(report(opened, split, score)).c_str());

@@ -7,6 +7,7 @@
 namespace lf {
 
 class AttentionProbe;   // layers/attention_probe.h
+class Communicator;     // core/communicator/communicator.h
 struct SequenceSlices;  // autograd/sequence_slices.h
 
 // What a forward pass knows besides its inputs: whether it trains, in which dtype it computes, what dropout
@@ -20,13 +21,18 @@ struct Pass {
   // Where sequences are cut over ranks: inputs and outputs are those of this rank's slices, but for lists of
   // global tokens, and parameters' gradients its share, to be added up over ranks. Null: they are whole.
   std::shared_ptr<const SequenceSlices> slices{};
+  // The ranks that would cut sequences: see over(). Null: none does.
+  std::shared_ptr<Communicator> sequence_ranks{};
+
+  // This pass over sequences of these lengths, cut where several ranks do that.
+  Pass over(std::vector<int64_t> lengths) const;
 
   // Dropout at one site of the model; none outside training. Of what every rank has whole, and of
   // probabilities; token_dropout() is that of rows of tokens, slices of which draw the bits of the whole.
   Dropout dropout(double probability, uint32_t site) const {
     return {training ? probability : 0.0, {seed, kFirstDropoutUse + site, step}};
   }
-  Dropout token_dropout(double probability, uint32_t site) const;
+  RowDropout token_dropout(double probability, uint32_t site) const;
 };
 
 // y = x weight^T + bias
@@ -56,7 +62,7 @@ struct LayerNorm {
         epsilon(epsilon_) {}
   Var operator()(const Var& x) const { return layer_norm(x, weight, bias, epsilon); }
   // residual + dropout(x), and its norm.
-  SumAndNorm of_sum(const Var& residual, const Var& x, const Dropout& drop) const {
+  SumAndNorm of_sum(const Var& residual, const Var& x, const RowDropout& drop) const {
     return add_dropout_layer_norm(residual, x, drop, weight, bias, epsilon);
   }
   void visit(auto&& field) {
@@ -70,7 +76,7 @@ struct FeedForward {
   Linear up, down;
 
   FeedForward(int64_t width, int64_t inner) : up(width, inner, true), down(inner, width, true) {}
-  Var operator()(const Var& x, const Dropout& drop) const { return down(gelu_dropout(up(x), drop)); }
+  Var operator()(const Var& x, const RowDropout& drop) const { return down(gelu_dropout(up(x), drop)); }
   void visit(auto&& field) {
     field("up", up);
     field("down", down);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "autograd/sequence_slices.h"
+
 namespace lf {
 
 LayerNorm EncoderShape::make_norm() const {
@@ -24,11 +26,29 @@ std::vector<int64_t> EncoderInput::sequences() const {
   return is_ragged() ? offsets : kernels::equal_offsets(ids.dim(0), ids.dim(1));
 }
 
+std::vector<int64_t> EncoderInput::lengths() const {
+  const std::vector<int64_t> places = sequences();
+  std::vector<int64_t> result;
+  for (size_t b = 0; b + 1 < places.size(); ++b) result.push_back(places[b + 1] - places[b]);
+  return result;
+}
+
 int64_t EncoderInput::longest() const {
   if (!is_ragged()) return ids.dim(1);
-  int64_t most = 0;
-  for (size_t b = 0; b + 1 < offsets.size(); ++b) most = std::max(most, offsets[b + 1] - offsets[b]);
-  return most;
+  const std::vector<int64_t> all = lengths();
+  return all.empty() ? 0 : *std::max_element(all.begin(), all.end());
+}
+
+EncoderInput part_of(const EncoderInput& whole, const Pass& pass) {
+  if (!pass.slices) return whole;
+  const SequenceSlices& slices = *pass.slices;
+  const auto own = [&](const Tensor& x) {
+    return x.defined() ? slices.own(x.view({x.elements()})) : Tensor();
+  };
+  return {.ids = own(whole.ids),
+          .mask = own(whole.mask),
+          .global_tokens = whole.global_tokens,
+          .offsets = slices.offsets(slices.ranks->rank())};
 }
 
 }  // namespace lf

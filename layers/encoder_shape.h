@@ -48,7 +48,11 @@ struct EncoderInput {
   bool is_ragged() const { return !offsets.empty(); }
   // Offsets in either case.
   std::vector<int64_t> sequences() const;
+  std::vector<int64_t> lengths() const;
   int64_t longest() const;
 };
+
+// This rank's slices of whole sequences, with all their global tokens; everything where the pass cuts none.
+EncoderInput part_of(const EncoderInput& whole, const Pass& pass);
 
 }  // namespace lf

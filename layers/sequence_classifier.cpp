@@ -2,15 +2,18 @@
 
 #include <iterator>
 
+#include "autograd/sequence_slices.h"
+
 namespace lf {
 namespace {
 
 // The encoder's sites are far below these.
 constexpr uint32_t kHeadInputSite = 1 << 16, kHeadInnerSite = kHeadInputSite + 1;
 
-// Row by row of x (N, D): the first token of each sequence.
-Var first_tokens(const Var& hidden, const EncoderInput& input) {
-  const std::vector<int64_t> begins = input.sequences();
+// Row by row of x (N, D): the first token of each sequence, all of which the first of several ranks has.
+Var first_tokens(const Var& hidden, const EncoderInput& input, const Pass& pass) {
+  std::vector<int64_t> begins = input.sequences();
+  if (pass.slices && pass.slices->ranks->rank() > 0) begins.resize(1);
   const Tensor rows =
       Tensor::from({std::ssize(begins) - 1}, std::vector<int32_t>(begins.begin(), begins.end() - 1));
   return select_rows(reshape(hidden, {input.ids.elements(), hidden.dim(-1)}), rows);
@@ -32,8 +35,7 @@ SequenceClassifier::SequenceClassifier(const EncoderShape& shape, int64_t classe
     : encoder(shape), classifier(shape.width, classes, head_dropout) {}
 
 Var SequenceClassifier::logits(const EncoderInput& input, const Pass& pass, bool recomputes) const {
-  CHECK(!pass.slices, "classifier: it needs whole sequences, not slices of them");
-  return classifier(first_tokens(encoder(input, pass, recomputes), input), pass);
+  return classifier(first_tokens(encoder(input, pass, recomputes), input, pass), pass);
 }
 
 }  // namespace lf

@@ -30,7 +30,7 @@ struct SequenceClassifier {
       : SequenceClassifier(shape, classes, shape.dropout) {}
   SequenceClassifier(const EncoderShape& shape, int64_t classes, double head_dropout);
 
-  // (B, classes); the input as the encoder takes it.
+  // (B, classes); the input as the encoder takes it. Of slices: on the first rank, (0, classes) on others.
   Var logits(const EncoderInput& input, const Pass& pass, bool recomputes = false) const;
 
   void visit(auto&& field) {

@@ -50,7 +50,7 @@ struct BlockParts {
 };
 
 struct BlockDropout {
-  Dropout attention_output, inner, output;
+  RowDropout attention_output, inner, output;
 };
 
 // `attend` gives what attention adds to its input, before dropout.

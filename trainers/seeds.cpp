@@ -40,7 +40,7 @@ void add_scores(const std::string& run, ordered_json& values) {
       open_model(run, {.checkpoint = has_best ? "best" : "latest", .overrides = {}, .device = {}});
   for (const Split split : {Split::validation, Split::test}) {
     if (!opened.task->has(split)) continue;
-    const Evaluation score = opened.task->evaluate(split, Effort::report, opened.stage, *alone(), {});
+    const Evaluation score = opened.task->evaluate(split, Effort::report, opened.stage, RankGrid(), {});
     for (const Metric& metric : score.metrics) values[name(split)][metric.name].push_back(metric.value);
   }
 }

@@ -42,16 +42,17 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
                  std::shared_ptr<RunRequests> requests, std::shared_ptr<Communicator> ranks)
     : ranks_(std::move(ranks)),
       config_(agreed_config(*ranks_, config, folder, resume)),
+      grid_(ranks_, static_cast<int>(config_.ranks.sequence)),
       folder_(all_or_none(*ranks_,
                           [&] { return writes() ? checked_run_folder(config_, folder, resume) : folder; })),
       task_(in_turn(*ranks_, [&] { return make_task(config_); })),
       stages_(all_or_none(*ranks_, [&] { return planned_stages(config_, *task_); })),
       optimizer_(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer),
                  {ranks_->rank(), ranks_->size()}, bucket_elements(config_.ranks)),
-      gradients_(*ranks_, task_->parameters(), optimizer_, config_.ranks.reduction),
+      gradients_(grid_, task_->parameters(), optimizer_, config_.ranks.reduction),
       requests_(std::move(requests)),
       last_save_(seconds_now()) {
-  all_or_none(*ranks_, [&] { check_enough_work(*ranks_, stages_); });
+  all_or_none(*ranks_, [&] { check_enough_work(grid_, stages_); });
   check_same_data(*ranks_, config_, *task_);
   use_threads_of(*ranks_, config_.threads);
   all_or_none(*ranks_, [&] {
@@ -61,7 +62,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       writer_.emplace(folder_, *lock_, task_->parameters());
     }
     report_.emplace(writes() ? folder_ : std::string(), task_->unit(), device_of(config_),
-                    peak_of(device_of(config_), compute_dtype(config_)));
+                    peak_of(device_of(config_), compute_dtype(config_)), ranks_);
   });
   say_start();
   load_newest();
@@ -153,7 +154,7 @@ void Trainer::begin_stage() {
   waited_ = data_wait_seconds();
   over_time_ = stage_.minutes > 0 && state_.stage_seconds >= 60 * stage_.minutes;
   batches_.emplace(*task_, stage_, state_.stage_step * stage_.batch_size,
-                   Rank{ranks_->rank(), ranks_->size()});
+                   Rank{grid_.group(), grid_.groups()});
   report_->restart_interval();
   if (state_.stage_step == 0) report_->stage_start(state_, stage_);
 }
@@ -199,12 +200,13 @@ StepResult Trainer::train_step() {
   const std::vector<Examples>& mine = batches_->next_update();
   phase.next("communication");
   StepResult result;
-  std::vector<double> held;  // weight and tokens of each
+  std::vector<double> held;                           // weight and tokens of each
+  const double counted = grid_.slice() == 0 ? 1 : 0;  // once for all slices
   for (const Examples& about : mine) {
-    held.push_back(about.weight);
-    held.push_back(static_cast<double>(about.tokens));
+    held.push_back(counted * about.weight);
+    held.push_back(counted * static_cast<double>(about.tokens));
   }
-  held = in_order(*ranks_, held, 2);
+  held = in_order(grid_, held, 2);
   for (size_t i = 0; i < held.size(); i += 2) {
     result.weight += held[i];
     result.tokens += static_cast<int64_t>(held[i + 1]);
@@ -224,7 +226,8 @@ StepResult Trainer::train_step() {
       const Pass pass{.training = true,
                       .compute = compute_dtype(config_),
                       .seed = static_cast<uint64_t>(config_.seed),
-                      .step = static_cast<uint64_t>(state_.micro_step + batches_->position(i))};
+                      .step = static_cast<uint64_t>(state_.micro_step + batches_->position(i)),
+                      .sequence_ranks = grid_.sequence()};
       scalars.push_back(forward_backward(*task_, *batch, stage_, factor, pass));
     }
     gradients_.end_round(i, all);
@@ -239,7 +242,7 @@ StepResult Trainer::train_step() {
   for (int64_t i = 0; i < std::ssize(mine); ++i)
     if (!std::isfinite(values[static_cast<size_t>(i)])) result.bad_micro_batches.push_back(i);
   phase.next("communication");
-  for (const double part : in_order(*ranks_, values)) result.loss += part;
+  for (const double part : in_order(grid_, values)) result.loss += part;
   // The failpoint stands for what bad data or hardware would do.
   if (failpoint("trainer.loss")) result.loss = std::numeric_limits<double>::quiet_NaN();
   agree(result);
@@ -304,8 +307,7 @@ std::string Trainer::blame(const StepResult& result) const {
   const std::vector<std::string> bad = ranks_->gather(mine ? suspects(result) : ""),
                                  gradients = ranks_->gather(first_bad_gradient());
   const auto known = [](const std::string& words) { return !words.empty(); };
-  const auto rank = std::find_if(bad.begin(), bad.end(), known);
-  const auto gradient = std::find_if(gradients.begin(), gradients.end(), known);
+  const auto rank = std::ranges::find_if(bad, known), gradient = std::ranges::find_if(gradients, known);
   std::string examples = rank == bad.end() ? suspects(result) : *rank;
   if (ranks_->size() > 1 && rank != bad.end()) {
     const auto index = static_cast<int>(rank - bad.begin());
@@ -366,8 +368,7 @@ void Trainer::after_step(const StepResult& result) {
 }
 
 void Trainer::log_step(const StepResult& result) {
-  const Exchanged exchanged{ranks_->bytes_sent(), ranks_->busy_seconds(), gradients_.waited()};
-  report_->step(state_, result, data_wait_seconds(), ranks_->size() > 1 ? &exchanged : nullptr);
+  report_->step(state_, result, data_wait_seconds());
   state_.interval_loss = state_.interval_weight = 0;
 }
 
@@ -379,8 +380,8 @@ std::optional<Evaluation> Trainer::score(Split split, Effort effort) {
   const Phase phase("evaluate");
   if (stop_wanted()) return std::nullopt;
   struct Abandoned {};
-  const double started = seconds_now();
-  double saving = 0;
+  const Spent started = report_->spent();
+  Spent saving;
   const auto between_batches = [&](int64_t done, int64_t total) {
     report_->live_progress(text(stage_name(), ' ', name(split)), done, total);
     const Agreement all = ranks_->agree({.save = requests_->take_save(), .signal = requests_->stop_signal()});
@@ -389,21 +390,21 @@ std::optional<Evaluation> Trainer::score(Split split, Effort effort) {
     if (stop_signal_ != 0 && done < total) throw Abandoned();
     // At a stage's end a checkpoint of this step exists already.
     if (state_.validation_due && save_agreed_) {
-      const double save_started = seconds_now();
+      const Spent before = report_->spent();
       save();
-      saving += seconds_now() - save_started;
+      saving += report_->spent() - before;
     }
     return true;
   };
   try {
-    Evaluation result = task_->evaluate(split, effort, stage_, *ranks_, between_batches);
+    Evaluation result = task_->evaluate(split, effort, stage_, grid_, between_batches);
     share_metrics(*ranks_, result);
     for (const Metric& metric : result.metrics) {
       CHECK(std::isfinite(metric.value), stage_name(), ", step ", state_.step, ": the ", name(split), ' ',
             metric.name, " is ", metric.value,
             ": the weights are of no use any more; lower the learning rate");
     }
-    report_->leave_out(seconds_now() - started - saving);
+    report_->leave_out(report_->spent() - started - saving);
     return result;
   } catch (const Abandoned&) {
     return std::nullopt;
@@ -438,7 +439,7 @@ void Trainer::save_if_due(bool best) {
 void Trainer::save(bool best) {
   const Phase phase("checkpoint");
   save_agreed_ = false;
-  const double started = seconds_now();
+  const Spent started = report_->spent();
   Phase part(kWaiting);
   if (writer_) writer_->wait();
   part.end();
@@ -455,7 +456,7 @@ void Trainer::save(bool best) {
   }
   report_->flush_events();
   last_save_ = seconds_now();
-  report_->leave_out(last_save_ - started);
+  report_->leave_out(report_->spent() - started);
 }
 
 // Returns once every checkpoint so far is on the disk.

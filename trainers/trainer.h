@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "core/communicator/communicator.h"
+#include "core/communicator/rank_grid.h"
 #include "core/profile.h"
 #include "trainers/optimizer/optimizer.h"
 #include "trainers/ranks/gradient_exchange.h"
@@ -70,6 +70,7 @@ class Trainer {
 
   std::shared_ptr<Communicator> ranks_;
   RunConfig config_;
+  RankGrid grid_;
   std::string folder_;
 
   std::unique_ptr<Task> task_;

@@ -15,6 +15,7 @@ class Alone : public Communicator {
   std::string host(int) const override { return Whereabouts::here().host; }
   int64_t bytes_sent() const override { return 0; }
   double busy_seconds() const override { return 0; }
+  double waited_seconds() const override { return 0; }
   bool fail(const std::string&, int) override { return true; }
   Pending start_reduce_scatter(Tensor, Bounds) override { return {}; }
   Pending start_all_gather(Tensor, Bounds) override { return {}; }
@@ -22,6 +23,7 @@ class Alone : public Communicator {
     if (ranks > 0) kernels::accumulate(x, total);
     return {};
   }
+  std::shared_ptr<Communicator> with(const std::vector<int>&) override { return alone(); }
   void broadcast(Tensor) override {}
   std::vector<std::string> gather(const std::string& words) override { return {words}; }
   void exchange(const std::vector<Parcel>&, const std::vector<Parcel>&) override {}

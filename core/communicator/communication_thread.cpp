@@ -80,16 +80,21 @@ CommunicationThread::~CommunicationThread() {
   thread_.join();
 }
 
-Pending CommunicationThread::start(Work work) {
+Pending CommunicationThread::start(Work work, Haste haste) {
   auto job = std::make_unique<Job>();
   job->work = std::move(work);
   auto done = std::make_shared<std::future<void>>(job->done.get_future());
   {
     const std::lock_guard lock(mutex_);
-    jobs_.push_back(std::move(job));
+    const bool urgent = haste == Haste::urgent;
+    (urgent ? urgent_jobs_ : jobs_).push_back(std::move(job));
+    has_urgent_ = has_urgent_ || urgent;
   }
   wanted_.notify_all();
-  return Pending([done] { done->get(); });
+  return Pending([this, done] {
+    waited_seconds_ = waited_seconds_ + seconds_of([&] { done->wait(); });
+    done->get();
+  });
 }
 
 bool CommunicationThread::fail(const std::string& why, int exit_code) {
@@ -160,31 +165,57 @@ void CommunicationThread::serve() {
     std::unique_ptr<Job> job;
     {
       std::unique_lock lock(mutex_);
-      wanted_.wait_for(lock, std::chrono::duration<double>(kSign / 2),
-                       [&] { return !jobs_.empty() || stopping_ || (own_failure_ && !told_own_failure_); });
-      if (!jobs_.empty()) {
-        job = std::move(jobs_.front());
-        jobs_.pop_front();
-      } else if (stopping_ && !(own_failure_ && !told_own_failure_)) {
-        return;
-      }
+      wanted_.wait_for(lock, std::chrono::duration<double>(kSign / 2), [&] {
+        return !jobs_.empty() || !urgent_jobs_.empty() || stopping_ || (own_failure_ && !told_own_failure_);
+      });
+      job = next_job();
+      if (!job && stopping_ && !(own_failure_ && !told_own_failure_)) return;
     }
     look_around(nullptr, 0);
-    if (!job) continue;
-    carry_out(*job);
-    if (failure_ || told_own_failure_) failed_jobs_.push_back(std::move(job));
+    if (job) carry_out(std::move(job));
   }
 }
 
-void CommunicationThread::carry_out(Job& job) {
+// Called with the mutex held; null: there is none.
+std::unique_ptr<CommunicationThread::Job> CommunicationThread::next_job() {
+  std::deque<std::unique_ptr<Job>>& jobs = urgent_jobs_.empty() ? jobs_ : urgent_jobs_;
+  if (jobs.empty()) return nullptr;
+  std::unique_ptr<Job> job = std::move(jobs.front());
+  jobs.pop_front();
+  has_urgent_ = !urgent_jobs_.empty();
+  return job;
+}
+
+void CommunicationThread::carry_out(std::unique_ptr<Job> job) {
+  const double started = seconds_now();
+  ++depth_;
+  std::exception_ptr failure;
   try {
     throw_if_failed();
     Wire wire(*this);
-    busy_seconds_ = busy_seconds_ + seconds_of([&] { job.work(wire); });
+    job->work(wire);
   } catch (...) {
-    return job.done.set_exception(std::current_exception());
+    failure = std::current_exception();
   }
-  job.done.set_value();
+  if (--depth_ == 0) busy_seconds_ = busy_seconds_ + seconds_now() - started;
+  std::promise<void> done = std::move(job->done);
+  if (failure_ || told_own_failure_) failed_jobs_.push_back(std::move(job));
+  if (failure)
+    done.set_exception(failure);
+  else
+    done.set_value();
+}
+
+// While the messages of another job are waited for.
+void CommunicationThread::carry_out_urgent() {
+  if (depth_ > 1) return;
+  std::unique_ptr<Job> job;
+  {
+    const std::lock_guard lock(mutex_);
+    if (urgent_jobs_.empty()) return;
+    job = next_job();
+  }
+  carry_out(std::move(job));
 }
 
 void CommunicationThread::Wire::exchange(int channel, const std::vector<Message>& send,
@@ -198,6 +229,7 @@ void CommunicationThread::Wire::exchange(int channel, const std::vector<Message>
     while (!transfer->done()) {
       thread_.look_around(transfer.get(), started);
       thread_.throw_if_failed();
+      if (thread_.has_urgent_) thread_.carry_out_urgent();
       if (seconds_now() < spins_until)
         std::this_thread::yield();
       else

@@ -49,12 +49,16 @@ class CommunicationThread {
   };
   using Work = std::function<void(Wire&)>;
 
-  // Does the work after all that was started before. What it needs must live in it.
-  Pending start(Work work);
+  // Does the work after all that was started before, or, if it is urgent, while others' messages are waited
+  // for. Urgent work must not wait for ranks whose own waits for work that is not. What it needs must live in
+  // it.
+  enum class Haste { none, urgent };
+  Pending start(Work work, Haste haste = Haste::none);
 
   bool fail(const std::string& why, int exit_code);
   int64_t bytes_sent() const { return bytes_sent_; }
   double busy_seconds() const { return busy_seconds_; }
+  double waited_seconds() const { return waited_seconds_; }
 
  private:
   struct Job {
@@ -65,7 +69,9 @@ class CommunicationThread {
   void run(const std::function<std::unique_ptr<Transport>()>& open, std::promise<void> opened);
   void meet();
   void serve();
-  void carry_out(Job& job);
+  std::unique_ptr<Job> next_job();
+  void carry_out(std::unique_ptr<Job> job);
+  void carry_out_urgent();
   void look_around(Transport::Transfer* transfer, double waiting_since);
   void take_notes();
   void send_sign_of_life(double now);
@@ -81,7 +87,7 @@ class CommunicationThread {
   int rank_ = 0, size_ = 1;
   std::vector<std::string> hosts_;
   std::atomic<int64_t> bytes_sent_ = 0;
-  std::atomic<double> busy_seconds_ = 0;
+  std::atomic<double> busy_seconds_ = 0, waited_seconds_ = 0;
 
   // Of the communication thread alone.
   std::unique_ptr<Transport> transport_;
@@ -91,17 +97,19 @@ class CommunicationThread {
   int64_t changes_ = -1;
   std::optional<OtherRankFailed> failure_;
   bool told_own_failure_ = false, lower_rank_failed_ = false;
+  int depth_ = 0;  // of jobs that are being carried out: an urgent one within another
   // Memory into which transfers that did not end may still be written.
   std::vector<std::unique_ptr<Transport::Transfer>> unfinished_;
   std::vector<std::unique_ptr<Job>> failed_jobs_;
 
   std::mutex mutex_;
   std::condition_variable wanted_;
-  std::deque<std::unique_ptr<Job>> jobs_;
+  std::deque<std::unique_ptr<Job>> jobs_, urgent_jobs_;
   std::optional<Note> own_failure_;
   std::promise<bool> tells_;  // of the own failure
   bool stopping_ = false;
 
+  std::atomic<bool> has_urgent_ = false;  // jobs
   std::atomic<bool> leaving_ = false;
   std::atomic<bool> ends_expected_ = false;  // ends of other processes: they leave, or the run has failed
   std::thread watch_;

@@ -67,6 +67,8 @@ class Communicator {
   virtual int64_t bytes_sent() const = 0;
   // Seconds that its exchanges have taken so far, waiting for other ranks included.
   virtual double busy_seconds() const = 0;
+  // Seconds for which its computing has waited for exchanges so far.
+  virtual double waited_seconds() const = 0;
   // Tells the others that this rank ends, and why, so that they end too. False: a lower rank has failed as
   // well, and speaks for all. Called at most once, and nothing else after it.
   virtual bool fail(const std::string& why, int exit_code) = 0;
@@ -85,6 +87,11 @@ class Communicator {
   Pending start_sum(const Tensor& x);
   void sum(const Tensor& x) { start_sum(x).wait(); }
   void sum(std::vector<double>& values);
+
+  // A communicator of this rank and some others, in this order: every rank calls it, each named is given the
+  // same list, and what they exchange with it overtakes what has been started with this one. Failures and
+  // counts are this one's, which must outlive it.
+  virtual std::shared_ptr<Communicator> with(const std::vector<int>& members) = 0;
 
   // Rank 0's values, to all.
   virtual void broadcast(Tensor x) = 0;

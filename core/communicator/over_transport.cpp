@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
+#include <numeric>
 #include <utility>
 
 #include "core/dtype.h"
@@ -10,9 +11,8 @@
 namespace lf {
 namespace {
 
-using Wire = CommunicationThread::Wire;
-
-constexpr int kChannel = 1;
+// Messages of all ranks, and those of some that overtake them.
+constexpr int kChannel = 1, kUrgentChannel = 2;
 // Elements of a slice that are exchanged at a time: what is received of them lies in the cache when it is
 // added.
 constexpr int64_t kSegment = 1 << 18;
@@ -41,18 +41,30 @@ Slice slice(const Bounds& slices, int rank) {
   return {slices[static_cast<size_t>(rank)], slices[static_cast<size_t>(rank) + 1]};
 }
 
+// Of all ranks, or of some.
 class OverTransport : public Communicator {
  public:
-  OverTransport(const std::function<std::unique_ptr<Transport>()>& open, const Patience& patience,
-                const Alarm& alarm)
-      : thread_(open, activity_, patience, alarm) {}
+  using Haste = CommunicationThread::Haste;
 
-  int rank() const override { return thread_.rank(); }
-  int size() const override { return thread_.size(); }
-  std::string host(int rank) const override { return thread_.host(rank); }
+  OverTransport(CommunicationThread& thread, std::vector<int> members, Haste haste)
+      : thread_(thread), members_(std::move(members)), haste_(haste) {
+    const auto me = std::find(members_.begin(), members_.end(), thread_.rank());
+    CHECK(me != members_.end(), "ranks: rank ", thread_.rank(), " is not among those that it works with");
+    rank_ = static_cast<int>(me - members_.begin());
+  }
+
+  int rank() const override { return rank_; }
+  int size() const override { return static_cast<int>(members_.size()); }
+  std::string host(int rank) const override { return thread_.host(members_[static_cast<size_t>(rank)]); }
   int64_t bytes_sent() const override { return thread_.bytes_sent(); }
   double busy_seconds() const override { return thread_.busy_seconds(); }
+  double waited_seconds() const override { return thread_.waited_seconds(); }
   bool fail(const std::string& why, int exit_code) override { return thread_.fail(why, exit_code); }
+  std::shared_ptr<Communicator> with(const std::vector<int>& members) override {
+    std::vector<int> all;
+    for (const int member : members) all.push_back(members_.at(static_cast<size_t>(member)));
+    return std::make_shared<OverTransport>(thread_, all, Haste::urgent);
+  }
 
   Pending start_reduce_scatter(Tensor x, Bounds slices) override {
     return start_on_host(
@@ -75,7 +87,7 @@ class OverTransport : public Communicator {
   }
   std::vector<std::string> gather(const std::string& words) override {
     std::vector<std::string> all;
-    thread_.start([this, &words, &all](Wire& wire) { all = gather(wire, words); }).wait();
+    start([this, &words, &all](Wire& wire) { all = gather(wire, words); }).wait();
     return all;
   }
   void exchange(const std::vector<Parcel>& sent, const std::vector<Parcel>& received) override {
@@ -89,7 +101,7 @@ class OverTransport : public Communicator {
         result.push_back({peer, content.raw(), content.elements() * size_of(content.dtype())});
       return result;
     };
-    thread_.start([&](Wire& wire) { wire.exchange(kChannel, messages(out), messages(in)); }).wait();
+    start([&](Wire& wire) { wire.exchange(messages(out), messages(in)); }).wait();
     for (size_t i = 0; i < in.size(); ++i) {
       Tensor place = received[i].content;
       if (place.device() != Device::cpu) place.copy_from(in[i].content);
@@ -97,13 +109,37 @@ class OverTransport : public Communicator {
   }
 
  private:
+  // What work sends and receives, by the numbers that ranks have here.
+  class Wire {
+   public:
+    Wire(const OverTransport& ranks, CommunicationThread::Wire& wire) : ranks_(ranks), wire_(wire) {}
+    void exchange(std::vector<Message> send, std::vector<Message> receive) {
+      for (std::vector<Message>* const messages : {&send, &receive})
+        for (Message& message : *messages) message.peer = ranks_.members_[static_cast<size_t>(message.peer)];
+      wire_.exchange(ranks_.haste_ == Haste::urgent ? kUrgentChannel : kChannel, send, receive);
+    }
+
+   private:
+    const OverTransport& ranks_;
+    CommunicationThread::Wire& wire_;
+  };
+
+  template <class Work>
+  Pending start(Work work) {
+    return thread_.start(
+        [this, work = std::move(work)](CommunicationThread::Wire& all) {
+          Wire wire(*this, all);
+          work(wire);
+        },
+        haste_);
+  }
+
   // Starts work on x, or on a copy of it in host memory, which is waited for and copied back.
   template <class Work>
   Pending start_on_host(Tensor x, Work work) {
-    if (x.device() == Device::cpu)
-      return thread_.start([x, work = std::move(work)](Wire& wire) { work(wire, x); });
+    if (x.device() == Device::cpu) return start([x, work = std::move(work)](Wire& wire) { work(wire, x); });
     const Tensor host = x.to(Device::cpu);
-    thread_.start([&](Wire& wire) { work(wire, host); }).wait();
+    start([&](Wire& wire) { work(wire, host); }).wait();
     x.copy_from(host);
     return {};
   }
@@ -149,7 +185,7 @@ class OverTransport : public Communicator {
         receive.push_back({peer, buffer.data(), own.size() * size_of(x.dtype())});
         parts.push_back(buffer.data());
       }
-      wire.exchange(kChannel, send, receive);
+      wire.exchange(send, receive);
       T* const sum = (total.defined() ? total : x).template data<T>() + own.begin;
       add_up<T>(total.defined() ? sum : nullptr, parts, sum, own.size());
     }
@@ -167,7 +203,7 @@ class OverTransport : public Communicator {
       const Slice theirs = slice(slices, peer);
       if (theirs.size() > 0) receive.push_back(message(peer, theirs));
     }
-    wire.exchange(kChannel, send, receive);
+    wire.exchange(send, receive);
   }
 
   // From rank 0, along a binomial tree: in the round of distance d the ranks below d, which have it, send it
@@ -175,9 +211,9 @@ class OverTransport : public Communicator {
   void broadcast(Wire& wire, void* data, int64_t bytes) {
     for (int distance = 1; distance < size(); distance *= 2) {
       if (rank() < distance && rank() + distance < size())
-        wire.exchange(kChannel, {{rank() + distance, data, bytes}}, {});
+        wire.exchange({{rank() + distance, data, bytes}}, {});
       else if (rank() >= distance && rank() < 2 * distance)
-        wire.exchange(kChannel, {}, {{rank() - distance, data, bytes}});
+        wire.exchange({}, {{rank() - distance, data, bytes}});
     }
   }
 
@@ -190,7 +226,7 @@ class OverTransport : public Communicator {
       std::vector<Message> receive;
       for (int peer = 1; peer < size(); ++peer)
         receive.push_back({peer, place(lengths[static_cast<size_t>(peer)]), sizeof(int64_t)});
-      wire.exchange(kChannel, {}, receive);
+      wire.exchange({}, receive);
       receive.clear();
       all[0] = std::move(words);
       for (int peer = 1; peer < size(); ++peer) {
@@ -198,11 +234,10 @@ class OverTransport : public Communicator {
         all[i].resize(static_cast<size_t>(lengths[i]));
         if (lengths[i] > 0) receive.push_back({peer, all[i].data(), lengths[i]});
       }
-      wire.exchange(kChannel, {}, receive);
+      wire.exchange({}, receive);
     } else {
-      wire.exchange(kChannel, {{0, place(lengths[static_cast<size_t>(rank())]), sizeof(int64_t)}}, {});
-      if (!words.empty())
-        wire.exchange(kChannel, {{0, words.data(), static_cast<int64_t>(words.size())}}, {});
+      wire.exchange({{0, place(lengths[static_cast<size_t>(rank())]), sizeof(int64_t)}}, {});
+      if (!words.empty()) wire.exchange({{0, words.data(), static_cast<int64_t>(words.size())}}, {});
     }
     broadcast(wire, lengths.data(), static_cast<int64_t>(lengths.size() * sizeof(int64_t)));
     std::string joined;
@@ -220,15 +255,41 @@ class OverTransport : public Communicator {
     return all;
   }
 
-  Activity activity_;
-  CommunicationThread thread_;
+  CommunicationThread& thread_;
+  const std::vector<int> members_;  // of all ranks
+  int rank_ = 0;                    // among the members
+  const Haste haste_;
+};
+
+// What must be there before and after the communicator of all ranks.
+struct Connection {
+  Activity activity;
+  CommunicationThread thread;
+
+  Connection(const std::function<std::unique_ptr<Transport>()>& open, const Patience& patience,
+             const Alarm& alarm)
+      : thread(open, activity, patience, alarm) {}
+};
+
+class OfAllRanks : private Connection, public OverTransport {
+ public:
+  OfAllRanks(const std::function<std::unique_ptr<Transport>()>& open, const Patience& patience,
+             const Alarm& alarm)
+      : Connection(open, patience, alarm), OverTransport(thread, numbers_below(thread.size()), Haste::none) {}
+
+ private:
+  static std::vector<int> numbers_below(int count) {
+    std::vector<int> numbers(static_cast<size_t>(count));
+    std::iota(numbers.begin(), numbers.end(), 0);
+    return numbers;
+  }
 };
 
 }  // namespace
 
 std::unique_ptr<Communicator> over_transport(const std::function<std::unique_ptr<Transport>()>& open,
                                              const Patience& patience, const Alarm& alarm) {
-  return std::make_unique<OverTransport>(open, patience, alarm);
+  return std::make_unique<OfAllRanks>(open, patience, alarm);
 }
 
 }  // namespace lf

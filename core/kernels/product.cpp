@@ -201,10 +201,13 @@ void multiply_widened(const Product& p, const bf16* a, const bf16* b, bf16* c) {
   });
 }
 
+// oneDNN takes no matrix without elements; a sum of no terms is zero.
+bool is_empty(const Product& p) { return p.M * p.N * p.K == 0; }
+
 // Result is bf16 or float.
 template <class Result>
 void multiply_bf16(const Product& p, const bf16* a, const bf16* b, Result* c) {
-  if (p.M * p.N * p.K == 0) {  // oneDNN takes no matrix without elements
+  if (is_empty(p)) {
     std::fill_n(c, p.M * p.N, Result(0.0f));
     return;
   }
@@ -222,6 +225,10 @@ void multiply_bf16(const Product& p, const bf16* a, const bf16* b, Result* c) {
 }  // namespace
 
 void multiply(const Product& p, const float* a, const float* b, float* c) {
+  if (is_empty(p)) {
+    std::fill_n(c, p.M * p.N, 0.0f);
+    return;
+  }
   if (has_few_rows(p)) return multiply_few_rows(p, a, b, c);
   cap_instructions();
   multiply_tiles(p, c, [&](const ProductTile& t, float* out) {
@@ -254,7 +261,7 @@ void multiply(const Product& p, const bf16* a, const bf16* b, float* c) { multip
 void multiply(const Product& p, const bf16* a, const bf16* b, bf16* c) { multiply_bf16(p, a, b, c); }
 
 int64_t product_scratch(const Product& p, DType operands, DType result) {
-  if (operands == DType::f64 || p.M * p.N * p.K == 0) return 0;
+  if (operands == DType::f64 || is_empty(p)) return 0;
   if (operands == DType::f32 && has_few_rows(p)) return few_rows_scratch(p);
   cap_instructions();
   const bool widens = operands == DType::bf16 && !multiplies_bf16();

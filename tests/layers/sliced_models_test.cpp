@@ -100,19 +100,21 @@ TEST_P(SlicedCharLM, LossesAndGradientsEqualOneRanks) {
 
 INSTANTIATE_TEST_SUITE_P(Recompute, SlicedCharLM, testing::Bool());
 
-TEST(SlicedCharLM, DropoutDrawsTheBitsOfTheWholeSequence) {
-  constexpr int64_t kTokens = 70;
+TEST(SlicedCharLM, DropoutDrawsTheBitsOfTheWholeSequences) {
+  constexpr int64_t kSequences = 2, kTokens = 70;
   const CharLMShape shape =
       CharLMShape{.vocabulary = 30, .layers = 2, .width = 32, .heads = 4, .feed_forward = 64, .dropout = 0.2}
           .complete();
-  const Tensor ids = drawn_ids({kTokens}, 30);
+  const Tensor ids = drawn_ids({kSequences * kTokens}, 30);
   const CharLMPattern pattern{.layers = {{4, {}}, {9, {1, 1, 2, 3}}}};
   const OutputsOf<CharLM> run = [&](const CharLM& model, const std::vector<int64_t>& rows, const Pass& pass) {
-    const Var logits = model.logits(chosen(ids, rows).view({1, std::ssize(rows)}), pattern, pass);
+    const Shape cut{kSequences, std::ssize(rows) / kSequences};
+    const Var logits = model.logits(chosen(ids, rows).view(cut), pattern, pass);
     return reshape(logits, {std::ssize(rows), 30});
   };
   expect_ranks_give_the_same<CharLM>(
-      3, {kTokens}, random_tensor({kTokens, 30}, DType::f64, 3), [&] { return CharLM(shape); }, run);
+      3, {kTokens, kTokens}, random_tensor({kSequences * kTokens, 30}, DType::f64, 3),
+      [&] { return CharLM(shape); }, run);
 }
 
 // Ragged sequences with padding inside, global tokens in several slices and none in others.
@@ -164,20 +166,47 @@ TEST(SlicedEncoder, RobertaSeesAllOfTheSequence) {
       3, texts.lengths, random_tensor({77, 32}, DType::f64, 3), [&] { return Encoder(shape); }, run);
 }
 
-TEST(SlicedEncoder, DropoutDrawsTheBitsOfTheWholeSequence) {
+TEST(SlicedEncoder, DropoutDrawsTheBitsOfTheWholeSequences) {
   EncoderShape shape = small_encoder();
   shape.dropout = 0.2, shape.inner_dropout = 0.1;
-  const Tensor ids = drawn_ids({50}, 40);
-  const auto globals = std::make_shared<const GlobalTokens>(GlobalTokens{{0, 2}, {0, 33}});
+  const RaggedTexts texts;
   const OutputsOf<Encoder> run = [&](const Encoder& model, const std::vector<int64_t>& rows,
-                                     const Pass& pass) {
-    const Shape cut{1, std::ssize(rows)};
-    const Var hidden =
-        model({.ids = chosen(ids, rows).view(cut), .mask = {}, .global_tokens = globals}, pass);
-    return reshape(hidden, {std::ssize(rows), 32});
-  };
+                                     const Pass& pass) { return model(texts.input(rows, pass), pass); };
   expect_ranks_give_the_same<Encoder>(
-      3, {50}, random_tensor({50, 32}, DType::f64, 3), [&] { return Encoder(shape); }, run);
+      3, texts.lengths, random_tensor({77, 32}, DType::f64, 3), [&] { return Encoder(shape); }, run);
+}
+
+// A loss that one rank computes of all ranks' slices.
+void expect_loss_of_one(const RaggedTexts& texts,
+                        const std::function<Learned(const std::vector<int64_t>& rows,
+                                                    const std::shared_ptr<const SequenceSlices>&)>& learn) {
+  std::vector<int64_t> all(77);
+  std::iota(all.begin(), all.end(), 0);
+  const Learned expected = learn(all, nullptr);
+  run_ranks(3, [&](const std::shared_ptr<Communicator>& ranks) {
+    const auto slices = std::make_shared<const SequenceSlices>(SequenceSlices{ranks, texts.lengths});
+    const Learned mine = learn(rows_of_rank(*slices, ranks->rank()), slices);
+    const int64_t rows = ranks->rank() == 0 ? expected.outputs.dim(0) : 0;
+    ASSERT_EQ(mine.outputs.dim(0), rows);
+    EXPECT_CLOSE(mine.outputs, expected.outputs.slice(0, rows), tolerance_of(DType::f64, Compared::model));
+    ranks->sum(mine.gradients);
+    EXPECT_CLOSE(mine.gradients, expected.gradients, tolerance_of(DType::f64, Compared::model));
+  });
+}
+
+TEST(SlicedClassifier, TheFirstRankHasTheLogits) {
+  const RaggedTexts texts;
+  EncoderShape shape = small_encoder();
+  shape.dropout = 0.2;
+  expect_loss_of_one(texts, [&](const std::vector<int64_t>& rows, const auto& slices) {
+    SequenceClassifier model(shape, 3);
+    const ParameterBlock block = pack(model, DType::f64);
+    initialise(model, block, 0.3, 5);
+    const Pass pass{.training = true, .compute = DType::f64, .seed = 9, .step = 2, .slices = slices};
+    const Var logits = model.logits(texts.input(rows, pass), pass);
+    tape().backward(logits, random_tensor(Shape{3, 3}, DType::f64, 4).slice(0, logits.dim(0)));
+    return Learned{logits.value(), block.gradients};
+  });
 }
 
 Seq2SeqShape small_led() {
@@ -235,10 +264,6 @@ TEST(SlicedModels, WhatNeedsWholeSequencesSaysSo) {
     const auto slices = std::make_shared<const SequenceSlices>(SequenceSlices{ranks, texts.lengths});
     const Pass pass{.slices = slices};
     const EncoderInput input = texts.input(rows_of_rank(*slices, 0), pass);
-    const Pass training{.training = true, .slices = slices};
-    EXPECT_ERROR_TEXT(training.token_dropout(0.1, 0), "a micro-batch holds one, not 3");
-    SequenceClassifier classifier(small_encoder(), 2, 0);
-    EXPECT_ERROR_TEXT(classifier.logits(input, pass), "classifier: it needs whole sequences");
     struct Onlooker : AttentionProbe {
       void see(const AttentionInputs&) override {}
     } onlooker;

@@ -261,7 +261,7 @@ TEST_F(TrainerTest, EvaluationDoesNotDependOnTheBatchSize) {
   const auto& task = dynamic_cast<const CharLMTask&>(*run.task);
   const auto nats = [&](int64_t batch) {
     const Protocol protocol{.sequence_length = 200, .step = 50, .batch_size = batch};
-    return task.score(Split::test, protocol, run.stage, *alone(), {}).nats;
+    return task.score(Split::test, protocol, run.stage, RankGrid(), {}).nats;
   };
   const double one = nats(1);
   EXPECT_NEAR(nats(2) / one, 1, 1e-6);
@@ -273,8 +273,9 @@ TEST_F(TrainerTest, EvaluationScoresEveryCharacterOnceAndNewlinesApart) {
   const OpenedModel run = open_model(folder_ / "run");
   const auto& task = dynamic_cast<const CharLMTask&>(*run.task);
   const Score whole =
-      task.score(Split::test, {.sequence_length = 10000, .step = 10000}, run.stage, *alone(), {});
-  const Score parts = task.score(Split::test, {.sequence_length = 100, .step = 50}, run.stage, *alone(), {});
+      task.score(Split::test, {.sequence_length = 10000, .step = 10000}, run.stage, RankGrid(), {});
+  const Score parts =
+      task.score(Split::test, {.sequence_length = 100, .step = 50}, run.stage, RankGrid(), {});
   EXPECT_EQ(whole.targets, 1499);  // 5 % of 30,000, but the first
   EXPECT_EQ(parts.targets, whole.targets);
   EXPECT_GT(whole.newline_targets, 0);

@@ -80,6 +80,13 @@ void judge_language_models(const RunConfig& config, Judge& judge) {
                 " are more than all");
 }
 
+void judge_ranks(const RunConfig& config, Judge& judge) {
+  const AttentionImplementation attends = config.attention.implementation;
+  judge.require(config.ranks.sequence == 1 || attends == AttentionImplementation::fused, "ranks.sequence",
+                {"attention.implementation"}, "needs attention.implementation fused, found ",
+                choice_name(attends));
+}
+
 void judge_validation(const RunConfig& config, const std::vector<Stage>& stages, Judge& judge) {
   const ValidationSection& validation = config.validation;
   if (validation.sequence_length > 0) {
@@ -238,6 +245,7 @@ void check_consistency(const RunConfig& config, const Node& root, Problems& prob
   judge_sections(config, judge);
   judge_keys_of_task(config, judge);
   judge_language_models(config, judge);
+  judge_ranks(config, judge);
   const StagesSection& section = config.stages;
   judge.require(!section.list.empty(), "stages.list", {}, "at least one stage is needed");
   const bool enough = section.list.empty() || section.count <= static_cast<int64_t>(section.list.size());

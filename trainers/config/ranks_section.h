@@ -11,6 +11,7 @@ inline std::vector<std::string> names_of(ReductionChoice) { return {"fast", "ord
 
 struct RanksSection {
   ReductionChoice reduction = ReductionChoice::fast;
+  int64_t sequence = 1;
   double bucket_megabytes = 16;
   double silence_seconds = 15;
   double stuck_seconds = 600;
@@ -20,6 +21,11 @@ struct RanksSection {
           "How gradients are added up: fast, by rank and then over ranks; or ordered, one micro-batch after "
           "the "
           "other, whose weights have the same bits for any number of ranks.");
+    field(
+        "sequence", self.sequence,
+        "So many ranks share each sequence, of which every one computes a slice; they exchange what a window "
+        "reaches. Their number must divide that of all ranks.",
+        within(1, 65536));
     field("bucket_megabytes", self.bucket_megabytes,
           "Gradients that are sent at once, as soon as the backward pass has completed them.",
           within(0.001, 65536.0));

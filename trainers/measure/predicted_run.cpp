@@ -158,7 +158,7 @@ double PredictedRun::score_seconds(Split split, Effort effort, const Stage& stag
   if (!task_->has(split)) return 0;
   const Elapsed elapsed(plan_);
   double seconds = 0, before = 0;
-  task_->evaluate(split, effort, stage, *alone(), [&](int64_t done, int64_t total) {
+  task_->evaluate(split, effort, stage, RankGrid(), [&](int64_t done, int64_t total) {
     const double now = elapsed.seconds();
     seconds += (now - before) * static_cast<double>(total) / static_cast<double>(done);
     before = now;

@@ -8,14 +8,14 @@
 #include "core/communicator/divided.h"
 #include "core/kernels/kernels.h"
 #include "core/profile.h"
-#include "core/seconds.h"
 
 namespace lf {
-std::vector<double> in_order(Communicator& ranks, const std::vector<double>& mine, size_t numbers) {
-  const std::vector<std::vector<double>> all = gather_numbers(ranks, mine);
+std::vector<double> in_order(const RankGrid& ranks, const std::vector<double>& mine, size_t numbers) {
+  const std::vector<std::vector<double>> all = gather_numbers(ranks.all(), mine);
   size_t count = 0;
   for (const std::vector<double>& each : all) count += each.size();
   std::vector<double> result;
+  // Ranks are in the order of groups and slices, and so are the slices of a round's micro-batches.
   for (size_t i = 0; i < count / numbers; ++i)
     for (size_t k = 0; k < numbers; ++k)
       result.push_back(all[i % all.size()].at(i / all.size() * numbers + k));
@@ -63,9 +63,10 @@ class GradientExchange::Watch : public GradientWatch {
   std::vector<int64_t> awaited_;  // gradients that a bucket still waits for
 };
 
-GradientExchange::GradientExchange(Communicator& ranks, const ParameterBlock& block, Optimizer& optimizer,
+GradientExchange::GradientExchange(const RankGrid& ranks, const ParameterBlock& block, Optimizer& optimizer,
                                    ReductionChoice reduction)
-    : ranks_(ranks),
+    : grid_(ranks),
+      ranks_(ranks.all()),
       block_(block),
       optimizer_(optimizer),
       reduction_(reduction),
@@ -89,11 +90,11 @@ Bounds GradientExchange::slices_of(size_t bucket) const {
 }
 
 int64_t GradientExchange::rounds(int64_t over_all_ranks) const {
-  return (over_all_ranks + ranks_.size() - 1) / ranks_.size();
+  return (over_all_ranks + grid_.groups() - 1) / grid_.groups();
 }
 
 bool GradientExchange::has_micro_batch(int64_t round, int64_t over_all_ranks) const {
-  return round * ranks_.size() + ranks_.rank() < over_all_ranks;
+  return round * grid_.groups() + grid_.group() < over_all_ranks;
 }
 
 // Whether gradients are sent in the round: in ordered reduction in each, otherwise once they have all been
@@ -103,8 +104,8 @@ bool GradientExchange::is_sent_in(int64_t round, int64_t over_all_ranks) const {
 }
 
 void GradientExchange::begin_round(int64_t round, int64_t over_all_ranks) {
-  const int64_t left = over_all_ranks - round * ranks_.size();
-  adding_ = static_cast<int>(std::min<int64_t>(left, ranks_.size()));
+  const int64_t left = over_all_ranks - round * grid_.groups();
+  adding_ = static_cast<int>(std::min<int64_t>(left, grid_.groups())) * grid_.slices();
   if (ranks_.size() == 1 || !has_micro_batch(round, over_all_ranks) || !is_sent_in(round, over_all_ranks))
     return;
   completed_.clear();
@@ -131,13 +132,9 @@ void GradientExchange::start(size_t bucket) {
 void GradientExchange::send_rest() {
   const Phase phase("communication");
   while (sent_ < order_.size()) start(order_[sent_++]);
-  for (Pending& pending : pending_) wait(pending);
+  for (Pending& pending : pending_) pending.wait();
   pending_.clear();
   sent_ = 0;
-}
-
-void GradientExchange::wait(Pending& pending) {
-  waited_ += seconds_of([&] { pending.wait(); });
 }
 
 void GradientExchange::finish() {
@@ -184,7 +181,7 @@ void GradientExchange::share_parameters() {
   const Phase phase("communication");
   for (size_t bucket = 0; bucket < buckets_; ++bucket)
     pending_.push_back(ranks_.start_all_gather(bucket_of(block_.values, bucket), slices_of(bucket)));
-  for (Pending& pending : pending_) wait(pending);
+  for (Pending& pending : pending_) pending.wait();
   pending_.clear();
   optimizer_.parameters_changed();
 }

@@ -6,25 +6,25 @@
 #include <optional>
 #include <vector>
 
-#include "core/communicator/communicator.h"
+#include "core/communicator/rank_grid.h"
 #include "layers/module.h"
 #include "trainers/config/ranks_section.h"
 #include "trainers/optimizer/optimizer.h"
 
 namespace lf {
 
-// So many numbers for each of an update's micro-batches, in their order, of those that each rank has for its
-// own.
-std::vector<double> in_order(Communicator& ranks, const std::vector<double>& mine, size_t numbers = 1);
+// So many numbers for each slice of an update's micro-batches, in their order, of those that each rank has for
+// its own.
+std::vector<double> in_order(const RankGrid& ranks, const std::vector<double>& mine, size_t numbers = 1);
 
 class GradientExchange {
  public:
   // All of them must outlive this object.
-  GradientExchange(Communicator& ranks, const ParameterBlock& block, Optimizer& optimizer,
+  GradientExchange(const RankGrid& ranks, const ParameterBlock& block, Optimizer& optimizer,
                    ReductionChoice reduction);
   ~GradientExchange();
 
-  // An update of so many micro-batches has so many rounds: micro-batch i is rank i modulo the ranks'.
+  // An update of so many micro-batches has so many rounds: micro-batch i is group i modulo the groups'.
   int64_t rounds(int64_t over_all_ranks) const;
   // Before and after forward and backward of this rank's micro-batch of a round; after it also where the rank
   // has none.
@@ -37,9 +37,6 @@ class GradientExchange {
   // After the optimizer's step: every rank's shares of the parameters, to all.
   void share_parameters();
 
-  // Seconds for which this rank has waited for exchanges so far.
-  double waited() const { return waited_; }
-
  private:
   class Watch;
 
@@ -49,9 +46,9 @@ class GradientExchange {
   bool is_sent_in(int64_t round, int64_t over_all_ranks) const;
   void start(size_t bucket);
   void send_rest();
-  void wait(Pending& pending);
 
-  Communicator& ranks_;
+  const RankGrid& grid_;
+  Communicator& ranks_;  // all of them
   const ParameterBlock& block_;
   Optimizer& optimizer_;
   const ReductionChoice reduction_;
@@ -65,7 +62,6 @@ class GradientExchange {
   int adding_ = 0;                 // ranks that have a micro-batch in this round
   std::vector<Pending> pending_;
   std::unique_ptr<Watch> watch_;
-  double waited_ = 0;
 };
 
 }  // namespace lf

@@ -96,13 +96,13 @@ void check_same_data(Communicator& ranks, const RunConfig& config, const Task& t
   check_same(ranks, task.model_hash(), "has another model in " + task.model_folder());
 }
 
-void check_enough_work(const Communicator& ranks, const std::vector<Stage>& stages) {
+void check_enough_work(const RankGrid& ranks, const std::vector<Stage>& stages) {
   for (const Stage& stage : stages) {
     const int64_t most = (stage.batch_size + stage.micro_batch - 1) / stage.micro_batch;
-    if (stage.micro_batch_tokens == 0 && most < ranks.size())
+    if (stage.micro_batch_tokens == 0 && most < ranks.groups())
       throw UsageError(text("stage ", stage.name, ": an update has ", most, " micro-batches, too few for ",
-                            ranks.size(),
-                            " ranks; take fewer ranks, a larger batch_size or a smaller micro_batch"));
+                            ranks.groups(), ranks.slices() > 1 ? " groups of ranks" : " ranks",
+                            "; take fewer ranks, a larger batch_size or a smaller micro_batch"));
   }
 }
 

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "core/communicator/communicator.h"
+#include "core/communicator/rank_grid.h"
 #include "trainers/config/run_config.h"
 #include "trainers/config/stages.h"
 #include "trainers/tasks/task.h"
@@ -49,6 +49,6 @@ void use_threads_of(Communicator& ranks, int64_t threads);
 void check_same_data(Communicator& ranks, const RunConfig& config, const Task& task);
 
 // UsageError where a stage has fewer micro-batches in an update than there are ranks.
-void check_enough_work(const Communicator& ranks, const std::vector<Stage>& stages);
+void check_enough_work(const RankGrid& ranks, const std::vector<Stage>& stages);
 
 }  // namespace lf

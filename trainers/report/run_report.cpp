@@ -35,13 +35,26 @@ double seconds_left(const RunState& state, const Stage& stage, int64_t total_ste
 
 }  // namespace
 
-RunReport::RunReport(const std::string& folder, LossUnit unit, Device device, std::optional<double> peak)
+Spent& Spent::operator+=(const Spent& other) {
+  seconds += other.seconds, bytes_sent += other.bytes_sent;
+  exchange_seconds += other.exchange_seconds, exchange_wait_seconds += other.exchange_wait_seconds;
+  return *this;
+}
+
+Spent Spent::operator-(const Spent& other) const {
+  return {seconds - other.seconds, bytes_sent - other.bytes_sent, exchange_seconds - other.exchange_seconds,
+          exchange_wait_seconds - other.exchange_wait_seconds};
+}
+
+RunReport::RunReport(const std::string& folder, LossUnit unit, Device device, std::optional<double> peak,
+                     std::shared_ptr<const Communicator> ranks)
     : folder_(folder),
       unit_(std::move(unit)),
       device_(device),
       log_(folder.empty() ? RunLog() : RunLog(folder + "/" + kRunLogName)),
       timing_(folder.empty() ? RunLog() : RunLog(folder + "/" + kTimingLogName)),
-      interval_started_(seconds_now()),
+      ranks_(std::move(ranks)),
+      before_interval_(spent()),
       peak_flops_(peak) {
   if (!folder.empty()) messages::also_into(folder + "/" + kMessagesName);
 }
@@ -127,8 +140,7 @@ void RunReport::not_finite(int64_t step, const std::string& policy) {
   log_.write({{"event", "not_finite"}, {"step", step}, {"policy", policy}});
 }
 
-void RunReport::step(const RunState& state, const StepResult& result, double data_wait_seconds,
-                     const Exchanged* exchanged) {
+void RunReport::step(const RunState& state, const StepResult& result, double data_wait_seconds) {
   // Without a target since the last log there is no loss.
   const bool has_loss = state.interval_weight > 0;
   const double loss = state.interval_loss / state.interval_weight;
@@ -142,7 +154,8 @@ void RunReport::step(const RunState& state, const StepResult& result, double dat
   record["learning_rate"] = result.learning_rate;
   record["gradient_norm"] = result.norm;
   log_.write(record);
-  const double seconds = seconds_now() - interval_started_;
+  const Spent interval = spent() - before_interval_;
+  const double seconds = interval.seconds;
   const double rate = static_cast<double>(interval_tokens_) / seconds;
   const double flops = interval_flops_ / seconds;
   ordered_json timing = {{"step", state.step},
@@ -152,11 +165,10 @@ void RunReport::step(const RunState& state, const StepResult& result, double dat
                          {"mfu", peak_flops_ ? ordered_json(flops / *peak_flops_) : ordered_json()},
                          {"data_wait_seconds", data_wait_seconds},
                          {"memory_bytes", memory_use(device_).peak}};
-  if (exchanged) {
-    timing["bytes_sent"] = exchanged->bytes_sent - exchanged_before_.bytes_sent;
-    timing["exchange_seconds"] = exchanged->seconds - exchanged_before_.seconds;
-    timing["exchange_wait_seconds"] = exchanged->wait_seconds - exchanged_before_.wait_seconds;
-    exchanged_before_ = *exchanged;
+  if (ranks_->size() > 1) {
+    timing["bytes_sent"] = interval.bytes_sent;
+    timing["exchange_seconds"] = interval.exchange_seconds;
+    timing["exchange_wait_seconds"] = interval.exchange_wait_seconds;
   }
   timing_.write(timing);
   if (has_loss && unit_.is_bits) scalar("train/" + unit_.bits_key(), state.step, loss / std::numbers::ln2);
@@ -196,9 +208,13 @@ void RunReport::live_progress(const std::string& what, int64_t done, int64_t tot
 }
 
 void RunReport::restart_interval() {
-  interval_started_ = seconds_now();
+  before_interval_ = spent();
   interval_tokens_ = 0;
   interval_flops_ = 0;
+}
+
+Spent RunReport::spent() const {
+  return {seconds_now(), ranks_->bytes_sent(), ranks_->busy_seconds(), ranks_->waited_seconds()};
 }
 
 void RunReport::profile(int64_t stage_index, const std::string& stage_name, int64_t first_step,

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "core/communicator/communicator.h"
 #include "core/profile.h"
 #include "trainers/config/run_config.h"
 #include "trainers/config/stages.h"
@@ -28,11 +29,15 @@ struct StepResult {
   bool applied = true;
 };
 
-// What this rank has exchanged with others since it started: bytes that it sent, seconds that exchanges took,
-// and those of them for which the update waited, the others being hidden behind it.
-struct Exchanged {
+// What has been spent up to a moment, or between two: seconds, and on exchanges with other ranks: bytes that this
+// one sent, seconds that they took, and seconds for which its computing waited for them.
+struct Spent {
+  double seconds = 0;
   int64_t bytes_sent = 0;
-  double seconds = 0, wait_seconds = 0;
+  double exchange_seconds = 0, exchange_wait_seconds = 0;
+
+  Spent& operator+=(const Spent& other);
+  Spent operator-(const Spent& other) const;
 };
 
 class RunReport {
@@ -40,7 +45,8 @@ class RunReport {
   // Opens the logs in a run folder, and has messages go into it from here on; with no folder it reports
   // nothing, as on all ranks but the first. `peak`: operations that the device could do in a second, if it is
   // known.
-  RunReport(const std::string& folder, LossUnit unit, Device device, std::optional<double> peak);
+  RunReport(const std::string& folder, LossUnit unit, Device device, std::optional<double> peak,
+            std::shared_ptr<const Communicator> ranks);
 
   // Starts an event file whose first step is `next_step`: earlier files' points from there on are forgotten.
   void start_events(int64_t next_step);
@@ -64,8 +70,7 @@ class RunReport {
     interval_tokens_ += result.tokens;
     interval_flops_ += result.flops;
   }
-  void step(const RunState& state, const StepResult& result, double data_wait_seconds,
-            const Exchanged* exchanged = nullptr);
+  void step(const RunState& state, const StepResult& result, double data_wait_seconds);
   void progress(const std::string& stage_name, const RunState& state, const Stage& stage,
                 const StepResult& result);
   // Progress of something else than training, on a terminal only.
@@ -75,9 +80,10 @@ class RunReport {
   void profile(int64_t stage_index, const std::string& stage_name, int64_t first_step, int64_t last_step,
                const PhaseTime& all);
 
-  // The logged rate is that of training: it starts afresh, or leaves out seconds spent on something else.
+  // What is logged is of training: it starts afresh, or leaves out what was spent on something else.
   void restart_interval();
-  void leave_out(double seconds) { interval_started_ += seconds; }
+  Spent spent() const;  // so far
+  void leave_out(const Spent& spent) { before_interval_ += spent; }
 
  private:
   void scalar(const std::string& tag, int64_t step, double value);
@@ -89,9 +95,9 @@ class RunReport {
   std::unique_ptr<EventFile> events_;
   Console console_;
   nlohmann::ordered_json profiled_stages_ = nlohmann::ordered_json::array();
-  double interval_started_ = 0;
+  std::shared_ptr<const Communicator> ranks_;
+  Spent before_interval_;
   int64_t interval_tokens_ = 0;
-  Exchanged exchanged_before_;  // the interval
   double interval_flops_ = 0;
   std::optional<double> peak_flops_;
 };

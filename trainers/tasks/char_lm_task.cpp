@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "autograd/sequence_slices.h"
 #include "core/choices.h"
 #include "core/communicator/divided.h"
 #include "core/hash.h"
@@ -20,7 +21,19 @@ struct TokenPair {
   Tensor inputs, targets;
 };
 
-// The windows' tokens, one window per row; targets before score_from are -1, which cross_entropy ignores.
+constexpr int32_t kIgnored = -1;  // a target, by cross_entropy
+
+// This rank's slices of rows; all of them where the pass cuts none.
+TokenPair own_part(const TokenPair& whole, const Pass& pass) {
+  if (!pass.slices) return whole;
+  const auto own = [&](const Tensor& x) {
+    const Tensor part = pass.slices->own(x.view({x.elements()}));
+    return part.view({x.dim(0), part.elements() / x.dim(0)});
+  };
+  return {own(whole.inputs), own(whole.targets)};
+}
+
+// The windows' tokens, one window per row; targets before score_from are ignored.
 TokenPair read_windows(const TokenFile& tokens, const std::vector<EvaluationWindow>& windows, size_t first,
                        int64_t rows) {
   const int64_t length = windows[first].length;
@@ -32,7 +45,7 @@ TokenPair read_windows(const TokenFile& tokens, const std::vector<EvaluationWind
     std::copy(buffer.begin(), buffer.end() - 1, pair.inputs.data<int32_t>() + row * length);
     int32_t* targets = pair.targets.data<int32_t>() + row * length;
     for (int64_t i = 0; i < length; ++i)
-      targets[i] = i < window.score_from ? -1 : buffer[static_cast<size_t>(i + 1)];
+      targets[i] = i < window.score_from ? kIgnored : buffer[static_cast<size_t>(i + 1)];
   }
   return pair;
 }
@@ -51,7 +64,7 @@ int32_t newline_token(const TokenFile& tokens) {
 }  // namespace
 
 Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,
-                   const Protocol& protocol, Communicator& ranks, const ScoreProgress& progress) {
+                   const Protocol& protocol, const RankGrid& ranks, const ScoreProgress& progress) {
   const NoGrad no_grad;
   const int64_t count = protocol.tokens ? std::min(protocol.tokens, tokens.count()) : tokens.count();
   const std::vector<EvaluationWindow> windows =
@@ -70,25 +83,24 @@ Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType comp
   // newlines.
   const auto score_batch = [&](int64_t number) {
     const auto [first, rows] = batches[static_cast<size_t>(number)];
-    const TokenPair pair = read_windows(tokens, windows, static_cast<size_t>(first), rows);
-    const Tensor losses =
-        model.losses(pair.inputs, pair.targets, pattern, {.training = false, .compute = compute})
-            .value()
-            .to(Device::cpu);
+    const TokenPair whole = read_windows(tokens, windows, static_cast<size_t>(first), rows);
+    const Pass pass = Pass{.training = false, .compute = compute, .sequence_ranks = ranks.sequence()}.over(
+        std::vector<int64_t>(static_cast<size_t>(rows), whole.inputs.dim(1)));
+    const TokenPair pair = own_part(whole, pass);
+    const Tensor losses = model.losses(pair.inputs, pair.targets, pattern, pass).value().to(Device::cpu);
     std::vector<double> numbers;
     for (int64_t row = 0; row < rows; ++row) {
-      const EvaluationWindow& window = windows[static_cast<size_t>(first + row)];
-      const int32_t* targets = pair.targets.data<int32_t>() + row * window.length;
+      const int32_t* const targets = pair.targets.data<int32_t>() + row * pair.targets.dim(1);
       const std::vector<double> values = losses.slice(row, row + 1).to_doubles();
-      double newline_nats = 0, newlines = 0;
-      for (int64_t i = window.score_from; i < window.length; ++i) {
+      double scored = 0, newline_nats = 0, newlines = 0;
+      for (size_t i = 0; i < values.size(); ++i) {
+        scored += targets[i] != kIgnored;
         if (targets[i] != newline) continue;
-        newline_nats += values[static_cast<size_t>(i)];
+        newline_nats += values[i];
         newlines += 1;
       }
       numbers.insert(numbers.end(),
-                     {kernels::sum(losses.slice(row, row + 1)),
-                      static_cast<double>(window.length - window.score_from), newline_nats, newlines});
+                     {kernels::sum(losses.slice(row, row + 1)), scored, newline_nats, newlines});
     }
     return numbers;
   };
@@ -146,11 +158,13 @@ std::unique_ptr<TaskBatch> CharLMTask::read(const Stage& stage, ExampleRange ran
 Var CharLMTask::loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) {
   const Batch& tokens = dynamic_cast<const CharBatch&>(batch).tokens;
   const Shape shape{tokens.rows, tokens.length};
-  return sum(model_.losses(Tensor::from(shape, tokens.inputs), Tensor::from(shape, tokens.targets),
-                           char_lm_pattern(config_, stage), pass));
+  const Pass part = pass.over(std::vector<int64_t>(static_cast<size_t>(tokens.rows), tokens.length));
+  const TokenPair mine =
+      own_part({Tensor::from(shape, tokens.inputs), Tensor::from(shape, tokens.targets)}, part);
+  return sum(model_.losses(mine.inputs, mine.targets, char_lm_pattern(config_, stage), part));
 }
 
-Score CharLMTask::score(Split split, const Protocol& protocol, const Stage& stage, Communicator& ranks,
+Score CharLMTask::score(Split split, const Protocol& protocol, const Stage& stage, const RankGrid& ranks,
                         const ScoreProgress& progress) const {
   const TokenFile& tokens = split == Split::test         ? *corpus_.test
                             : split == Split::validation ? *corpus_.validation
@@ -159,7 +173,7 @@ Score CharLMTask::score(Split split, const Protocol& protocol, const Stage& stag
                       ranks, progress);
 }
 
-Evaluation CharLMTask::evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
+Evaluation CharLMTask::evaluate(Split split, Effort effort, const Stage& stage, const RankGrid& ranks,
                                 const ScoreProgress& progress) {
   const Protocol how = char_lm_protocol(config_, effort, stage);
   Evaluation result = evaluation_of(score(split, how, stage, ranks, progress), unit(), how);

@@ -18,7 +18,7 @@ namespace lf {
 // order of the sum does not depend on the batch size; its last bits may, because oneDNN chooses a product's
 // kernel by its rows.
 Score score_tokens(const CharLM& model, const CharLMPattern& pattern, DType compute, const TokenFile& tokens,
-                   const Protocol& protocol, Communicator& ranks, const ScoreProgress& progress);
+                   const Protocol& protocol, const RankGrid& ranks, const ScoreProgress& progress);
 
 class CharLMTask : public Task {
  public:
@@ -44,14 +44,14 @@ class CharLMTask : public Task {
   Var loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) override;
   LossUnit unit() const override { return {"character", true}; }
   bool has(Split) const override { return true; }
-  Evaluation evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
+  Evaluation evaluate(Split split, Effort effort, const Stage& stage, const RankGrid& ranks,
                       const ScoreProgress& progress) override;
   std::unique_ptr<TextModel> text_model(const Stage& stage) const override;
   nlohmann::ordered_json facts() const override;
   std::vector<std::string> notices() const override;
 
   // The score of a split by a protocol.
-  Score score(Split split, const Protocol& protocol, const Stage& stage, Communicator& ranks,
+  Score score(Split split, const Protocol& protocol, const Stage& stage, const RankGrid& ranks,
               const ScoreProgress& progress) const;
 
  private:

@@ -26,6 +26,13 @@ struct LabelledBatch : TaskBatch {
   std::vector<int32_t> classes;
 };
 
+// (B, classes), of a batch that ranks cut on the first of them, and none on the others.
+Var logits_of(const SequenceClassifier& model, const EncoderInput& input, const Pass& pass,
+              bool recomputes = false) {
+  const Pass part = pass.over(input.lengths());
+  return model.logits(part_of(input, part), part, recomputes);
+}
+
 ClassificationSource source_of(const RunConfig& config) {
   const ClassificationSection& c = config.classification;
   ClassificationSource source{.corpus = c.corpus};
@@ -193,17 +200,18 @@ std::unique_ptr<TaskBatch> ClassificationTask::read(const Stage& stage, ExampleR
 
 Var ClassificationTask::loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) {
   const auto& documents = dynamic_cast<const LabelledBatch&>(batch);
-  const std::vector<int32_t>& classes = documents.classes;
-  const Shape shape{std::ssize(classes)};
-  const Var losses =
-      cross_entropy(model_.logits(documents.input, pass, stage.recompute), Tensor::from(shape, classes));
+  const Var logits = logits_of(model_, documents.input, pass, stage.recompute);
+  const Shape shape{logits.dim(0)};
+  std::vector<int32_t> classes = documents.classes;
+  classes.resize(static_cast<size_t>(logits.dim(0)));
+  const Var losses = cross_entropy(logits, Tensor::from(shape, classes));
   if (class_weights_.empty()) return sum(losses);
   std::vector<float> weights;
   for (const int32_t label : classes) weights.push_back(static_cast<float>(class_weight(label)));
   return sum(multiply(losses, Var(Tensor::from(shape, weights).to(losses.value().device()))));
 }
 
-Evaluation ClassificationTask::evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
+Evaluation ClassificationTask::evaluate(Split split, Effort effort, const Stage& stage, const RankGrid& ranks,
                                         const ScoreProgress& progress) {
   const NoGrad no_grad;
   const TokenizedDocuments& documents = split_of(split);
@@ -211,16 +219,16 @@ Evaluation ClassificationTask::evaluate(Split split, Effort effort, const Stage&
       effort == Effort::report ? config_.evaluation.batch_size : config_.validation.batch_size;
   Confusion confusion(std::ssize(labels_));
   double loss = 0, weight = 0;
-  const Pass pass{.training = false, .compute = compute_dtype(config_)};
+  const Pass pass{.training = false, .compute = compute_dtype(config_), .sequence_ranks = ranks.sequence()};
   // Of each document its likeliest class and the logarithm of its own one's probability.
   const auto score_batch = [&](int64_t number) {
     std::vector<int64_t> ids;
     for (int64_t i = number * most; i < std::min(documents.count(), (number + 1) * most); ++i)
       ids.push_back(i);
     const EncoderInput input = document_input(documents, ids, stage.sequence_length, model_.encoder.shape);
-    const std::vector<ClassProbabilities> told = class_probabilities(model_.logits(input, pass).value());
+    const std::vector<ClassProbabilities> told = class_probabilities(logits_of(model_, input, pass).value());
     std::vector<double> numbers;
-    for (size_t i = 0; i < ids.size(); ++i) {
+    for (size_t i = 0; i < told.size(); ++i) {
       const auto expected = static_cast<size_t>(documents.class_at(ids[i]));
       numbers.insert(numbers.end(),
                      {static_cast<double>(told[i].likeliest), told[i].log_probabilities[expected]});

@@ -36,7 +36,7 @@ class ClassificationTask : public Task {
   Var loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) override;
   LossUnit unit() const override { return {"document", false}; }
   bool has(Split split) const override { return split_of(split).count() > 0; }
-  Evaluation evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
+  Evaluation evaluate(Split split, Effort effort, const Stage& stage, const RankGrid& ranks,
                       const ScoreProgress& progress) override;
   // The label with all probabilities (what: "" or "classes"), or logits or hidden states as tensors.
   void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "autograd/sequence_slices.h"
 #include "core/communicator/divided.h"
 #include "data/documents/document_tokenizer.h"
 #include "trainers/huggingface/convert.h"
@@ -35,8 +36,13 @@ EncoderInput input_of(const MaskedBatch& batch) {
       .ids = Tensor::from({batch.rows, batch.length}, batch.inputs), .mask = {}, .global_tokens = nullptr};
 }
 
-Tensor targets_of(const MaskedBatch& batch) {
-  return Tensor::from({batch.rows, batch.length}, batch.targets);
+// The losses of this rank's slices of the batch, or of all of it: see MaskedLM::losses().
+Var losses_of(const MaskedLM& model, const MaskedBatch& batch, const Pass& pass, bool recomputes = false) {
+  const EncoderInput whole = input_of(batch);
+  const Pass part = pass.over(whole.lengths());
+  Tensor targets = Tensor::from(whole.ids.shape(), batch.targets);
+  if (part.slices) targets = part.slices->own(targets.view({targets.elements()}));
+  return model.losses(part_of(whole, part), targets, part, recomputes);
 }
 
 void check_vocabulary(const DocumentCorpus& corpus, const EncoderShape& shape, const RunConfig& config) {
@@ -85,7 +91,7 @@ EncoderShape masked_lm_shape(const RunConfig& config) {
 }
 
 Score score_blocks(const MaskedLM& model, DType compute, const TokenFile& tokens, const SpecialIds& special,
-                   const Masking& masking, const Protocol& protocol, Communicator& ranks,
+                   const Masking& masking, const Protocol& protocol, const RankGrid& ranks,
                    const ScoreProgress& progress) {
   const NoGrad no_grad;
   const DocumentBlocks blocks(tokens, protocol.sequence_length, special);
@@ -96,8 +102,8 @@ Score score_blocks(const MaskedLM& model, DType compute, const TokenFile& tokens
     const MaskedBatch batch =
         make_evaluation_batch(blocks, masking, first, std::min(protocol.batch_size, count - first));
     if (count_targets(batch) == 0) return std::vector<double>();
-    const Pass pass{.training = false, .compute = compute};
-    return model.losses(input_of(batch), targets_of(batch), pass).value().to_doubles();
+    const Pass pass{.training = false, .compute = compute, .sequence_ranks = ranks.sequence()};
+    return losses_of(model, batch, pass).value().to_doubles();
   };
   Score score;
   divide(
@@ -187,7 +193,7 @@ int64_t MaskedLMTask::examples(const Stage& stage) const {
 
 Var MaskedLMTask::loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) {
   const MaskedBatch& tokens = dynamic_cast<const MaskedTaskBatch&>(batch).tokens;
-  return sum(model_.losses(input_of(tokens), targets_of(tokens), pass, stage.recompute));
+  return sum(losses_of(model_, tokens, pass, stage.recompute));
 }
 
 Protocol MaskedLMTask::protocol(Effort effort, const Stage& stage) const {
@@ -199,7 +205,7 @@ Protocol MaskedLMTask::protocol(Effort effort, const Stage& stage) const {
           .tokens = reports ? 0 : config_.validation.tokens};
 }
 
-Score MaskedLMTask::score(Split split, const Protocol& protocol, Communicator& ranks,
+Score MaskedLMTask::score(Split split, const Protocol& protocol, const RankGrid& ranks,
                           const ScoreProgress& progress) const {
   const bool test = split == Split::test, validation = split == Split::validation;
   const TokenFile& tokens = test ? *corpus_.test : validation ? *corpus_.validation : *corpus_.train;
@@ -212,7 +218,7 @@ Score MaskedLMTask::score(Split split, const Protocol& protocol, Communicator& r
   return score;
 }
 
-Evaluation MaskedLMTask::evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
+Evaluation MaskedLMTask::evaluate(Split split, Effort effort, const Stage& stage, const RankGrid& ranks,
                                   const ScoreProgress& progress) {
   const Protocol how = protocol(effort, stage);
   Evaluation result = evaluation_of(score(split, how, ranks, progress), unit(), how);

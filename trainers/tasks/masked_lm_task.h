@@ -27,7 +27,7 @@ EncoderShape masked_lm_shape(const RunConfig& config);
 // Scores blocks of a token file, each with the masks that every evaluation gives it: every block of
 // protocol.sequence_length that fits into the first protocol.tokens tokens (0: all), at least one.
 Score score_blocks(const MaskedLM& model, DType compute, const TokenFile& tokens, const SpecialIds& special,
-                   const Masking& masking, const Protocol& protocol, Communicator& ranks,
+                   const Masking& masking, const Protocol& protocol, const RankGrid& ranks,
                    const ScoreProgress& progress);
 
 class MaskedLMTask : public Task {
@@ -53,7 +53,7 @@ class MaskedLMTask : public Task {
   Var loss(const TaskBatch& batch, const Stage& stage, const Pass& pass) override;
   LossUnit unit() const override { return {"token", true}; }
   bool has(Split) const override { return true; }
-  Evaluation evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
+  Evaluation evaluate(Split split, Effort effort, const Stage& stage, const RankGrid& ranks,
                       const ScoreProgress& progress) override;
   // hidden, logits, loss, attention, or fill-mask.
   void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;
@@ -66,7 +66,7 @@ class MaskedLMTask : public Task {
 
   // How a split is scored: in blocks that do not overlap.
   Protocol protocol(Effort effort, const Stage& stage) const;
-  Score score(Split split, const Protocol& protocol, Communicator& ranks,
+  Score score(Split split, const Protocol& protocol, const RankGrid& ranks,
               const ScoreProgress& progress) const;
 
   const MaskedLM& model() const { return model_; }

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "autograd/gathered_slices.h"
 #include "core/communicator/divided.h"
 #include "trainers/generation/source_texts.h"
 #include "trainers/metrics/rouge.h"
@@ -50,14 +51,21 @@ class ScoredPairs {
 
 Var label_losses(const Seq2Seq& model, const Seq2SeqBatch& batch, double smoothing, const Pass& pass,
                  bool recomputes) {
-  const EncoderOutput source = model.encode(batch.sources, pass, recomputes);
+  const Pass part = pass.over(batch.sources.lengths());
+  EncoderOutput source = model.encode(part_of(batch.sources, part), part, recomputes);
+  if (part.slices) {  // the decoder needs whole sources: the first of the ranks has it alone
+    source.hidden = gathered_slices(source.hidden, part.slices);
+    if (part.slices->ranks->rank() > 0) return reshape(source.hidden, {0});
+    source.offsets = batch.sources.sequences();
+    source.mask = batch.sources.mask;
+  }
   const Var hidden = model.decode(batch.targets, source, pass, recomputes);
   return cross_entropy(model.logits(hidden), Tensor::from(batch.targets.ids.shape(), batch.labels),
                        smoothing);
 }
 
 LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const Seq2SeqSection& section,
-                        int64_t most_source, int64_t rows, DType compute, Communicator& ranks,
+                        int64_t most_source, int64_t rows, DType compute, const RankGrid& ranks,
                         const ScoreProgress& progress) {
   const NoGrad no_grad;
   LabelScore score;
@@ -67,7 +75,8 @@ LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const
     for (int64_t i = number * rows; i < std::min(pairs.count(), (number + 1) * rows); ++i)
       ids.push_back(scored[i]);
     const Seq2SeqBatch batch = seq2seq_batch(pairs, ids, most_source, section, model.shape);
-    return label_losses(model, batch, 0, {.compute = compute}).value().to_doubles();
+    const Pass pass{.compute = compute, .sequence_ranks = ranks.sequence()};
+    return label_losses(model, batch, 0, pass).value().to_doubles();
   };
   divide(
       ranks, (pairs.count() + rows - 1) / rows, score_batch,
@@ -84,7 +93,7 @@ LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const
 
 std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPairs& pairs, int64_t texts,
                                   const Seq2SeqSection& section, const ByteLevelTokenizer& tokenizer,
-                                  Communicator& ranks, const ScoreProgress& progress) {
+                                  const RankGrid& ranks, const ScoreProgress& progress) {
   constexpr int64_t kRows = 32;
   GenerationSettings settings = writer.settings;
   // In a plan, texts that are written side by side stand for all, and are as long as they may be: a planned
@@ -101,8 +110,8 @@ std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPa
     references.push_back(tokenizer.decode(ids, true));
   }
   // Text i is rank i modulo the ranks'. Progress is told of as often as every rank has texts.
-  int64_t next = ranks.rank(), done = 0;
-  const int64_t of_every_rank = texts / ranks.size();
+  int64_t next = ranks.all().rank(), done = 0;
+  const int64_t of_every_rank = texts / ranks.all().size();
   write_texts(
       writer.model, settings, kRows,
       [&]() -> std::optional<TextSource> {
@@ -110,21 +119,21 @@ std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPa
         Seq2SeqBatch one =
             seq2seq_batch(pairs, {scored[next]}, writer.longest_source, section, writer.model.shape);
         TextSource source{next, text("text ", next), std::move(one.sources), writer.prompt};
-        next += ranks.size();
+        next += ranks.all().size();
         return source;
       },
       [&](int64_t number, const std::vector<WrittenText>& best) {
         written[static_cast<size_t>(number)] = tokenizer.decode(best[0].ids, true);
         ++done;
         if (progress && done <= of_every_rank && (!scored.planned() || done == texts))
-          progress(scored.done(done * ranks.size()), scored.total());
+          progress(scored.done(done * ranks.all().size()), scored.total());
       });
-  if (ranks.size() > 1) {
-    for (int64_t i = 0; i < texts; i += ranks.size()) {
-      const int64_t own = i + ranks.rank();
+  if (ranks.all().size() > 1) {
+    for (int64_t i = 0; i < texts; i += ranks.all().size()) {
+      const int64_t own = i + ranks.all().rank();
       const std::vector<std::string> round =
-          ranks.gather(own < texts ? written[static_cast<size_t>(own)] : "");
-      for (int64_t r = 0; r < ranks.size() && i + r < texts; ++r)
+          ranks.all().gather(own < texts ? written[static_cast<size_t>(own)] : "");
+      for (int64_t r = 0; r < ranks.all().size() && i + r < texts; ++r)
         written[static_cast<size_t>(i + r)] = round[static_cast<size_t>(r)];
     }
   }

@@ -24,12 +24,12 @@ struct LabelScore {
 };
 // Every label of the pairs once, with their given summaries, `rows` pairs at a time; without smoothing.
 LabelScore score_labels(const Seq2Seq& model, const TokenizedPairs& pairs, const Seq2SeqSection& section,
-                        int64_t most_source, int64_t rows, DType compute, Communicator& ranks,
+                        int64_t most_source, int64_t rows, DType compute, const RankGrid& ranks,
                         const ScoreProgress& progress);
 
 // ROUGE's mean F1, in percent, of what is written for the first `texts` pairs.
 std::vector<Metric> score_written(const SummaryWriter& writer, const TokenizedPairs& pairs, int64_t texts,
                                   const Seq2SeqSection& section, const ByteLevelTokenizer& tokenizer,
-                                  Communicator& ranks, const ScoreProgress& progress);
+                                  const RankGrid& ranks, const ScoreProgress& progress);
 
 }  // namespace lf

@@ -136,7 +136,7 @@ Var Seq2SeqTask::loss(const TaskBatch& batch, const Stage& stage, const Pass& pa
   return sum(label_losses(model_, pairs, config_.seq2seq.label_smoothing, pass, stage.recompute));
 }
 
-Evaluation Seq2SeqTask::evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
+Evaluation Seq2SeqTask::evaluate(Split split, Effort effort, const Stage& stage, const RankGrid& ranks,
                                  const ScoreProgress& progress) {
   const NoGrad no_grad;
   const Seq2SeqSection& section = config_.seq2seq;

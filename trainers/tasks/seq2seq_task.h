@@ -33,7 +33,7 @@ class Seq2SeqTask : public Task {
   LossUnit unit() const override { return {"token", false}; }
   bool has(Split split) const override { return split_of(split).count() > 0; }
   // The loss of the given summaries and, where metric asks for it, ROUGE of written ones.
-  Evaluation evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
+  Evaluation evaluate(Split split, Effort effort, const Stage& stage, const RankGrid& ranks,
                       const ScoreProgress& progress) override;
   // Summaries (what: "" or "summaries"), a line each, as they are finished; "attention": the encoder's, as
   // tensors.

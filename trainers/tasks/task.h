@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/communicator/communicator.h"
+#include "core/communicator/rank_grid.h"
 #include "layers/basic.h"
 #include "layers/module.h"
 #include "trainers/config/run_config.h"
@@ -117,7 +117,7 @@ class Task {
   virtual bool has(Split split) const = 0;
   // Scores a split that the data have, with the stage's patterns, every target once. Ranks divide the work
   // and have the same result; each calls `progress`, which may be empty, as often as the others.
-  virtual Evaluation evaluate(Split split, Effort effort, const Stage& stage, Communicator& ranks,
+  virtual Evaluation evaluate(Split split, Effort effort, const Stage& stage, const RankGrid& ranks,
                               const ScoreProgress& progress) = 0;
 
   // Answers records, in their order, into the sink. An Error where the task has no such predictions.

@@ -82,6 +82,7 @@ class OverNccl : public Communicator {
   std::string host(int rank) const override { return host_->host(rank); }
   int64_t bytes_sent() const override { return host_->bytes_sent() + sent_; }
   double busy_seconds() const override { return host_->busy_seconds(); }
+  double waited_seconds() const override { return host_->waited_seconds(); }
   bool fail(const std::string& why, int exit_code) override { return host_->fail(why, exit_code); }
   std::vector<std::string> gather(const std::string& words) override { return host_->gather(words); }
 
@@ -130,6 +131,9 @@ class OverNccl : public Communicator {
     Tensor own = total.slice(begin, end);
     for (const Tensor& part : parts) kernels::accumulate(part, own);
     return {};
+  }
+  std::shared_ptr<Communicator> with(const std::vector<int>& members) override {
+    return std::make_shared<OverNccl>(host_->with(members));
   }
   void broadcast(Tensor x) override {
     if (x.device() == Device::cpu) return host_->broadcast(x);

@@ -143,6 +143,26 @@ TEST(RanksTogether, WhatOneSaysNamesIt) {
   EXPECT_EQ(heard, 2);
 }
 
+// One has started the sum of all before it needs its partner, who comes to that sum later.
+TEST(RanksTogether, PartnersOvertakeWhatAllExchange) {
+  run_ranks(4, [](const std::shared_ptr<Communicator>& ranks) {
+    const int me = ranks->rank(), first = me / 2 * 2;
+    const std::shared_ptr<Communicator> pair = ranks->with({first, first + 1});
+    EXPECT_EQ(pair->size(), 2);
+    EXPECT_EQ(pair->rank(), me % 2);
+    const Tensor all = Tensor::from({1}, std::vector<float>{static_cast<float>(me)});
+    Pending pending;
+    if (me % 2 == 0) pending = ranks->start_sum(all);
+    EXPECT_EQ(pair->gather(text("of ", me)), (std::vector{text("of ", first), text("of ", first + 1)}));
+    if (me % 2 == 1) pending = ranks->start_sum(all);
+    std::vector<double> numbers{static_cast<double>(me)};
+    pair->sum(numbers);
+    EXPECT_EQ(numbers, std::vector<double>{2.0 * first + 1});
+    pending.wait();
+    EXPECT_EQ(all.to_doubles(), std::vector<double>{6});
+  });
+}
+
 TEST(RanksTogether, AFailureEndsTheWaitOfTheOthers) {
   const double seconds = seconds_of([] {
     EXPECT_ERROR_TEXT(run_ranks(3,

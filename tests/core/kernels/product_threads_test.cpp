@@ -37,6 +37,18 @@ struct Layer {
   Tensor x, dy, weight;
 };
 
+// Fresh memory need not be zero.
+TEST(ProductOfNoRows, LeavesNoGradient) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f64}) {
+    const Layer layer(0, 32, 48, dtype);
+    Tensor dweight = random_tensor({48, 32}, dtype == DType::f64 ? DType::f64 : DType::f32, 4);
+    Tensor dbias = random_tensor({48}, dweight.dtype(), 5);
+    kernels::linear_backward_weight(layer.x, layer.dy, dweight, dbias);
+    EXPECT_EQ(dweight.to_doubles(), std::vector<double>(48 * 32)) << name(dtype);
+    EXPECT_EQ(dbias.to_doubles(), std::vector<double>(48)) << name(dtype);
+  }
+}
+
 TEST(ProductThreads, SameBitsForAnyNumberOfThreads) {
   for (const auto& [rows, inputs, outputs] :
        std::vector<std::array<int64_t, 3>>{{2048, 2048, 512},  // rows, a wide layer's way down

@@ -117,7 +117,7 @@ class RoundedLoops {
     if (!s_.dropout.active()) return 1;
     const int64_t total = s_.total_tokens == 0 ? s_.longest() : s_.total_tokens;
     const int64_t line = ((s_.first_row + b) * s_.H + h) * total + s_.first_token + i;
-    const auto element = static_cast<uint64_t>(line * total + s_.first_token + j);
+    const auto element = static_cast<uint64_t>(line * total + oracle::place_in_whole(s_, b, j));
     const bool kept = dropout_bits(philox(s_.dropout.key, element / 8), element) >=
                       dropout_threshold(s_.dropout.probability);
     return kept ? 1 / (1 - s_.dropout.probability) : 0;
@@ -230,28 +230,32 @@ AttentionProblem::AttentionProblem(const AttentionCase& c) {
   }
   if (c.padding != Padding::none) shape.mask = Tensor::from({shape.tokens()}, mask);
   if (c.globals.empty()) return;
+  if (c.moved_globals) {
+    shape.first_row = 1, shape.first_token = 1000, shape.total_tokens = 5000;
+    for (const int64_t position : globals.positions) shape.global_places.push_back(3000 - 7 * position);
+  }
   shape.globals = std::make_shared<GlobalTokens>(std::move(globals));
   global_q = random_values(shape.global_tokens() * c.H * c.K, generator);
 }
 
-AttentionResults run_window(const AttentionProblem& problem, bool backward) {
+AttentionResults run_window(const AttentionProblem& problem, bool backward, DType dtype) {
   const auto& [s, x] = std::tie(problem.shape, problem.inputs);
   const int64_t N = s.tokens();
   const Shape tokens{N, s.H, s.K}, bias{s.H, s.K}, distances{x.rows, s.H, s.K};
-  const kernels::TokenTensors qkv{.packed = upload({N, 3, s.H, s.K}, interleave(x, s), DType::bf16)};
+  const kernels::TokenTensors qkv{.packed = upload({N, 3, s.H, s.K}, interleave(x, s), dtype)};
   kernels::RelativeTensors relative, gradients;
   if (!x.r.empty()) {
     relative = {upload(bias, x.u, DType::f32), upload(bias, x.v_bias, DType::f32),
-                upload(distances, x.r, DType::bf16), x.zero_row};
-    gradients = {poisoned(bias, DType::f32), poisoned(bias, DType::f32), poisoned(distances, DType::bf16)};
+                upload(distances, x.r, dtype), x.zero_row};
+    gradients = {poisoned(bias, DType::f32), poisoned(bias, DType::f32), poisoned(distances, dtype)};
   }
-  Tensor context = poisoned(tokens, DType::bf16), lse = poisoned({s.H, N}, DType::f32);
+  Tensor context = poisoned(tokens, dtype), lse = poisoned({s.H, N}, DType::f32);
   kernels::window_attention(s, qkv, relative, context, lse);
   AttentionResults out{context.to_doubles(), lse.to_doubles(), {}, {}, {}, {}, {}, {}};
   if (!backward) return out;
-  const Tensor overwritten = upload(tokens, with_poison(out.context, problem, true), DType::bf16);
-  const Tensor dcontext = upload(tokens, with_poison(problem.dcontext, problem, true), DType::bf16);
-  const kernels::TokenTensors dqkv{.packed = poisoned({N, 3, s.H, s.K}, DType::bf16)};
+  const Tensor overwritten = upload(tokens, with_poison(out.context, problem, true), dtype);
+  const Tensor dcontext = upload(tokens, with_poison(problem.dcontext, problem, true), dtype);
+  const kernels::TokenTensors dqkv{.packed = poisoned({N, 3, s.H, s.K}, dtype)};
   kernels::window_attention_backward(s, qkv, relative, overwritten, lse, dcontext, dqkv, gradients);
   const std::vector<double> fused = dqkv.packed.to_doubles();
   const int64_t width = s.H * s.K;

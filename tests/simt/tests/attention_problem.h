@@ -23,6 +23,7 @@ struct AttentionCase {
   double dropout = 0;
   int64_t query_begin = 0, query_end = -1;
   std::vector<int64_t> lengths = {};  // of a ragged batch; empty: B sequences of T
+  bool moved_globals = false;  // the sequences are slices, which have brought them along from elsewhere
 };
 inline void PrintTo(const AttentionCase& c, std::ostream* out) { *out << c.name; }
 
@@ -43,9 +44,9 @@ struct AttentionResults {
   bool operator==(const AttentionResults&) const = default;
 };
 
-// Window attention in bf16 on the device, outputs poisoned beforehand; context and dcontext of global rows
+// Window attention on the device, in bf16 by tensor cores, outputs poisoned beforehand; context and dcontext of global rows
 // are NaN in backward. Global attention likewise: q is problem.global_q, only global rows of context count.
-AttentionResults run_window(const AttentionProblem& problem, bool backward);
+AttentionResults run_window(const AttentionProblem& problem, bool backward, DType dtype = DType::bf16);
 AttentionResults run_global(const AttentionProblem& problem, bool backward);
 
 AttentionResults oracle_window(const AttentionProblem& problem, bool backward);

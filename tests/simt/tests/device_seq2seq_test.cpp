@@ -73,7 +73,7 @@ class DeviceSeq2Seq : public ::testing::TestWithParam<const char*> {
       if (record.fields.at("event") == "step") result.push_back(log_number(record.fields.at("loss")));
     }
     const OpenedModel run = open_model(folder_ / name);
-    result.push_back(run.task->evaluate(Split::validation, Effort::validation, run.stage, *alone(), {})
+    result.push_back(run.task->evaluate(Split::validation, Effort::validation, run.stage, RankGrid(), {})
                          .metrics.at(0)
                          .value);
     return result;
@@ -198,7 +198,7 @@ TEST_P(DeviceSeq2Seq, WrittenSummariesAreScoredAsOnTheCpu) {
   const auto metrics = [&](const std::string& device) {
     const OpenedModel run = open_model(folder_ / "run", {.overrides = {"device=" + device, "precision=f32"}});
     EXPECT_EQ(run.task->parameters().values.device(), device == "cuda" ? Device::cuda : Device::cpu);
-    return run.task->evaluate(Split::validation, Effort::report, run.stage, *alone(), {});
+    return run.task->evaluate(Split::validation, Effort::report, run.stage, RankGrid(), {});
   };
   const Evaluation there = metrics("cuda"), here = metrics("cpu");
   ASSERT_EQ(there.metrics.size(), here.metrics.size());

@@ -47,6 +47,22 @@ const std::vector<AttentionCase>& cases() {
       {"dropout_head_width_96", 1, 83, 1, 96, 20, 20, {}, Padding::none, {}, false, 0.25},
       {"dropout_relative_causal", 1, 200, 1, 64, 70, 0, {}, Padding::none, {}, true, 0.5},
       {"dropout_relative_symmetric", 1, 40, 1, 32, 15, 15, {}, Padding::none, {}, true, 0.5},
+      {"dropout_moved_globals",
+       2,
+       90,
+       2,
+       32,
+       9,
+       9,
+       {1, 2},
+       Padding::holes,
+       {3, 66},
+       false,
+       0.5,
+       0,
+       -1,
+       {},
+       true},
       {"queries_in_the_middle", 1, 150, 1, 32, 9, 4, {}, Padding::ragged, {3}, true, 0.1, 20, 101},
       {"several_splits", 1, 1100, 1, 32, 10, 10, {}, Padding::none, {3}, true},
       {"lengths", 0, 0, 1, 32, 20, 20, {}, Padding::none, {}, false, 0, 0, -1, {70, 1, 200, 64, 3}},
@@ -114,6 +130,18 @@ TEST_P(DeviceWindowAttention, EqualsOracle) {
     seed_schedule(seed);
     EXPECT_TRUE(run_window(problem, true) == received) << seed;
   }
+}
+
+// Kernels without tensor cores count them alike.
+TEST(PlainDeviceAttention, OfGlobalsFromElsewhereEqualsOracle) {
+  const AttentionProblem problem(
+      {"plain", 2, 50, 2, 32, 9, 9, {1, 2}, Padding::holes, {3, 30}, false, 0.5, 0, -1, {}, true});
+  const AttentionResults exact = oracle_window(problem, true),
+                         received = run_window(problem, true, DType::f32);
+  EXPECT_LT(relative_error(received.context, exact.context), 1e-5);
+  EXPECT_LT(relative_error(received.dq, exact.dq), 1e-5);
+  EXPECT_LT(relative_error(received.dk, exact.dk), 1e-5);
+  EXPECT_LT(relative_error(received.dv, exact.dv), 1e-5);
 }
 
 class DeviceGlobalAttention : public ::testing::TestWithParam<AttentionCase> {};

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include "tests/core/communicator/ranks_in_threads.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
+#include "tests/trainers/ranks/ranks_in_a_run.h"
 #include "tests/trainers/run/run_ends.h"
 #include "trainers/config/load.h"
 #include "trainers/ranks/same_run.h"
@@ -30,7 +32,7 @@ class RanksTrain : public ::testing::Test {
   }
 
   // Updates of six micro-batches, so that three ranks have two each and four have one or two.
-  RunConfig config(const std::string& reduction, const std::string& stage = "") {
+  RunConfig config(const std::string& reduction, const std::string& stage = ", micro_batch: 1") {
     return parse_run_config("data: {path: " + (folder_ / "corpus.txt") +
                                 "}\n"
                                 "threads: 1\n"
@@ -38,7 +40,7 @@ class RanksTrain : public ::testing::Test {
                                 "optimizer: {clip: 0.1}\n"
                                 "schedule: {warmup_steps: 2}\n"
                                 "stages: {list: [{name: a, sequence_length: 64, windows: 8, learning_rate: "
-                                "0.003, batch_size: 6, micro_batch: 1, steps: 6" +
+                                "0.003, batch_size: 6, steps: 6" +
                                 stage +
                                 "}]}\n"
                                 "evaluation: {sequence_length: 256, step: 128}\n"
@@ -85,13 +87,13 @@ TEST_F(RanksTrain, InOrderAnyNumberOfThemGivesTheSameBits) {
 
 // One chunk of 4,096 elements is the smallest bucket: the model has some ten.
 TEST_F(RanksTrain, BucketsAreSentWhileBackwardRuns) {
-  for (const std::string stage : {"", ", recompute: true"}) {
+  for (const std::string stage : {", micro_batch: 1", ", micro_batch: 1, recompute: true"}) {
     const auto buckets = [&](const std::string& reduction) {
       RunConfig c = config(reduction, stage);
       c.ranks.bucket_megabytes = 0.001;
       return c;
     };
-    const std::string kind = stage.empty() ? "plain" : "recomputed";
+    const std::string kind = stage.size() < 20 ? "plain" : "recomputed";
     train(1, config("ordered", stage), kind + "one");
     for (const int ranks : {2, 3}) {
       train(ranks, buckets("ordered"), text(kind, ranks));
@@ -130,6 +132,20 @@ TEST_F(RanksTrain, FastTheyDifferByRoundingOnly) {
     ASSERT_EQ(found.size(), expected.size());
     for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i] / expected[i], 1, 1e-5) << i;
   }
+}
+
+TEST_F(RanksTrain, SlicesTrainTheRun) {
+  for (const char* stage :
+       {", micro_batch: 1", ", micro_batch: 1, dilation: 2, dilated_heads: 1, recompute: true"})
+    expect_slices_train_the_run(config("ordered", stage), folder_ / text("run", std::strlen(stage)), 6,
+                                {2, 3});
+}
+
+TEST_F(RanksTrain, SlicesMustDivideTheRanks) {
+  RunConfig c = config("fast");
+  c.ranks.sequence = 2;
+  EXPECT_ERROR_TEXT(train(3, c, "run"), "ranks.sequence is 2, which does not divide the 3 ranks of the run");
+  EXPECT_ERROR_TEXT(train(1, c, "run"), "ranks.sequence is 2, which does not divide the 1 rank of the run");
 }
 
 TEST_F(RanksTrain, AnotherNumberOfThemGoesOn) {

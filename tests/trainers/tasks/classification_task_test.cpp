@@ -85,6 +85,11 @@ TEST_F(ClassificationTaskTest, RanksTrainOneRun) {
                            folder_.path(), 6, {2, 3});
 }
 
+TEST_F(ClassificationTaskTest, SlicesTrainTheRun) {
+  expect_slices_train_the_run(config("steps: 6, micro_batch_tokens: 80", ", class_weights: balanced"),
+                              folder_.path(), 6, {2});
+}
+
 TEST_F(ClassificationTaskTest, LearnsAndKeepsItsBestCheckpoint) {
   EXPECT_EQ(Trainer(config("epochs: 30", ", metric: macro_f1, dropout: 0", "optimizer: {clip: 1}\n"),
                     folder_ / "run", false)
@@ -111,7 +116,7 @@ TEST_F(ClassificationTaskTest, LearnsAndKeepsItsBestCheckpoint) {
   EXPECT_EQ(log.back().fields.at("validation_macro_f1"), 1);
   const OpenedModel best = open_model(folder_ / "run", {.checkpoint = "best", .overrides = {}, .device = {}});
   EXPECT_DOUBLE_EQ(
-      best.task->evaluate(Split::validation, Effort::report, best.stage, *alone(), {}).deciding().value, 1);
+      best.task->evaluate(Split::validation, Effort::report, best.stage, RankGrid(), {}).deciding().value, 1);
 }
 
 TEST_F(ClassificationTaskTest, AStopAndAResumeChangeNoBit) {

@@ -58,6 +58,10 @@ TEST_F(MaskedLMTest, RanksTrainOneRun) {
   expect_same_run_of_ranks(config("steps: 4"), folder_.path(), 4, {2});
 }
 
+TEST_F(MaskedLMTest, SlicesTrainTheRun) {
+  expect_slices_train_the_run(config("steps: 4"), folder_.path(), 4, {2});
+}
+
 TEST_F(MaskedLMTest, LossFallsAndIsLoggedPerToken) {
   train(config("steps: 30"), "run");
   std::vector<double> losses;
@@ -163,9 +167,9 @@ TEST_F(MaskedLMTest, EvaluationDoesNotDependOnTheBatchSize) {
   MaskedLMTask task(c, {});
   Protocol protocol = task.protocol(Effort::validation, resolved_stages(c).front());
   protocol.tokens = 0;
-  const Score one = task.score(Split::train, protocol, *alone(), {});
+  const Score one = task.score(Split::train, protocol, RankGrid(), {});
   protocol.batch_size = 7;
-  const Score seven = task.score(Split::train, protocol, *alone(), {});
+  const Score seven = task.score(Split::train, protocol, RankGrid(), {});
   EXPECT_EQ(one.targets, seven.targets);
   EXPECT_NEAR(one.nats / seven.nats, 1, 1e-6);
   EXPECT_NEAR(static_cast<double>(one.targets) / static_cast<double>(task.corpus().train.tokens), 0.15, 0.02);

@@ -43,7 +43,7 @@ class CountingTask : public Task {
   Var loss(const TaskBatch&, const Stage&, const Pass&) override { return {}; }
   LossUnit unit() const override { return {"document", false}; }
   bool has(Split) const override { return false; }
-  Evaluation evaluate(Split, Effort, const Stage&, Communicator&, const ScoreProgress&) override {
+  Evaluation evaluate(Split, Effort, const Stage&, const RankGrid&, const ScoreProgress&) override {
     return {};
   }
 

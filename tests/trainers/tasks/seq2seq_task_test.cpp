@@ -87,6 +87,12 @@ TEST_F(Seq2SeqTaskTest, RanksTrainOneRun) {
                            folder_.path(), 6, {2, 3});
 }
 
+TEST_F(Seq2SeqTaskTest, SlicesTrainTheRun) {
+  expect_slices_train_the_run(config("steps: 6, sequence_length: 64, micro_batch: 2",
+                                     ", metric: rougeL, target_length: 16, num_beams: 2"),
+                              folder_.path(), 6, {2});
+}
+
 TEST_F(Seq2SeqTaskTest, LearnsWritesAndIsScored) {
   const RunConfig c =
       config("steps: 150, sequence_length: 64",
@@ -95,7 +101,7 @@ TEST_F(Seq2SeqTaskTest, LearnsWritesAndIsScored) {
   ASSERT_EQ(Trainer(c, folder_ / "run", false).run(), RunEnd::finished);
   const OpenedModel opened = open_model(folder_ / "run");
   const Evaluation score =
-      opened.task->evaluate(Split::validation, Effort::report, opened.stage, *alone(), {});
+      opened.task->evaluate(Split::validation, Effort::report, opened.stage, RankGrid(), {});
   EXPECT_EQ(score.deciding().name, "rougeL");
   EXPECT_GT(score.deciding().value, 90);
   EXPECT_EQ(score.metrics[0].name, "loss");

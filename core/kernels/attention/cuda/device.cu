@@ -74,8 +74,6 @@ DeviceAttention describe(int64_t B, int64_t N, int64_t T, int64_t H, int64_t K, 
 
 DeviceAttention describe(const AttentionShape& shape) {
   const AttentionCall& call = shape.call;
-  CHECK(call.global_places.empty() || !call.dropout.active(),
-        "attention on the device: no dropout of global tokens that a slice brings along");
   DeviceAttention result = describe(shape.B, shape.N, shape.T, shape.H, shape.K, call.scale, call.dropout);
   const int64_t most = std::max<int64_t>(shape.T - 1, 0);
   result.left = static_cast<int>(std::min(call.left, most));
@@ -122,11 +120,19 @@ class ListsKey {
   std::string key_;
 };
 
+// What dropout counts global tokens as that a slice brings along; empty: their positions.
+std::vector<int64_t> places_of(const AttentionCall& call) {
+  std::vector<int64_t> places;
+  if (!call.dropout.active()) return places;
+  for (const int64_t place : call.global_places) places.push_back(place - call.first_token);
+  return places;
+}
+
 std::string key_of(const AttentionShape& shape) {
   const AttentionCall& call = shape.call;
   ListsKey key(text("window ", shape.B, ' ', shape.T, ' '));
   key.append(are_equal(shape) ? std::vector<int64_t>() : call.offsets).append(call.dilation);
-  if (call.globals) key.append(call.globals->offsets).append(call.globals->positions);
+  if (call.globals) key.append(call.globals->offsets).append(call.globals->positions).append(places_of(call));
   return key.append_mask(call.mask).bytes();
 }
 
@@ -162,6 +168,8 @@ ListsOnDevice upload(const AttentionShape& shape) {
   if (call.globals) {
     result.offsets = lists.append(call.globals->offsets);
     result.positions = lists.append(call.globals->positions);
+    if (const std::vector<int64_t> places = places_of(call); !places.empty())
+      result.places = lists.append(places);
     result.most_globals = most_of(call.globals->offsets);
   }
   if (call.mask.defined() || call.globals) result.kinds = lists.append_bytes(kinds_of(call));
@@ -217,7 +225,7 @@ void AttentionOnDevice::point_to_lists() {
   const auto numbers = [&](int64_t offset) { return reinterpret_cast<const int32_t*>(at(offset)); };
   view_.offsets = numbers(lists_.sequences), view_.dilations = numbers(lists_.dilations);
   view_.global_offsets = numbers(lists_.offsets), view_.global_positions = numbers(lists_.positions);
-  view_.kinds = at(lists_.kinds);
+  view_.global_places = numbers(lists_.places), view_.kinds = at(lists_.kinds);
 }
 
 }  // namespace lf::kernels::cuda

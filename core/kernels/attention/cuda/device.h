@@ -26,6 +26,9 @@ struct DeviceAttention {
   // positions may be -1 (padded) or, if all are 0, 1, ..., missing.
   const int32_t* global_offsets = nullptr;  // (B + 1); null: none
   const int32_t* global_positions = nullptr;
+  // Of window attention: where dropout counts the listed tokens from, like tokens of the sequence; null: from
+  // their positions.
+  const int32_t* global_places = nullptr;
 
   RandomKey dropout_key;
   uint32_t dropout_threshold = 0;  // 0: no dropout
@@ -56,6 +59,12 @@ struct DeviceAttention {
   __device__ int globals(int b) const {
     return global_offsets ? global_offsets[b + 1] - global_offsets[b] : 0;
   }
+  // Where dropout counts token t of the sequence, which may be a listed one.
+  __device__ int dropout_place(int b, int t) const {
+    for (int n = first_global(b); global_places && n < global_offsets[b + 1]; ++n)
+      if (global_positions[n] == t) return global_places[n];
+    return t;
+  }
   // Whether window attention computes the context of token t.
   __device__ bool is_query(int b, int t) const {
     return t >= query_begin && t < query_end && kind(b, t) == TokenKind::local;
@@ -77,7 +86,7 @@ struct DeviceAttention {
 // Lists of tokens and heads in one piece of device memory: where each begins; -1: there is none.
 struct ListsOnDevice {
   Tensor memory;  // bytes; undefined where there is no list
-  int64_t sequences = -1, dilations = -1, offsets = -1, positions = -1, kinds = -1;
+  int64_t sequences = -1, dilations = -1, offsets = -1, positions = -1, kinds = -1, places = -1;
   int most_globals = 0;
 };
 

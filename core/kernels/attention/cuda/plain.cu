@@ -112,7 +112,8 @@ __device__ Accumulator<T> score(const PlainAttention<T>& c, const Query& query, 
 template <class T>
 __device__ Accumulator<T> keep_factor(const PlainAttention<T>& c, const Query& query, int h, int key) {
   if (c.shape.dropout_threshold == 0) return 1;
-  const uint64_t element = c.shape.dropout_row(query.b, h, query.token) + static_cast<uint64_t>(key);
+  const int place = c.shape.dropout_place(query.b, key);
+  const uint64_t element = c.shape.dropout_row(query.b, h, query.token) + static_cast<uint64_t>(place);
   return c.shape.keeps(element) ? static_cast<Accumulator<T>>(c.shape.kept) : 0;
 }
 

@@ -251,8 +251,10 @@ __device__ inline uint32_t kept_keys(const DeviceAttention& shape, uint64_t row,
   LF_NO_UNROLL
   for (int n = 0; n < count; ++n) {
     if (!keys.has(first + n)) continue;
-    const auto token = static_cast<uint64_t>(keys.token(first + n));
-    kept |= uint32_t{shape.keeps(row + token)} << n;
+    const bool moved = keys.list && shape.global_places;
+    const int place =
+        moved ? shape.global_places[keys.list - shape.global_positions + first + n] : keys.token(first + n);
+    kept |= uint32_t{shape.keeps(row + static_cast<uint64_t>(place))} << n;
   }
   return kept;
 }

@@ -30,7 +30,7 @@ double keep_factor(const CallShape& shape, int64_t b, int64_t h, int64_t i, int6
   if (!shape.dropout.active()) return 1.0;
   const int64_t total = shape.total_tokens == 0 ? shape.longest() : shape.total_tokens;
   const int64_t row = ((shape.first_row + b) * shape.H + h) * total + shape.first_token + i;
-  const uint64_t element = static_cast<uint64_t>(row * total + shape.first_token + j);
+  const uint64_t element = static_cast<uint64_t>(row * total + place_in_whole(shape, b, j));
   const bool kept = dropout_bits(philox(shape.dropout.key, element / 8), element) >=
                     dropout_threshold(shape.dropout.probability);
   return kept ? 1.0 / (1.0 - shape.dropout.probability) : 0.0;
@@ -160,6 +160,13 @@ bool is_global(const CallShape& shape, int64_t b, int64_t token) {
   const auto& [offsets, positions] = *shape.globals;
   return std::find(positions.begin() + offsets[b], positions.begin() + offsets[b + 1], token) !=
          positions.begin() + offsets[b + 1];
+}
+
+int64_t place_in_whole(const CallShape& shape, int64_t b, int64_t token) {
+  if (shape.global_places.empty() || !is_global(shape, b, token)) return shape.first_token + token;
+  const auto& [offsets, positions] = *shape.globals;
+  const auto listed = std::find(positions.begin() + offsets[b], positions.begin() + offsets[b + 1], token);
+  return shape.global_places[listed - positions.begin()];
 }
 
 bool is_global_row(const CallShape& shape, int64_t row) {

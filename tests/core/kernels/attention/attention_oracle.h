@@ -39,7 +39,9 @@ struct AttentionGradients {
 bool is_global(const CallShape& shape, int64_t b, int64_t token);
 // True for a token that is not padded.
 bool is_valid(const CallShape& shape, int64_t b, int64_t token);
-// The same of a row of the tensors.
+// Where dropout counts token j of sequence b, which a slice may have brought along from elsewhere.
+int64_t place_in_whole(const CallShape& shape, int64_t b, int64_t token);
+// The same as is_global() of a row of the tensors.
 bool is_global_row(const CallShape& shape, int64_t row);
 
 AttentionOutputs oracle_window_forward(const CallShape& shape, const AttentionInputs& inputs);
