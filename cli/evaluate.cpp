@@ -1,14 +1,16 @@
-// longform evaluate RUN|CONFIG [--split test] [--checkpoint latest|best|FOLDER] [--json]
+// longform evaluate RUN|CONFIG [--split test] [--checkpoint latest|best|FOLDER] [--ranks N] [--json]
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "cli/options.h"
+#include "cli/ranks.h"
 #include "cli/verbs.h"
+#include "core/activity.h"
 #include "core/check.h"
 #include "core/json.h"
 #include "core/messages.h"
+#include "core/profile.h"
+#include "trainers/ranks/same_run.h"
 #include "trainers/report/console.h"
-#include "trainers/run/opened_model.h"
 #include "trainers/tasks/evaluation.h"
 
 namespace lf::cli {
@@ -17,6 +19,7 @@ namespace {
 struct Options {
   std::string run, split = "test", checkpoint = "latest";
   std::vector<std::string> overrides;
+  int64_t ranks = 1;
   bool json = false, allow_other_data = false;
 };
 
@@ -63,27 +66,37 @@ void print(const OpenedModel& opened, Split split, const Evaluation& score) {
   std::printf("protocol: %s; %s\n", words(score.protocol).c_str(), opened.origin.c_str());
 }
 
-void evaluate(const Options& options) {
-  const Split split = parse_split(options.split);
+OpenOptions open_options(const Options& options) {
+  return {.checkpoint = options.checkpoint,
+          .overrides = options.overrides,
+          .allow_other_data = options.allow_other_data};
+}
+
+void evaluate(const Options& options, Split split, const std::shared_ptr<Communicator>& ranks) {
   Console console;
-  const OpenedModel opened = open_model(options.run, {.checkpoint = options.checkpoint,
-                                                      .overrides = options.overrides,
-                                                      .allow_other_data = options.allow_other_data});
+  const bool speaks = ranks->rank() == 0;
+  const OpenedModel opened = open_together(*ranks, options.run, open_options(options));
   messages::warnings(opened.warnings);
   messages::detail("opened " + opened.origin);
   CHECK(!opened.stage.name.empty(), options.run,
         " is a model folder, which names no data to score it on; give a run, or a configuration");
   CHECK(opened.task->has(split), "the data of ", options.run, " have no ", name(split),
         " split that can be scored");
-  const Evaluation score = opened.task->evaluate(split, Effort::report, opened.stage, RankGrid(),
-                                                 [&](int64_t done, int64_t total) {
-                                                   Progress progress;
-                                                   progress.stage = std::string("evaluating ") + name(split);
-                                                   progress.step = done;
-                                                   progress.total_steps = total;
-                                                   console.progress(progress);
-                                                   return true;
-                                                 });
+  // One process scores whole sequences, also of a run that ranks cut.
+  const auto slices = ranks->size() == 1 ? 1 : static_cast<int>(opened.config.ranks.sequence);
+  const RankGrid grid(ranks, slices);
+  const Phase phase("evaluate");
+  const Evaluation score =
+      opened.task->evaluate(split, Effort::report, opened.stage, grid, [&](int64_t done, int64_t total) {
+        if (Activity* const activity = Activity::current()) activity->begin_step(done), activity->tick();
+        Progress progress;
+        progress.stage = std::string("evaluating ") + name(split);
+        progress.step = done;
+        progress.total_steps = total;
+        if (speaks) console.progress(progress);
+        return true;
+      });
+  if (!speaks) return;
   console.finish_line();
   if (options.json) {
     std::printf("%s\n", json_line(report(opened, split, score)).c_str());
@@ -92,9 +105,20 @@ void evaluate(const Options& options) {
   }
 }
 
+void evaluate_on_ranks(const Options& options, Outcome& outcome) {
+  Split split = Split::test;
+  answer_on_ranks(
+      outcome, options.ranks,
+      [&] {
+        split = parse_split(options.split);
+        return config_to_open(options.run, open_options(options));
+      },
+      [&](Communicator&) { evaluate(options, split, outcome.ranks); });
+}
+
 }  // namespace
 
-void add_evaluate(const Verb& app, Outcome&) {
+void add_evaluate(const Verb& app, Outcome& outcome) {
   auto options = std::make_shared<Options>();
   const Verb verb = app.verb("evaluate", "Score a run's checkpoint by the configuration's protocol.");
   verb.option("run", &options->run, "Run folder, or a configuration, whose initial weights are scored")
@@ -106,7 +130,8 @@ void add_evaluate(const Verb& app, Outcome&) {
   verb.flag("--allow-other-data", &options->allow_other_data,
             "Score what data.path holds, though it is not what the run was trained on");
   verb.flag("--json", &options->json, "One JSON object on standard output");
-  verb.action([options] { evaluate(*options); });
+  add_ranks(verb, &options->ranks);
+  verb.action([options, &outcome] { evaluate_on_ranks(*options, outcome); });
 }
 
 }  // namespace lf::cli

@@ -1,4 +1,4 @@
-// longform generate RUN|MODEL [--prompt TEXT | --input FILE.jsonl] [--length N] [--temperature X] [--json]
+// longform generate RUN|MODEL [--prompt TEXT | --input FILE.jsonl] [--length N] [--ranks N] [--json]
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/options.h"
+#include "cli/ranks.h"
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
@@ -13,8 +14,10 @@
 #include "core/messages.h"
 #include "data/records.h"
 #include "data/tasks/source_records.h"
+#include "trainers/ranks/divided_predictions.h"
+#include "trainers/ranks/same_run.h"
+#include "trainers/ranks/shared_records.h"
 #include "trainers/report/console.h"
-#include "trainers/run/opened_model.h"
 
 namespace lf::cli {
 namespace {
@@ -25,7 +28,7 @@ struct Options {
   std::string model, prompt, input, settings_file, checkpoint = "latest";
   std::vector<std::string> overrides;
   std::optional<int64_t> length, top_k, num_beams;
-  int64_t rows = 32;
+  int64_t rows = 32, ranks = 1;
   std::optional<double> temperature, top_p;
   std::optional<uint64_t> seed;
   bool greedy = false, sample = false, json = false;
@@ -58,32 +61,44 @@ std::vector<Record> records_of(const Options& options) {
   return {prompt};
 }
 
-void generate_all(const Options& options) {
+void print(const ordered_json& record, bool as_json) {
+  if (as_json) {
+    std::printf("%s\n", json_line(record).c_str());
+  } else {
+    const ordered_json& texts = record.at("text");
+    for (const ordered_json& one : texts.is_array() ? texts : ordered_json::array({texts})) {
+      const auto& text = one.get_ref<const std::string&>();
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::putchar('\n');
+    }
+  }
+  check_standard_output();
+}
+
+OpenOptions open_options(const Options& options) {
+  return {.checkpoint = options.checkpoint, .overrides = options.overrides, .needs_data = false};
+}
+
+void generate(const Options& options, Communicator& ranks) {
   Console console;
-  std::vector<Record> records = records_of(options);
-  const OpenedModel opened = open_model(
-      options.model, {.checkpoint = options.checkpoint, .overrides = options.overrides, .needs_data = false});
+  std::vector<Record> records = shared_records(ranks, [&] { return records_of(options); });
+  const OpenedModel opened = open_together(ranks, options.model, open_options(options));
   messages::warnings(opened.warnings);
   messages::detail("opened " + opened.origin);
   const bool as_json = options.json || !options.input.empty();
-  opened.task->write(std::move(records), request_of(options), opened.stage, [&](const ordered_json& record) {
-    if (as_json) {
-      std::printf("%s\n", json_line(record).c_str());
-    } else {
-      const ordered_json& texts = record.at("text");
-      for (const ordered_json& one : texts.is_array() ? texts : ordered_json::array({texts})) {
-        const auto& text = one.get_ref<const std::string&>();
-        std::fwrite(text.data(), 1, text.size(), stdout);
-        std::putchar('\n');
-      }
-    }
-    check_standard_output();
-  });
+  LineSink sink([&](const ordered_json& record) { print(record, as_json); });
+  write_on(ranks, *opened.task, std::move(records), request_of(options), opened.stage, sink);
+}
+
+void generate_on_ranks(const Options& options, Outcome& outcome) {
+  answer_on_ranks(
+      outcome, options.ranks, [&] { return config_to_open(options.model, open_options(options)); },
+      [&](Communicator& ranks) { generate(options, ranks); });
 }
 
 }  // namespace
 
-void add_generate(const Verb& app, Outcome&) {
+void add_generate(const Verb& app, Outcome& outcome) {
   auto options = std::make_shared<Options>();
   const Verb verb = app.verb("generate", "Write texts: on from prompts, or summaries of documents.");
   verb.option("model", &options->model, "Run folder, or a model folder in Hugging Face form").required();
@@ -111,7 +126,8 @@ void add_generate(const Verb& app, Outcome&) {
               "latest (default), best, or a checkpoint's name or folder");
   verb.overrides(&options->overrides, "device=cpu");
   verb.flag("--json", &options->json, "JSONL records with id, output_ids, score and text");
-  verb.action([options] { generate_all(*options); });
+  add_ranks(verb, &options->ranks);
+  verb.action([options, &outcome] { generate_on_ranks(*options, outcome); });
 }
 
 }  // namespace lf::cli

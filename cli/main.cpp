@@ -41,8 +41,7 @@ const char* less_memory(int argc, char** argv) {
   return "it needs a machine with more memory, or one that is less busy";
 }
 
-int run(int argc, char** argv) {
-  lf::cli::Outcome outcome;
+void run(int argc, char** argv, lf::cli::Outcome& outcome) {
   lf::cli::run_command_line(argc, argv, [&](const lf::cli::Verb& app) {
     for (const auto add : {lf::cli::add_train, lf::cli::add_evaluate, lf::cli::add_generate,
                            lf::cli::add_check, lf::cli::add_prepare, lf::cli::add_tokenize,
@@ -51,7 +50,6 @@ int run(int argc, char** argv) {
       add(app, outcome);
     }
   });
-  return outcome.exit_code;
 }
 
 // A stream that the caller has closed must not become the first file that is opened: messages would be
@@ -73,10 +71,11 @@ int main(int argc, char** argv) {
   // of a silent death.
   for (const int signal : {SIGXFSZ, SIGPIPE}) std::signal(signal, SIG_IGN);
   occupy_standard_streams();
+  lf::cli::Outcome outcome;
   try {
-    const int code = run(argc, argv);
+    run(argc, argv, outcome);
     lf::cli::check_standard_output();
-    return code;
+    return outcome.exit_code;
   } catch (const lf::OtherRankFailed& error) {
     lf::messages::detail(error.what());
     return error.exit_code();

@@ -1,4 +1,4 @@
-// longform predict MODEL FILE [--what hidden|logits|loss|attention] [--out FILE]
+// longform predict MODEL FILE [--what hidden|logits|loss|attention] [--out FILE] [--ranks N]
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -8,13 +8,16 @@
 #include <utility>
 
 #include "cli/options.h"
+#include "cli/ranks.h"
 #include "cli/verbs.h"
 #include "core/check.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "core/messages.h"
 #include "data/records.h"
-#include "trainers/run/opened_model.h"
+#include "trainers/ranks/divided_predictions.h"
+#include "trainers/ranks/same_run.h"
+#include "trainers/ranks/shared_records.h"
 
 namespace lf::cli {
 namespace {
@@ -23,7 +26,7 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::string model, file, what, out, checkpoint = "latest", device;
-  int64_t top = 5;
+  int64_t top = 5, ranks = 1;
 };
 
 // Tensors go to a safetensors file, answers to a file of JSON lines or, without one, to standard output.
@@ -61,26 +64,38 @@ class FileSink : public PredictionSink {
   std::optional<SafetensorsWriter> writer_;
 };
 
-void predict(const Options& options) {
-  std::error_code error;
-  if (!options.out.empty() && std::filesystem::equivalent(options.file, options.out, error))
-    throw UsageError("--out " + options.out + " is the file of records itself");
-  std::vector<Record> records = read_records(options.file);
+OpenOptions open_options(const Options& options) {
   OpenOptions open{.checkpoint = options.checkpoint, .needs_data = false};
   if (!options.device.empty()) open.device = parse_device(options.device);
-  const OpenedModel opened = open_model(options.model, open);
+  return open;
+}
+
+void predict(const Options& options, Communicator& ranks) {
+  std::vector<Record> records = shared_records(ranks, [&] { return read_records(options.file); });
+  const OpenedModel opened = open_together(ranks, options.model, open_options(options));
   messages::warnings(opened.warnings);
   messages::detail("predicting with " + opened.origin);
   FileSink sink(options.what, options.out);
-  opened.task->predict(std::move(records),
-                       {.what = options.what, .top = options.top, .longest = opened.stage.sequence_length},
-                       sink);
-  sink.commit();
+  predict_on(ranks, *opened.task, std::move(records),
+             {.what = options.what, .top = options.top, .longest = opened.stage.sequence_length}, sink);
+  if (ranks.rank() == 0) sink.commit();
+}
+
+void predict_on_ranks(const Options& options, Outcome& outcome) {
+  answer_on_ranks(
+      outcome, options.ranks,
+      [&] {
+        std::error_code error;
+        if (!options.out.empty() && std::filesystem::equivalent(options.file, options.out, error))
+          throw UsageError("--out " + options.out + " is the file of records itself");
+        return config_to_open(options.model, open_options(options));
+      },
+      [&](Communicator& ranks) { predict(options, ranks); });
 }
 
 }  // namespace
 
-void add_predict(const Verb& app, Outcome&) {
+void add_predict(const Verb& app, Outcome& outcome) {
   auto options = std::make_shared<Options>();
   const Verb verb = app.verb("predict", "Hidden states, logits, losses, attention, or answers to records.");
   verb.option("model", &options->model, "Model folder in Hugging Face form, or a run folder").required();
@@ -95,7 +110,8 @@ void add_predict(const Verb& app, Outcome&) {
   verb.option("--device", &options->device, "cpu or cuda; where a run trained, cpu for a model folder");
   verb.option("--checkpoint", &options->checkpoint,
               "Of a run: latest (default), best, or a checkpoint's name or folder");
-  verb.action([options] { predict(*options); });
+  add_ranks(verb, &options->ranks);
+  verb.action([options, &outcome] { predict_on_ranks(*options, outcome); });
 }
 
 }  // namespace lf::cli

@@ -6,15 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
+#include "cli/launch.h"
 #include "core/check.h"
 #include "core/communicator/communicator.h"
-#include "core/files.h"
 #include "core/messages.h"
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/run_folder.h"
@@ -29,32 +27,14 @@ constexpr int kRestartsWithoutProgress = 3;
 // Saves and stops every rank: the launcher passes it on, while SIGTERM makes it kill them.
 constexpr int kStopRanks = SIGUSR2;
 
-std::vector<std::string> command_of(const std::vector<std::string>& arguments, const std::string& run,
-                                    int64_t ranks) {
-  std::vector<std::string> command;
-  if (ranks > 1) {
-    const char* const launcher = std::getenv("LF_MPIRUN");
-    command = {launcher ? launcher : "mpirun", "-n", std::to_string(ranks)};
-  }
-  command.push_back(fs::read_symlink("/proc/self/exe").string());
-  command.insert(command.end(), arguments.begin(), arguments.end());
+// The run is started in its folder, or goes on there.
+std::vector<std::string> arguments_for(std::vector<std::string> arguments, const std::string& run) {
   const bool resumes = std::find(arguments.begin(), arguments.end(), "--resume") != arguments.end();
-  if (!resumes && fs::exists(run + "/" + kConfigName)) command.push_back("--resume");
-  return command;
-}
-
-// Open MPI starts nothing for root, and no more ranks than cores, unless it is told that this is meant.
-void allow_what_was_asked_for() {
-  for (const char* name :
-       {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_rmaps_base_oversubscribe"})
-    ::setenv(name, "1", 0);
-  ::setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 0);
+  if (!resumes && fs::exists(run + "/" + kConfigName)) arguments.push_back("--resume");
+  return arguments;
 }
 
 pid_t start(const std::vector<std::string>& command) {
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
   const pid_t parent = ::getpid(), child = ::fork();
   CHECK(child >= 0, "cannot start ", command.front(), ": no further process");
   if (child > 0) return child;
@@ -62,10 +42,8 @@ pid_t start(const std::vector<std::string>& command) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (::getppid() == parent) ::execvp(argv[0], argv.data());
-  const std::string line = text("error: cannot start ", command.front(), ": ", reason(errno), "\n");
-  (void)!::write(STDERR_FILENO, line.data(), line.size());
-  ::_exit(kFailed);
+  if (::getppid() != parent) ::_exit(kFailed);
+  become(command);
 }
 
 // Waits for its end, passing on what is requested meanwhile; the exit code, or 128 + the signal.
@@ -92,16 +70,16 @@ bool may_go_better(int code) {
 
 }  // namespace
 
-int supervise(const std::vector<std::string>& arguments, const std::string& run,
-              const Supervision& supervision, const std::shared_ptr<RunRequests>& requests) {
+int supervise(const std::string& run, const Supervision& supervision,
+              const std::shared_ptr<RunRequests>& requests) {
   if (started_by_mpi()) throw UsageError("--ranks and --max-restarts start ranks; leave the launcher out");
   requests->begin();
-  if (supervision.ranks > 1) allow_what_was_asked_for();
+  const std::vector<std::string> arguments = own_arguments_without({"--ranks", "--max-restarts"});
   int without_progress = 0;
   for (int64_t restarts = 0;; ++restarts) {
     const auto before = latest_checkpoint(run);
-    const int code =
-        wait_for(start(command_of(arguments, run, supervision.ranks)), supervision.ranks, *requests);
+    const int code = wait_for(start(command_of(arguments_for(arguments, run), supervision.ranks)),
+                              supervision.ranks, *requests);
     if (requests->stop_signal() != 0) return code == 0 ? 0 : 128 + requests->stop_signal();
     if (!may_go_better(code) || restarts == supervision.max_restarts) return code;
     without_progress = latest_checkpoint(run) == before ? without_progress + 1 : 0;

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "trainers/run_requests.h"
 
@@ -16,10 +15,9 @@ struct Supervision {
   int64_t max_restarts = 0;  // how often a training that was killed is started again
 };
 
-// Runs `longform` with the arguments (of `train`, without --resume unless the user gave it) until it ends;
-// returns its exit code. Requests to save or stop are passed on. The newest checkpoint in `run` tells whether
-// a restart got anywhere.
-int supervise(const std::vector<std::string>& arguments, const std::string& run,
-              const Supervision& supervision, const std::shared_ptr<RunRequests>& requests);
+// Runs this `longform train` as processes of their own until it ends; returns its exit code. Requests to
+// save or stop are passed on. The newest checkpoint in `run` tells whether a restart got anywhere.
+int supervise(const std::string& run, const Supervision& supervision,
+              const std::shared_ptr<RunRequests>& requests);
 
 }  // namespace lf::cli

@@ -1,18 +1,14 @@
 // longform train CONFIG --out DIR [--set k=v ...] [--resume] [--seeds N] [--profile]
 //     [--ranks N] [--max-restarts N]
 #include <cstdio>
-#include <cstdlib>
-#include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "cli/options.h"
+#include "cli/ranks.h"
 #include "cli/supervise.h"
 #include "cli/verbs.h"
 #include "core/check.h"
-#include "core/messages.h"
 #include "trainers/config/load.h"
-#include "trainers/ranks/same_run.h"
 #include "trainers/seeds.h"
 #include "trainers/signals.h"
 #include "trainers/trainer.h"
@@ -40,14 +36,9 @@ void print_seeds(const nlohmann::ordered_json& summary) {
   }
 }
 
-Alarm alarm() {
-  return {.tell = [](const std::string& what) { messages::error(what); },
-          .end = [](int exit_code) { std::_Exit(exit_code); }};
-}
-
 void train_run(const Options& options, const RunConfig& config, const std::shared_ptr<RunRequests>& requests,
-               const std::shared_ptr<Communicator>& ranks, Outcome& outcome) {
-  Trainer trainer(config, options.out, options.resume, requests, ranks);
+               Outcome& outcome) {
+  Trainer trainer(config, options.out, options.resume, requests, outcome.ranks);
   if (options.profile) trainer.profile();
   if (trainer.run() == RunEnd::stopped) outcome.exit_code = 128 + trainer.stop_signal();
 }
@@ -60,18 +51,13 @@ void train_each_seed(const Options& options, const RunConfig& config,
   outcome.exit_code = 128 + requests->stop_signal();
 }
 
-// The same training as a process of its own.
-std::vector<std::string> arguments_of(const Options& options) {
-  std::vector<std::string> arguments = {"train", options.config, "--out", options.out};
-  for (const std::string& change : options.overrides) {
-    arguments.push_back("--set");
-    arguments.push_back(change);
-  }
-  if (options.resume) arguments.push_back("--resume");
-  if (options.profile) arguments.push_back("--profile");
-  if (messages::shows(messages::Level::kDetail)) arguments.push_back("--verbose");
-  if (!messages::shows(messages::Level::kInfo)) arguments.push_back("--quiet");
-  return arguments;
+RunConfig config_of(const Options& options) {
+  if (options.out.empty()) throw UsageError("--out is empty; name the run's folder");
+  RunConfig config = load_run_config(options.config, options.overrides);
+  if (options.seeds && started_by_mpi())
+    throw UsageError(
+        "--seeds trains one run after the other in one process; start it without a launcher of MPI");
+  return config;
 }
 
 void train(const Options& options, Outcome& outcome) {
@@ -80,31 +66,15 @@ void train(const Options& options, Outcome& outcome) {
     if (options.seeds)
       throw UsageError(
           "--seeds trains one run after the other in one process; leave out --ranks and --max-restarts");
-    outcome.exit_code = supervise(arguments_of(options), options.out, options.supervision, requests);
+    outcome.exit_code = supervise(options.out, options.supervision, requests);
     return;
   }
-  RunConfig config;
-  std::exception_ptr failure;
-  try {
-    if (options.out.empty()) throw UsageError("--out is empty; name the run's folder");
-    config = load_run_config(options.config, options.overrides);
-    if (options.seeds && started_by_mpi())
-      throw UsageError(
-          "--seeds trains one run after the other in one process; start it without a launcher of MPI");
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  const std::shared_ptr<Communicator> ranks = open_ranks(config.ranks, config.device, alarm());
-  throw_together(*ranks, failure);
-  if (options.seeds) return train_each_seed(options, config, requests, outcome);
-  try {
-    train_run(options, config, requests, ranks, outcome);
-  } catch (const OtherRankFailed&) {
-    throw;
-  } catch (const std::exception& error) {
-    if (ranks->has_ended_together() || ranks->fail(error.what(), exit_code_of(error))) throw;
-    throw OtherRankFailed(error.what(), exit_code_of(error));
-  }
+  on_ranks(
+      outcome, [&] { return config_of(options); },
+      [&](const RunConfig& config) {
+        if (options.seeds) return train_each_seed(options, config, requests, outcome);
+        train_run(options, config, requests, outcome);
+      });
 }
 
 }  // namespace

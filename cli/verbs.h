@@ -2,7 +2,10 @@
 // that did not end well throws (exit code 1, or 2 for a UsageError) or sets the exit code itself.
 #pragma once
 
+#include <memory>
+
 #include "cli/verb.h"
+#include "core/communicator/communicator.h"
 
 namespace lf::cli {
 
@@ -10,6 +13,9 @@ namespace lf::cli {
 // saving.
 struct Outcome {
   int exit_code = 0;
+  // Of a verb of several ranks, which leave together, once each has said how it ended: a launcher ends all
+  // when it sees the first one go.
+  std::shared_ptr<Communicator> ranks = {};
 };
 
 void add_train(const Verb& app, Outcome& outcome);

@@ -9,18 +9,20 @@
 namespace lf {
 
 inline Tensor predicted_alone(const MaskedLM& model, const Record& record, Prediction what) {
+  const NoGrad no_grad;
   Tensor values;
-  in_batches(
-      {&record, 1}, 1, [&](std::span<const Record> batch) { return predict(model, batch, what); },
+  answer_batch(
+      std::span(&record, 1), [&](std::span<const Record> batch) { return predict(model, batch, what); },
       [&](std::span<const Record>, const std::vector<Tensor>& predicted) { values = predicted[0]; });
   return values;
 }
 
 inline std::vector<MaskPrediction> filled_alone(const MaskedLM& model, const Record& record, int32_t mask_id,
                                                 int64_t count) {
+  const NoGrad no_grad;
   std::vector<MaskPrediction> masks;
-  in_batches(
-      {&record, 1}, 1,
+  answer_batch(
+      std::span(&record, 1),
       [&](std::span<const Record> batch) { return fill_masks(model, batch, mask_id, count); },
       [&](std::span<const Record>, const auto& filled) { masks = filled[0]; });
   return masks;

@@ -53,8 +53,8 @@ class Pending {
   std::function<void()> wait_;
 };
 
-// Every member but the first group must be called by all ranks, in the same order, with the same sizes. All
-// of them throw OtherRankFailed when a rank is lost.
+// Every member but the first and the last group must be called by all ranks, in the same order, with the same
+// sizes. All of them throw OtherRankFailed when a rank is lost.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -108,6 +108,11 @@ class Communicator {
     Tensor content;
   };
   virtual void exchange(const std::vector<Parcel>& sent, const std::vector<Parcel>& received) = 0;
+
+  // Between two ranks, whatever the others do: bytes of any number, which the other one receives in the order
+  // in which they were sent.
+  virtual Pending start_send(int to, std::string bytes) = 0;
+  virtual std::string receive(int from) = 0;
 
  private:
   bool ended_together_ = false;

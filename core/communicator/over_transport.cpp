@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/communicator/traffic.h"
 #include "core/dtype.h"
 
 namespace lf {
@@ -13,9 +14,6 @@ namespace {
 
 // Messages of all ranks, and those of some that overtake them.
 constexpr int kChannel = 1, kUrgentChannel = 2;
-// Elements of a slice that are exchanged at a time: what is received of them lies in the cache when it is
-// added.
-constexpr int64_t kSegment = 1 << 18;
 
 std::byte* bytes_at(const Tensor& x, int64_t element) { return x.raw() + element * size_of(x.dtype()); }
 
@@ -107,6 +105,29 @@ class OverTransport : public Communicator {
       if (place.device() != Device::cpu) place.copy_from(in[i].content);
     }
   }
+  Pending start_send(int to, std::string bytes) override {
+    struct Sent {
+      std::string bytes;
+      int64_t length;
+    };
+    const auto length = static_cast<int64_t>(bytes.size());
+    auto sent = std::make_shared<Sent>(Sent{std::move(bytes), length});
+    return start([to, sent](Wire& wire) {
+      std::vector<Message> messages{{to, &sent->length, sizeof(int64_t)}};
+      if (sent->length > 0) messages.push_back({to, sent->bytes.data(), sent->length});
+      wire.exchange(messages, {});
+    });
+  }
+  std::string receive(int from) override {
+    std::string bytes;
+    start([&](Wire& wire) {
+      int64_t length = 0;
+      wire.exchange({}, {{from, &length, sizeof length}});
+      bytes.resize(static_cast<size_t>(length));
+      if (length > 0) wire.exchange({}, {{from, bytes.data(), length}});
+    }).wait();
+    return bytes;
+  }
 
  private:
   // What work sends and receives, by the numbers that ranks have here.
@@ -162,11 +183,11 @@ class OverTransport : public Communicator {
     int64_t longest = 0;
     for (int rank = 0; rank < size(); ++rank) longest = std::max(longest, slice(slices, rank).size());
     std::vector<std::vector<T>> received(static_cast<size_t>(size()));
-    for (int64_t done = 0; done < longest; done += kSegment) {
+    for (int64_t done = 0; done < longest; done += kExchangedAtOnce) {
       const auto segment = [&](int rank) {
         const Slice whole = slice(slices, rank);
         const int64_t begin = std::min(whole.begin + done, whole.end);
-        return Slice{begin, std::min(begin + kSegment, whole.end)};
+        return Slice{begin, std::min(begin + kExchangedAtOnce, whole.end)};
       };
       const Slice own = segment(rank());
       std::vector<Message> send, receive;

@@ -11,6 +11,7 @@
 
 #include "core/check.h"
 #include "core/seconds.h"
+#include "tests/cli/started_ranks.h"
 #include "tests/program.h"
 #include "tests/trainers/run/run_ends.h"
 
@@ -18,16 +19,6 @@ namespace lf {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Containers run as root, and more ranks than cores are usual in tests; ranks meet on the loopback interface.
-const std::vector<std::string> kEnvironment = {"OMPI_ALLOW_RUN_AS_ROOT=1",
-                                               "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
-                                               "OMPI_MCA_rmaps_base_oversubscribe=1",
-                                               "PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe",
-                                               "OMPI_MCA_btl=self,vader,tcp",
-                                               "OMPI_MCA_btl_tcp_if_include=lo",
-                                               "OMP_NUM_THREADS=1",
-                                               "ASAN_OPTIONS=detect_leaks=0"};
 
 class RanksCli : public ::testing::Test {
  protected:
@@ -51,28 +42,16 @@ class RanksCli : public ::testing::Test {
   }
 
   // `before` is shell that runs in every rank first; $RANK is its number.
-  std::vector<std::string> command(int ranks, const std::vector<std::string>& train,
-                                   const std::string& before = "") {
-    const std::string script = "RANK=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}; echo $$ > " +
-                               program_.folder().path() + "/pid.$RANK; " + before + "exec \"$@\"";
-    std::vector<std::string> all = {LF_MPIEXEC, "-n", std::to_string(ranks), "/bin/sh", "-c",
-                                    script,     "sh", program_path(),        "train"};
-    all.insert(all.end(), train.begin(), train.end());
-    return all;
-  }
-  ChildProcess start(int ranks, const std::vector<std::string>& train, const std::string& before = "") {
+  ChildProcess start(int ranks, std::vector<std::string> train, const std::string& before = "") {
     fs::remove(program_ / "output.txt");
-    std::vector<std::string> environment = kEnvironment;
+    std::vector<std::string> environment = kRanksEnvironment;
     environment.push_back("XDG_CACHE_HOME=" + (program_ / "cache"));
-    return ChildProcess(command(ranks, train, before), program_ / "output.txt", environment);
+    train.insert(train.begin(), "train");
+    return ChildProcess(ranks_command(LF_MPIEXEC, ranks, program_, train, before), program_ / "output.txt",
+                        environment);
   }
   std::string output() { return read_file(program_ / "output.txt"); }
-  // How often the program itself has said that something is wrong.
-  int64_t errors() {
-    int64_t count = 0;
-    for (const std::string& line : lines_of(output())) count += line.starts_with("error: ");
-    return count;
-  }
+  int64_t errors() { return errors_in(output()); }
   pid_t pid(int rank) { return std::stoi(read_file(program_ / text("pid.", rank))); }
   // Waits until the run has logged so many steps.
   void wait_for_step(ChildProcess& child, const std::string& run, int64_t step) {
@@ -217,7 +196,7 @@ TEST_F(RanksCli, AFullDiskOfTheFirstRankEndsAll) {
 }
 
 TEST_F(RanksCli, ASupervisedRunGoesOnByItself) {
-  std::vector<std::string> environment = kEnvironment;
+  std::vector<std::string> environment = kRanksEnvironment;
   environment.push_back("XDG_CACHE_HOME=" + (program_ / "cache"));
   environment.push_back(std::string("LF_MPIRUN=") + LF_MPIEXEC);
   ChildProcess child({program_path(), "train", program_ / "long.yaml", "--out", program_ / "run", "--set",

@@ -48,10 +48,10 @@ class Writer {
   bool is_idle() const { return all_.empty(); }
   // Whether another source's texts would still be within so many rows, and its keys and values in memory.
   bool has_room(int64_t rows) const {
-    constexpr int64_t kMostTokens = 16384;  // of all sources
+    constexpr int64_t kTokensAtOnce = 16384;  // of all sources
     int64_t tokens = 0;
     for (const Writing& one : all_) tokens += one.tokens;
-    return all_.empty() || (decoder_.rows() + all_.front().search->rows() <= rows && tokens < kMostTokens);
+    return all_.empty() || (decoder_.rows() + all_.front().search->rows() <= rows && tokens < kTokensAtOnce);
   }
 
   void begin(TextSource source) {

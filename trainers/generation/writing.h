@@ -1,9 +1,7 @@
-// What is asked of a model that writes, and where its texts go.
+// What is asked of a model that writes.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -19,9 +17,5 @@ struct WritingRequest {
   bool greedy = false, sample = false;
   int64_t rows = 32;  // texts that are written side by side, where a model can
 };
-
-// A record's texts: {"id", "output_ids", "score", "text"}, each of the three a list where there are several;
-// called as soon as they are finished.
-using WrittenSink = std::function<void(const nlohmann::ordered_json& record)>;
 
 }  // namespace lf

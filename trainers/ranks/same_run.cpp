@@ -54,10 +54,15 @@ std::shared_ptr<Communicator> open_ranks(const RanksSection& settings, Device de
   return ranks;
 }
 
+void check_same_program(Communicator& ranks) {
+  if (ranks.size() > 1)
+    check_same(ranks, content_hash_of_file("/proc/self/exe").hash, "runs another program");
+}
+
 RunConfig agreed_config(Communicator& ranks, const RunConfig& config, const std::string& folder,
                         bool resume) {
   if (ranks.size() == 1) return settled_config(config, folder, resume);
-  check_same(ranks, content_hash_of_file("/proc/self/exe").hash, "runs another program");
+  check_same_program(ranks);
   const std::vector<std::string> given = ranks.gather(to_yaml(config));
   const int other = first_other(given);
   all_or_none(ranks, [&] {
@@ -96,13 +101,31 @@ void check_same_data(Communicator& ranks, const RunConfig& config, const Task& t
   check_same(ranks, task.model_hash(), "has another model in " + task.model_folder());
 }
 
+OpenedModel open_together(Communicator& ranks, const std::string& path, const OpenOptions& options) {
+  check_same_program(ranks);
+  OpenedModel opened = in_turn(ranks, [&] { return open_model(path, options); });
+  use_threads_of(ranks, opened.config.threads);
+  if (ranks.size() == 1) return opened;
+  check_same(ranks, to_yaml(opened.config), "opens another configuration of " + path);
+  if (options.needs_data) check_same_data(ranks, opened.config, *opened.task);
+  const Tensor weights = opened.task->parameters().values.to(Device::cpu);
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(weights.raw());
+  check_same(ranks, content_hash({bytes, static_cast<size_t>(weights.bytes())}),
+             "has other weights of " + opened.origin);
+  return opened;
+}
+
+std::string too_few_micro_batches(const Stage& stage, int64_t groups, bool of_several) {
+  const int64_t most = (stage.batch_size + stage.micro_batch - 1) / stage.micro_batch;
+  if (stage.micro_batch_tokens > 0 || most >= groups) return "";
+  return text("stage ", stage.name, ": an update has ", most, " micro-batches, too few for ", ranks,
+              " ranks; take fewer ranks, a larger batch_size or a smaller micro_batch");
+}
+
 void check_enough_work(const RankGrid& ranks, const std::vector<Stage>& stages) {
   for (const Stage& stage : stages) {
-    const int64_t most = (stage.batch_size + stage.micro_batch - 1) / stage.micro_batch;
-    if (stage.micro_batch_tokens == 0 && most < ranks.groups())
-      throw UsageError(text("stage ", stage.name, ": an update has ", most, " micro-batches, too few for ",
-                            ranks.groups(), ranks.slices() > 1 ? " groups of ranks" : " ranks",
-                            "; take fewer ranks, a larger batch_size or a smaller micro_batch"));
+    const std::string few = too_few_micro_batches(stage, ranks.groups(), ranks.slices() > 1);
+    if (!few.empty()) throw UsageError(few);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "core/communicator/rank_grid.h"
 #include "trainers/config/run_config.h"
 #include "trainers/config/stages.h"
+#include "trainers/run/opened_model.h"
 #include "trainers/tasks/task.h"
 
 namespace lf {
@@ -45,10 +46,19 @@ auto in_turn(Communicator& ranks, Make&& make) {
 // OMP_NUM_THREADS says otherwise.
 void use_threads_of(Communicator& ranks, int64_t threads);
 
+// The program and its arguments are the same on all ranks, which a UsageError says otherwise.
+void check_same_program(Communicator& ranks);
+
+// The model, opened on every rank: with the same configuration, weights and, where they are needed, data.
+OpenedModel open_together(Communicator& ranks, const std::string& path, const OpenOptions& options);
+
 // An error where ranks read other data, or another model, than rank 0.
 void check_same_data(Communicator& ranks, const RunConfig& config, const Task& task);
 
-// UsageError where a stage has fewer micro-batches in an update than there are ranks.
+// What is said of a stage with fewer micro-batches in an update than there are groups of ranks;
+// "" where it has enough.
+std::string too_few_micro_batches(const Stage& stage, int64_t groups, bool of_several = false);
+// The same of all stages, as a UsageError.
 void check_enough_work(const RankGrid& ranks, const std::vector<Stage>& stages);
 
 }  // namespace lf

@@ -28,7 +28,7 @@ std::vector<std::string> all_overrides(const OpenOptions& options) {
 // The untrained model of a configuration file, with its last stage's patterns.
 OpenedModel open_configuration(const std::string& path, const OpenOptions& options) {
   OpenedModel opened;
-  opened.config = load_run_config(path, all_overrides(options));
+  opened.config = config_to_open(path, options);
   opened.origin = "initial weights of " + path;
   opened.task = make_task(opened.config, {.data = options.needs_data, .training = false});
   opened.stage = resolved_stages(opened.config).back();
@@ -36,15 +36,20 @@ OpenedModel open_configuration(const std::string& path, const OpenOptions& optio
 }
 
 // Of a configuration a model folder has nothing but where it runs.
-OpenedModel open_model_folder(const std::string& folder, const OpenOptions& options) {
+RunConfig model_folder_config(const std::string& folder, const std::vector<std::string>& overrides) {
   const std::string device = "device=";
-  OpenedModel opened;
-  opened.config = config_for_model_folder(folder);
-  for (const std::string& setting : all_overrides(options)) {
+  RunConfig config = config_for_model_folder(folder);
+  for (const std::string& setting : overrides) {
     if (!setting.starts_with(device))
       throw UsageError(folder + " is a model folder: --set can change its device alone, not " + setting);
-    opened.config.device = choice_of<Device>("device", setting.substr(device.size()));
+    config.device = choice_of<Device>("device", setting.substr(device.size()));
   }
+  return config;
+}
+
+OpenedModel open_model_folder(const std::string& folder, const OpenOptions& options) {
+  OpenedModel opened;
+  opened.config = config_to_open(folder, options);
   opened.origin = folder;
   opened.task = make_task(opened.config, {.data = false, .training = false});
   return opened;
@@ -79,11 +84,14 @@ void check_learned_keys(const RunConfig& own, const RunConfig& opened) {
   }
 }
 
-RunConfig opened_config(const std::string& folder, const std::vector<std::string>& overrides) {
+RunConfig opened_run_config(const std::string& folder, const std::vector<std::string>& overrides) {
+  const RunConfig own = run_folder_config(folder);  // says it best when the folder is no run
   RunConfig config = load_run_config(folder + "/" + kConfigName, overrides);
   recorded_only(overrides, "data.kind", config.data.kind);
   recorded_only(overrides, "data.newlines", config.data.newlines);
   recorded_only(overrides, "data.split", config.data.split);
+  check_learned_keys(own, config);
+  if (!overrides_key(overrides, choice_name(own.task) + ".model")) use_stored_model(config, folder);
   return config;
 }
 
@@ -106,11 +114,7 @@ void check_corpus(const LoadedCheckpoint& checkpoint, const OpenOptions& options
 
 OpenedModel open_run(const std::string& folder, const OpenOptions& options) {
   OpenedModel opened;
-  const RunConfig own = run_folder_config(folder);  // says it best when the folder is no run
-  opened.config = opened_config(folder, all_overrides(options));
-  check_learned_keys(own, opened.config);
-  if (!overrides_key(options.overrides, choice_name(own.task) + ".model"))
-    use_stored_model(opened.config, folder);
+  opened.config = config_to_open(folder, options);
   const LoadedCheckpoint checkpoint = choose_checkpoint(folder, options.checkpoint, opened.warnings);
   opened.origin = checkpoint.folder;
   opened.state = run_state_from_json(checkpoint.state.at("run"));
@@ -152,6 +156,13 @@ LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string&
     if (std::filesystem::is_directory(place)) return open_checkpoint(place);
   }
   throw Error(text("checkpoint ", which, " is none: needed latest, best, or a checkpoint's name or folder"));
+}
+
+RunConfig config_to_open(const std::string& path, const OpenOptions& options) {
+  const std::vector<std::string> overrides = all_overrides(options);
+  return std::filesystem::is_regular_file(path) ? load_run_config(path, overrides)
+         : is_model_folder(path)                ? model_folder_config(path, overrides)
+                                                : opened_run_config(path, overrides);
 }
 
 OpenedModel open_model(const std::string& path, const OpenOptions& options) {

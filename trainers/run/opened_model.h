@@ -34,6 +34,9 @@ struct OpenOptions {
 // model that its config.json describes.
 OpenedModel open_model(const std::string& path, const OpenOptions& options = {});
 
+// The configuration that the model is opened with.
+RunConfig config_to_open(const std::string& path, const OpenOptions& options = {});
+
 // A run folder's checkpoint: `which` is as in OpenOptions.
 LoadedCheckpoint choose_checkpoint(const std::string& folder, const std::string& which,
                                    std::vector<std::string>& warnings);

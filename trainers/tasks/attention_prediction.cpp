@@ -85,7 +85,7 @@ void predict_attention(const AttentionPrediction& of, std::span<const Record> re
     layers.write_global();
     return text(one.front().where, ": ", one.front().id, ".attentions of ", of.shape.layers, " layers");
   };
-  in_batches(records, 1, write,
+  in_batches(records, 1, sink, write,
              [&](std::span<const Record>, const std::string& written) { sink.note(written); });
 }
 

@@ -118,7 +118,7 @@ void predict_classes(const SequenceClassifier& model, const std::vector<std::str
     const Var y = what == "hidden" ? model.encoder(input, pass) : model.logits(input, pass);
     return cast(y, DType::f32).value().to(Device::cpu);
   };
-  in_batches(records, kPredictedAtOnce, compute_batch, [&](std::span<const Record> batch, const Tensor& y) {
+  const auto answer_batch = [&](std::span<const Record> batch, const Tensor& y) {
     int64_t row = 0;
     for (const Record& record : batch) {
       const int64_t rows = what == "hidden" ? tokens_of(record) : record.rows;
@@ -129,7 +129,8 @@ void predict_classes(const SequenceClassifier& model, const std::vector<std::str
       else
         write_answers(record, class_probabilities(own), labels, sink);
     }
-  });
+  };
+  in_batches(records, kPredictedAtOnce, sink, compute_batch, answer_batch);
 }
 
 }  // namespace lf

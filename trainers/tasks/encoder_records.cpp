@@ -21,6 +21,12 @@ void tokenize(std::vector<Record>& records, const ByteLevelTokenizer& tokenizer)
 
 int64_t tokens_of(const Record& record) { return record.rows * record.length; }
 
+int64_t tokens_of(std::span<const Record> records) {
+  int64_t tokens = 0;
+  for (const Record& record : records) tokens += tokens_of(record);
+  return tokens;
+}
+
 EncoderInput encoder_input(std::span<const Record> records) {
   std::vector<int32_t> ids;
   std::vector<uint8_t> mask;

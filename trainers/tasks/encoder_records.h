@@ -9,9 +9,11 @@
 
 #include "autograd/tape.h"
 #include "core/check.h"
+#include "core/profile.h"
 #include "data/records.h"
 #include "data/tokenizer/byte_level_tokenizer.h"
 #include "layers/encoder_shape.h"
+#include "trainers/tasks/prediction_sink.h"
 
 namespace lf {
 
@@ -25,6 +27,7 @@ void tokenize(std::vector<Record>& records, const ByteLevelTokenizer& tokenizer)
 EncoderInput encoder_input(std::span<const Record> records);
 
 int64_t tokens_of(const Record& record);
+int64_t tokens_of(std::span<const Record> records);
 
 // One global token in each of so many sequences, the first.
 std::shared_ptr<const GlobalTokens> first_tokens_global(int64_t sequences);
@@ -41,25 +44,34 @@ std::span<const Record> first_batch(std::span<const Record> records, int64_t mos
 // As much as keeps a processor's products busy; a longer batch only costs memory.
 constexpr int64_t kPredictedAtOnce = 4096;  // tokens
 
-// Calls answer(batch, compute(batch)) for all records, in their order, as many at a time as `most_tokens`
-// allow (one at least), without gradients. An error of `compute` has the place of the record before it that
-// it is of.
+// answer(batch, compute(batch)); where that fails, of each record by itself. An error of `compute` has the
+// place of the record before it that it is of.
 template <class Compute, class Answer>
-void in_batches(std::span<const Record> records, int64_t most_tokens, const Compute& compute,
-                const Answer& answer) {
+void answer_batch(std::span<const Record> batch, const Compute& compute, const Answer& answer) {
+  std::optional<decltype(compute(batch))> result;
+  try {
+    const Phase phase("predict");
+    result = compute(batch);
+  } catch (const Error& error) {
+    if (batch.size() == 1) throw Error(text(batch[0].where, ": ", error.what()));
+    for (const Record& record : batch) answer_batch(std::span(&record, 1), compute, answer);
+    return;
+  }
+  answer(batch, *result);
+}
+
+// Answers all records, in their order, as many at a time as `most_tokens` allow (one at least), without
+// gradients. These batches are the sink's pieces: whoever computes one, it holds the same records.
+template <class Compute, class Answer>
+void in_batches(std::span<const Record> records, int64_t most_tokens, PredictionSink& sink,
+                const Compute& compute, const Answer& answer) {
   const NoGrad no_grad;
   while (!records.empty()) {
     const std::span<const Record> batch = first_batch(records, most_tokens);
     records = records.subspan(batch.size());
-    std::optional<decltype(compute(batch))> result;
-    try {
-      result = compute(batch);
-    } catch (const Error& error) {
-      if (batch.size() == 1) throw Error(text(batch[0].where, ": ", error.what()));
-      for (const Record& record : batch) in_batches({&record, 1}, most_tokens, compute, answer);
-      continue;
-    }
-    answer(batch, *result);
+    if (!sink.is_mine(tokens_of(batch))) continue;
+    answer_batch(batch, compute, answer);
+    sink.end_piece();
   }
 }
 

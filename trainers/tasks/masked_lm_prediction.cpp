@@ -90,13 +90,12 @@ void write_tensors(const MaskedLM& model, const std::vector<Record>& records, Pr
   sink.begin_tensors(specs);
   // Logits of a whole vocabulary are large.
   const int64_t most_tokens = what == Prediction::hidden ? kPredictedAtOnce : 1;
-  size_t i = 0;
   in_batches(
-      records, most_tokens, [&](std::span<const Record> batch) { return predict(model, batch, what); },
+      records, most_tokens, sink, [&](std::span<const Record> batch) { return predict(model, batch, what); },
       [&](std::span<const Record> batch, const std::vector<Tensor>& values) {
-        for (size_t n = 0; n < batch.size(); ++n, ++i) {
+        for (size_t n = 0; n < batch.size(); ++n) {
           sink.tensor(values[n]);
-          sink.note(text(batch[n].where, ": ", specs[i].name,
+          sink.note(text(batch[n].where, ": ", prediction_spec(model, batch[n], what).name,
                          what == Prediction::loss ? text(" = ", values[n].item(), " nats") : std::string()));
         }
       });
@@ -176,7 +175,7 @@ void predict_masked_lm(const MaskedLM& model, const std::string& tokenizer_folde
   const std::optional<int32_t> mask_id = tokenizer->special_ids().mask;
   CHECK(mask_id, tokenizer_folder, ": its tokenizer has no <mask> token");
   in_batches(
-      records, kPredictedAtOnce,
+      records, kPredictedAtOnce, sink,
       [&](std::span<const Record> batch) { return fill_masks(model, batch, *mask_id, request.top); },
       [&](std::span<const Record> batch, const std::vector<std::vector<MaskPrediction>>& masks) {
         for (size_t n = 0; n < batch.size(); ++n) {

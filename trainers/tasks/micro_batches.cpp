@@ -25,6 +25,12 @@ std::vector<ExampleRange> micro_batches_of(const Task& task, const Stage& stage,
   return result;
 }
 
+int64_t tokens_of(const Task& task, const Stage& stage, const ExampleRange& range) {
+  int64_t tokens = 0;
+  for (int64_t i = 0; i < range.count; ++i) tokens += task.tokens(stage, range.first + i);
+  return tokens;
+}
+
 MicroBatches::MicroBatches(const Task& task, const Stage& stage, int64_t first_example, Rank rank)
     : task_(task), stage_(stage), first_example_(first_example), rank_(rank) {
   CHECK(rank.index >= 0 && rank.index < rank.count, "micro-batches: rank ", rank.index, " of ", rank.count);

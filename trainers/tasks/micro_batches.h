@@ -21,6 +21,9 @@ namespace lf {
 // stage has one, within the budget of stage.micro_batch_tokens tokens, which a single example may exceed.
 std::vector<ExampleRange> micro_batches_of(const Task& task, const Stage& stage, int64_t first_example);
 
+// Of a micro-batch.
+int64_t tokens_of(const Task& task, const Stage& stage, const ExampleRange& range);
+
 class MicroBatches {
  public:
   // From example `first_example` of the stage on. Micro-batch i of an update belongs to rank i modulo the

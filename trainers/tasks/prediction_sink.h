@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/check.h"
 #include "core/weights/safetensors.h"
 
 namespace lf {
@@ -18,10 +21,17 @@ struct PredictionRequest {
   int64_t longest = 0;
 };
 
-// Takes what a task answers, in the records' order.
+// Takes what a task answers, in the records' order. Ranks may divide the records: a task does so piece by
+// piece, where a piece is what is computed at once.
 class PredictionSink {
  public:
   virtual ~PredictionSink() = default;
+
+  // Of the next piece, which is about so much work, in tokens: whether it is computed here, not by another
+  // rank, when this one leaves it out. Called for every piece in the records' order, on all ranks alike.
+  virtual bool is_mine(int64_t) { return true; }
+  // What this rank has answered since the last end is all of the next piece that is its own.
+  virtual void end_piece() {}
 
   // Announces all tensors, before the first; then each in its order, in CPU memory.
   virtual void begin_tensors(const std::vector<TensorSpec>& specs) = 0;
@@ -32,6 +42,24 @@ class PredictionSink {
   virtual void line(const nlohmann::ordered_json& answer) = 0;
   // Something that people should know.
   virtual void note(const std::string& message) = 0;
+};
+
+// Takes answers that are lines.
+class LineSink : public PredictionSink {
+ public:
+  explicit LineSink(std::function<void(const nlohmann::ordered_json& answer)> take)
+      : take_(std::move(take)) {}
+
+  void begin_tensors(const std::vector<TensorSpec>&) override { refuse(); }
+  void tensor(const Tensor&) override { refuse(); }
+  void part(const Tensor&) override { refuse(); }
+  void line(const nlohmann::ordered_json& answer) override { take_(answer); }
+  void note(const std::string&) override {}
+
+ private:
+  [[noreturn]] static void refuse() { throw Error("these answers are lines, not tensors"); }
+
+  std::function<void(const nlohmann::ordered_json& answer)> take_;
 };
 
 }  // namespace lf

@@ -175,8 +175,8 @@ SummaryWriter Seq2SeqTask::writer(int64_t longest) const {
 }
 
 void Seq2SeqTask::write(std::vector<Record> records, const WritingRequest& request, const Stage& stage,
-                        const WrittenSink& written) const {
-  writer(stage.sequence_length).write(std::move(records), model_folder(), request, written);
+                        PredictionSink& sink) const {
+  writer(stage.sequence_length).write(std::move(records), model_folder(), request, sink);
 }
 
 void Seq2SeqTask::predict(std::vector<Record> records, const PredictionRequest& request,
@@ -189,8 +189,7 @@ void Seq2SeqTask::predict(std::vector<Record> records, const PredictionRequest& 
   }
   if (!request.what.empty() && request.what != "summaries")
     throw UsageError("--what is " + request.what + "; needed summaries or attention");
-  texts.write(std::move(records), model_folder(), {},
-              [&](const nlohmann::ordered_json& record) { sink.line(record); });
+  texts.write(std::move(records), model_folder(), {}, sink);
 }
 
 void Seq2SeqTask::export_model(const std::string& destination) const {

@@ -39,7 +39,7 @@ class Seq2SeqTask : public Task {
   // tensors.
   void predict(std::vector<Record> records, const PredictionRequest& request, PredictionSink& sink) override;
   void write(std::vector<Record> records, const WritingRequest& request, const Stage& stage,
-             const WrittenSink& written) const override;
+             PredictionSink& sink) const override;
   void export_model(const std::string& destination) const override;
   nlohmann::ordered_json facts() const override;
   std::vector<int64_t> windows(const Stage& stage) const override {

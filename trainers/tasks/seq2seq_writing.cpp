@@ -139,7 +139,7 @@ std::optional<ByteLevelTokenizer> SummaryWriter::prepare(std::vector<Record>& re
 }
 
 void SummaryWriter::write(std::vector<Record> records, const std::string& tokenizer_folder,
-                          const WritingRequest& request, const WrittenSink& written) const {
+                          const WritingRequest& request, PredictionSink& sink) const {
   const GenerationSettings chosen = requested(settings, request);
   const std::vector<int32_t> begin = chosen.start ? std::vector{*chosen.start} : prompt;
   for (const Record& record : records) {
@@ -147,32 +147,42 @@ void SummaryWriter::write(std::vector<Record> records, const std::string& tokeni
       throw UsageError("nothing to read: name texts with --input FILE, or one with --prompt");
   }
   const std::optional<ByteLevelTokenizer> tokenizer = prepare(records, tokenizer_folder);
+  // Encoding is about the source's tokens of work, writing at most that of the longest texts.
+  const int64_t longest_texts = chosen.num_beams * chosen.longest(std::ssize(begin));
   struct Row {
+    int64_t number;  // among all, by which texts are drawn
     size_t record, row;
   };
-  std::vector<Row> rows;
+  std::vector<Row> rows;  // that are written for here
   std::vector<Answer> answers(records.size());
+  int64_t number = 0;
   for (size_t n = 0; n < records.size(); ++n) {
-    const auto count = static_cast<size_t>(records[n].rows);
-    for (size_t row = 0; row < count; ++row) rows.push_back({n, row});
-    answers[n].rows.resize(count);
+    const bool own = sink.is_mine(tokens_of(records[n]) + records[n].rows * longest_texts);
+    for (size_t row = 0; row < static_cast<size_t>(records[n].rows); ++row, ++number)
+      if (own) rows.push_back({number, n, row});
+    if (!own) continue;
     answers[n].missing = records[n].rows;
+    answers[n].rows.resize(static_cast<size_t>(records[n].rows));
   }
-  size_t next = 0;
+  size_t next = 0, unsaid = 0;
   write_texts(
       model, chosen, request.rows,
       [&]() -> std::optional<TextSource> {
         if (next == rows.size()) return std::nullopt;
-        const Record row = row_of(records[rows[next].record], static_cast<int64_t>(rows[next].row));
-        return TextSource{static_cast<int64_t>(next++), row.where, encoder_input({&row, 1}), begin};
+        const Row& source = rows[next++];
+        const Record row = row_of(records[source.record], static_cast<int64_t>(source.row));
+        return TextSource{source.number, row.where, encoder_input({&row, 1}), begin};
       },
-      [&](int64_t number, const std::vector<WrittenText>& texts) {
-        const Row& row = rows[static_cast<size_t>(number)];
-        Answer& answer = answers[row.record];
-        answer.rows[row.row] = texts;
-        if (--answer.missing > 0) return;
-        written(answer_of(records[row.record], answer, tokenizer ? &*tokenizer : nullptr));
-        answer = {};
+      [&](int64_t source, const std::vector<WrittenText>& texts) {
+        const Row& row = *std::ranges::lower_bound(rows, source, {}, &Row::number);
+        answers[row.record].rows[row.row] = texts;
+        --answers[row.record].missing;
+        for (; unsaid < records.size() && answers[unsaid].missing == 0; ++unsaid) {
+          if (answers[unsaid].rows.empty()) continue;  // another rank's
+          sink.line(answer_of(records[unsaid], answers[unsaid], tokenizer ? &*tokenizer : nullptr));
+          sink.end_piece();
+          answers[unsaid] = {};
+        }
       });
 }
 

@@ -12,6 +12,7 @@
 #include "trainers/config/seq2seq_section.h"
 #include "trainers/generation/generation_settings.h"
 #include "trainers/generation/writing.h"
+#include "trainers/tasks/prediction_sink.h"
 
 namespace lf {
 
@@ -34,9 +35,9 @@ struct SummaryWriter {
                                             const std::string& tokenizer_folder) const;
   // Writes for records of text, with the tokenizer in `tokenizer_folder`, or of ids. Every row of a record of
   // several is a source. In an LED the first token is global where a record names none and global_attention
-  // says so, which is told.
+  // says so, which is told. Lines are in the records' order: what is finished waits for those before.
   void write(std::vector<Record> records, const std::string& tokenizer_folder, const WritingRequest& request,
-             const WrittenSink& written) const;
+             PredictionSink& sink) const;
 };
 
 }  // namespace lf

@@ -7,8 +7,8 @@
 #include "core/check.h"
 #include "core/profile.h"
 #include "data/records.h"
-#include "trainers/generation/prompts.h"
 #include "trainers/tasks/evaluation.h"
+#include "trainers/tasks/prompt_writing.h"
 
 namespace lf {
 
@@ -34,8 +34,8 @@ std::unique_ptr<TextModel> Task::text_model(const Stage&) const {
 }
 
 void Task::write(std::vector<Record> records, const WritingRequest& request, const Stage& stage,
-                 const WrittenSink& written) const {
-  write_after_prompts(*text_model(stage), records, request, written);
+                 PredictionSink& sink) const {
+  write_after_prompts(*text_model(stage), records, request, sink);
 }
 
 void Task::export_model(const std::string&) const {

@@ -125,9 +125,11 @@ class Task {
   // The model as one that writes text, with the stage's patterns; it must not outlive the task. An Error
   // where the task has none.
   virtual std::unique_ptr<TextModel> text_model(const Stage& stage) const;
-  // Writes texts for records, by the stage's patterns. UsageError for settings that the texts cannot follow.
+  // Writes texts for records, by the stage's patterns: a line for each record, {"id", "output_ids", "score",
+  // "text"}, each of the last three a list where there are several. UsageError for settings that the texts
+  // cannot follow.
   virtual void write(std::vector<Record> records, const WritingRequest& request, const Stage& stage,
-                     const WrittenSink& written) const;
+                     PredictionSink& sink) const;
   // Writes the model as a new folder in Hugging Face form. An Error where there is no such form.
   virtual void export_model(const std::string& destination) const;
 

@@ -240,10 +240,11 @@ TEST_P(DeviceSeq2Seq, TextsAreThoseOfTheCpu) {
         record.ids.push_back(5 + (i * i * 31 + static_cast<int32_t>(n) * 57) % 300);
     }
     std::vector<std::string> lines;
+    LineSink sink([&](const ordered_json& record) {
+      lines.push_back(record.at("id").dump() + record.at("output_ids").dump());
+    });
     opened.task->write(records, {.settings = settings, .settings_source = "test", .rows = 6}, opened.stage,
-                       [&](const ordered_json& record) {
-                         lines.push_back(record.at("id").dump() + record.at("output_ids").dump());
-                       });
+                       sink);
     return lines;
   };
   std::vector<std::vector<std::string>> all;

@@ -158,8 +158,9 @@ TEST_F(Records, BatchesHoldTheTokensAskedForAndNameTheRecordThatFails) {
     std::vector<size_t> result;
     std::string error;
     try {
+      LineSink sink([](const nlohmann::ordered_json&) {});
       in_batches(
-          records, most_tokens,
+          records, most_tokens, sink,
           [&](std::span<const Record> batch) {
             for (const Record& record : batch) CHECK(record.id != wrong, "wrong");
             return batch.size();

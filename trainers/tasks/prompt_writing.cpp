@@ -1,9 +1,11 @@
-#include "trainers/generation/prompts.h"
+#include "trainers/tasks/prompt_writing.h"
 
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "core/profile.h"
 #include "trainers/generation/sampling.h"
 
 namespace lf {
@@ -27,7 +29,7 @@ SamplingSettings sampling_of(const WritingRequest& request) {
 }  // namespace
 
 void write_after_prompts(const TextModel& model, const std::vector<Record>& records,
-                         const WritingRequest& request, const WrittenSink& written) {
+                         const WritingRequest& request, PredictionSink& sink) {
   const SamplingSettings sampling = sampling_of(request);
   std::vector<std::vector<int32_t>> prompts;  // all are read before anything is written
   for (const Record& record : records) {
@@ -35,11 +37,15 @@ void write_after_prompts(const TextModel& model, const std::vector<Record>& reco
     prompts.push_back(model.encode(*record.text, record.id));
   }
   for (size_t i = 0; i < records.size(); ++i) {
+    if (!sink.is_mine(std::ssize(prompts[i]) + sampling.max_new_tokens)) continue;
+    const Phase phase("generate");
+    // The number is the record's among all, so that its text depends on no other.
     const Generated result = generate(*model.decoder(), prompts[i], sampling, i);
-    written({{"id", records[i].id},
-             {"output_ids", result.ids},
-             {"score", result.score},
-             {"text", *records[i].text + model.decode(result.ids)}});
+    sink.line({{"id", records[i].id},
+               {"output_ids", result.ids},
+               {"score", result.score},
+               {"text", *records[i].text + model.decode(result.ids)}});
+    sink.end_piece();
   }
 }
 
