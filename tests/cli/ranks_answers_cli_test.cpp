@@ -188,7 +188,7 @@ TEST_F(RanksAnswersCli, RanksThatOpenSomethingElseAreRefused) {
   train_tiny_run();
   const std::string last = "if [ $RANK = 2 ]; then set -- \"$@\" ";
   const ProgramResult other_weights =
-      started(3, {"evaluate", program_ / "run"}, last + "--checkpoint step-000000004; fi; ");
+      started(3, {"evaluate", program_ / "run"}, last + "--checkpoint step-000000003; fi; ");
   EXPECT_EQ(other_weights.code, 2) << other_weights.out;
   EXPECT_NE(other_weights.out.find("rank 2 on "), std::string::npos) << other_weights.out;
   EXPECT_EQ(errors_in(other_weights.out), 1) << other_weights.out;

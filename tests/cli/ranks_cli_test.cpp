@@ -8,12 +8,15 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "core/check.h"
 #include "core/seconds.h"
 #include "tests/cli/started_ranks.h"
 #include "tests/program.h"
 #include "tests/trainers/run/run_ends.h"
+#include "trainers/config/load.h"
+#include "trainers/measure/predicted_ranks.h"
 
 namespace lf {
 namespace {
@@ -214,6 +217,29 @@ TEST_F(RanksCli, ASupervisedRunGoesOnByItself) {
   EXPECT_EQ(errors(), 2) << output();
   EXPECT_GE(newest_step("run"), 105);
   expect_good_end("run");
+}
+
+TEST_F(RanksCli, MemoryAndTrafficAreThosePredicted) {
+  ::setenv("XDG_CACHE_HOME", (program_ / "cache").c_str(), 1);
+  const std::vector<std::string> changes = {
+      "stages.count=1",        "stages.list.0.micro_batch=1", "stages.list.0.sequence_length=1024",
+      "stages.list.0.steps=4", "validation.every_steps=0",    "checkpoint.every_steps=0"};
+  std::vector<std::string> train = {program_ / "config.yaml", "--out", ""};
+  for (const std::string& change : changes) train.insert(train.end(), {"--set", change});
+  PredictedRun run(load_run_config(program_ / "config.yaml", changes), false);
+  const StagePrediction one = run.next_stage();
+  const auto least = static_cast<double>(run.tensors().peak);
+  for (const int ranks : {1, 2, 4}) {
+    const RanksPrediction predicted = predict_ranks(run, run.stages().front(), one, ranks, {});
+    train[2] = program_ / text("memory", ranks);
+    ASSERT_EQ(start(ranks, train).wait(), 0) << output();
+    const auto last = nlohmann::json::parse(lines_of(read_file(train[2] + "/timing.jsonl")).back());
+    const double more = static_cast<double>(predicted.memory_bytes - one.memory_bytes);
+    EXPECT_NEAR((least + more) / last.at("memory_bytes").get<double>(), 1, 0.05) << ranks;
+    if (ranks > 1) {
+      EXPECT_EQ(predicted.bytes_sent, last.at("bytes_sent").get<int64_t>()) << ranks;
+    }
+  }
 }
 
 TEST_F(RanksCli, BadLaunchesAreOneError) {

@@ -25,12 +25,6 @@ constexpr size_t kMicroBatches = 4;
 constexpr int64_t kUpdatesSearched = 2000, kUpdatesTried = 64;
 constexpr int kEnoughInARow = 8;
 
-int64_t tokens_of(const Task& task, const Stage& stage, const ExampleRange& range) {
-  int64_t tokens = 0;
-  for (int64_t i = 0; i < range.count; ++i) tokens += task.tokens(stage, range.first + i);
-  return tokens;
-}
-
 // Micro-batches that decide how much memory the stage needs.
 struct TellingMicroBatches {
   std::vector<ExampleRange> first;  // one of each of the first updates, in their order
@@ -93,6 +87,7 @@ PredictedRun::PredictedRun(const RunConfig& config, bool timed)
   // Of the values and both moments. It is in CPU memory always.
   if (plan_.imitated() == Device::cpu)
     for (int i = 0; i < 3; ++i) copy_.push_back(Tensor::like(values));
+  if (config_.ranks.reduction == ReductionChoice::ordered) total_ = Tensor::zeros_like(values);
   opening_seconds_ = started_ + opening.seconds();
   for (const PackedParameter& p : task_->parameters().parameters) parameters_ += p.shape.elements();
 }
@@ -100,8 +95,9 @@ PredictedRun::PredictedRun(const RunConfig& config, bool timed)
 StagePrediction PredictedRun::next_stage() {
   const Stage& stage = stages_.at(next_);
   const Update one = update(stage);
-  StagePrediction prediction{.update_flops = one.flops};
-  prediction.seconds = stage_seconds(stage, one.seconds, next_ + 1 == stages_.size());
+  StagePrediction prediction{
+      .update_flops = one.flops, .computing_seconds = one.computing, .updating_seconds = one.updating};
+  prediction.seconds = stage_seconds(stage, one.seconds(), next_ + 1 == stages_.size());
   prediction.memory_bytes = memory_bytes();
   prediction.disk_bytes = disk_bytes(stage);
   const int64_t touched = plan_.pool()->use().touched;
@@ -143,13 +139,13 @@ PredictedRun::Update PredictedRun::update(const Stage& stage) {
   scalars.clear();
   Update result;
   const double asked = operations().model();
-  for (size_t i = 0; i < ranges.size(); ++i) result.seconds += share * run(ranges[i], i);
+  for (size_t i = 0; i < ranges.size(); ++i) result.computing += share * run(ranges[i], i);
   result.flops = share * (operations().model() - asked);
   const Elapsed elapsed(plan_);
   scalars.push_back(optimizer_->squared_gradient_norm());
   const double norm = std::sqrt(read_together(scalars).back());
   optimizer_->step(stage.learning_rate, norm);
-  result.seconds += elapsed.seconds();
+  result.updating = elapsed.seconds();
   return result;
 }
 
@@ -190,6 +186,18 @@ double PredictedRun::stage_seconds(const Stage& stage, double update, bool is_la
 // A checkpoint has the values and both moments.
 double PredictedRun::save_seconds() const {
   return costs_.save + 12 * static_cast<double>(parameters_) * costs_.save_byte;
+}
+
+std::unique_ptr<Optimizer> PredictedRun::optimizer_of(Rank rank) {
+  const auto bucket = static_cast<int64_t>(config_.ranks.bucket_megabytes * 1e6 / sizeof(float));
+  return std::make_unique<Optimizer>(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer),
+                                     rank, bucket);
+}
+
+int64_t PredictedRun::copy_bytes() const {
+  int64_t bytes = 0;
+  for (const Tensor& part : copy_) bytes += part.bytes();
+  return bytes;
 }
 
 int64_t PredictedRun::memory_bytes() const {

@@ -19,6 +19,8 @@ struct StagePrediction {
   double seconds = 0;       // training, scores and checkpoints; infinite where only patience ends it
   int64_t disk_bytes = 0;   // the run folder's largest size up to here
   double update_flops = 0;  // of one update: what the model needs, not what it costs here
+  // Of one update's seconds: forward and backward of its micro-batches, and what comes of their gradients.
+  double computing_seconds = 0, updating_seconds = 0;
 };
 
 class PredictedRun {
@@ -32,6 +34,11 @@ class PredictedRun {
   int64_t parameters() const { return parameters_; }
   // In their order.
   StagePrediction next_stage();
+  // The optimizer of one of so many ranks, for what it keeps and which shares it has.
+  std::unique_ptr<Optimizer> optimizer_of(Rank rank);
+  // Of the copy that rank 0 writes checkpoints from, where that is memory of the device.
+  int64_t copy_bytes() const;
+  const RunConfig& config() const { return config_; }
   // What tensors and kernels needed so far.
   MemoryUse tensors() const { return plan_.pool()->use(); }
 
@@ -39,7 +46,8 @@ class PredictedRun {
   struct Elapsed;
   // Of one update.
   struct Update {
-    double seconds = 0, flops = 0;
+    double computing = 0, updating = 0, flops = 0;
+    double seconds() const { return computing + updating; }
   };
   Update update(const Stage& stage);
   double score_seconds(Split split, Effort effort, const Stage& stage);
@@ -57,6 +65,7 @@ class PredictedRun {
   std::vector<Stage> stages_;
   std::unique_ptr<Optimizer> optimizer_;
   std::vector<Tensor> copy_;  // that checkpoints are written from
+  Tensor total_;              // where gradients are added up in order
   size_t next_ = 0;
   int64_t parameters_ = 0;
   int64_t touched_ = 0;  // at the end of the last stage

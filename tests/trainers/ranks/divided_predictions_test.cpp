@@ -120,7 +120,7 @@ TEST(DividedPredictionsTest, AnErrorOfOneRankEndsAll) {
         for (int piece = 0; piece < 30; ++piece) {
           if (!own.is_mine(1)) continue;
           CHECK(piece < 9 || ranks->rank() != failing, "record ", piece, " is wrong");
-          own.line({{"piece", piece}});
+          own.note(text("piece ", piece));
           own.end_piece();
         }
         own.finish();
