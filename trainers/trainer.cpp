@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <utility>
 
@@ -36,6 +37,14 @@ int64_t bucket_elements(const RanksSection& ranks) {
   return static_cast<int64_t>(ranks.bucket_megabytes * 1e6 / sizeof(float));
 }
 
+std::unique_ptr<Task> prepared_task(Communicator& ranks, const RunConfig& config) {
+  const Phase phase("prepare");
+  return in_turn(ranks, [&] {
+    failpoint("trainer.prepare");
+    return make_task(config);
+  });
+}
+
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume,
@@ -45,7 +54,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       grid_(ranks_, static_cast<int>(config_.ranks.sequence)),
       folder_(all_or_none(*ranks_,
                           [&] { return writes() ? checked_run_folder(config_, folder, resume) : folder; })),
-      task_(in_turn(*ranks_, [&] { return make_task(config_); })),
+      task_(prepared_task(*ranks_, config_)),
       stages_(all_or_none(*ranks_, [&] { return planned_stages(config_, *task_); })),
       optimizer_(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer),
                  {ranks_->rank(), ranks_->size()}, bucket_elements(config_.ranks)),
@@ -239,12 +248,12 @@ StepResult Trainer::train_step() {
   std::vector<double> values = read_together(scalars);
   result.norm = std::sqrt(values.back());
   values.pop_back();
+  // The failpoint stands for what bad data or hardware would do.
+  if (failpoint("trainer.loss") && !values.empty()) values.front() = std::numeric_limits<double>::quiet_NaN();
   for (int64_t i = 0; i < std::ssize(mine); ++i)
     if (!std::isfinite(values[static_cast<size_t>(i)])) result.bad_micro_batches.push_back(i);
   phase.next("communication");
   for (const double part : in_order(grid_, values)) result.loss += part;
-  // The failpoint stands for what bad data or hardware would do.
-  if (failpoint("trainer.loss")) result.loss = std::numeric_limits<double>::quiet_NaN();
   agree(result);
   return result;
 }
@@ -273,6 +282,7 @@ bool Trainer::accept(StepResult& result) {
       std::find(state_.skipped.begin(), state_.skipped.end(), state_.step) != state_.skipped.end();
   if (result.finite && !known) {
     Phase phase("update");
+    failpoint("trainer.update");
     optimizer_.step(result.learning_rate, result.norm);
     phase.end();
     gradients_.share_parameters();
@@ -383,6 +393,7 @@ std::optional<Evaluation> Trainer::score(Split split, Effort effort) {
   const Spent started = report_->spent();
   Spent saving;
   const auto between_batches = [&](int64_t done, int64_t total) {
+    failpoint("trainer.evaluate");
     report_->live_progress(text(stage_name(), ' ', name(split)), done, total);
     const Agreement all = ranks_->agree({.save = requests_->take_save(), .signal = requests_->stop_signal()});
     save_agreed_ = save_agreed_ || all.save;

@@ -77,6 +77,12 @@ CommunicationThread::~CommunicationThread() {
     stopping_ = true;
   }
   wanted_.notify_all();
+  // MPI waits for all ranks when it ends, also for one that was lost since they met above.
+  const double most = patience_.silence + kLeaving;
+  if (closed_.get_future().wait_for(std::chrono::duration<double>(most)) != std::future_status::ready) {
+    alarm_.tell(text("the run was over, but ranks did not part within ", most, " s: one of them is lost"));
+    alarm_.end(kLostRank);
+  }
   thread_.join();
 }
 
@@ -108,6 +114,7 @@ bool CommunicationThread::fail(const std::string& why, int exit_code) {
     own_failure_ = note;
   }
   wanted_.notify_all();
+  if (tells.wait_for(std::chrono::duration<double>(kGrace)) != std::future_status::ready) return true;
   return tells.get();
 }
 
@@ -136,6 +143,7 @@ void CommunicationThread::run(const std::function<std::unique_ptr<Transport>()>&
     transport_->abandon();
   }
   transport_.reset();
+  closed_.set_value();
 }
 
 void CommunicationThread::meet() {

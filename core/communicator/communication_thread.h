@@ -108,6 +108,7 @@ class CommunicationThread {
   std::optional<Note> own_failure_;
   std::promise<bool> tells_;  // of the own failure
   bool stopping_ = false;
+  std::promise<void> closed_;  // the transport has ended
 
   std::atomic<bool> has_urgent_ = false;  // jobs
   std::atomic<bool> leaving_ = false;

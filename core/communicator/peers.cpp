@@ -84,8 +84,16 @@ void Peers::meet(const std::vector<Whereabouts>& all) {
 }
 
 std::vector<int> Peers::followers() const {
+  std::vector<int> wanted = {0, (rank_ + 1) % size(), (rank_ + size() - 1) % size()};
+  const std::string& here = peers_[static_cast<size_t>(rank_)].where.system;
+  int beside = 0;
+  for (int rank = 0; rank < size() && beside < 2; ++rank) {
+    if (peers_[static_cast<size_t>(rank)].where.system != here) continue;
+    wanted.push_back(rank);
+    beside += 1;
+  }
   std::vector<int> result;
-  for (const int rank : {0, (rank_ + 1) % size(), (rank_ + size() - 1) % size()}) {
+  for (const int rank : wanted) {
     if (rank != rank_ && std::find(result.begin(), result.end(), rank) == result.end())
       result.push_back(rank);
   }
@@ -104,14 +112,14 @@ std::optional<Peers::Lost> Peers::lost(int waits_for, double waiting_since) {
   const double now = seconds_now();
   // This process itself did not run for a while: what the others sent meanwhile has yet to be read.
   const bool slept = now - judged_ > patience_.silence / 4;
+  if (now - judged_ > patience_.silence / 2) stood_still_ = now;
   judged_ = now;
   if (slept)
     for (Peer& peer : peers_) peer.heard = std::max(peer.heard, now - patience_.silence / 2);
   for (int rank = 0; rank < size(); ++rank) {
     Peer& peer = peers_[static_cast<size_t>(rank)];
     if (rank == rank_) continue;
-    if (has_ended(peer.process))
-      return Lost{rank, lost_words(rank, kEnded), lowest_beside(rank) && !std::exchange(peer.told, true)};
+    if (has_ended(peer.process)) return Lost{rank, lost_words(rank, kEnded), tells_of_end(rank)};
     const double silent = now - peer.heard;
     // Rank 0 judges the others and rank 1 judges it, the other neighbours only where these do not.
     const bool judges = rank_ == (rank == 0 ? 1 : 0);
@@ -142,9 +150,7 @@ void Peers::watch(const std::atomic<bool>& expected, const std::function<void(co
       if (watched[i].revents == 0) continue;
       watched[i].fd = -1;
       const std::unique_lock lock(mutex_);
-      if (!expected && lowest_beside(ranks[i]) &&
-          !std::exchange(peers_[static_cast<size_t>(ranks[i])].told, true))
-        tell(lost_words(ranks[i], kEnded));
+      if (!expected && tells_of_end(ranks[i])) tell(lost_words(ranks[i], kEnded));
     }
   }
 }
@@ -152,6 +158,15 @@ void Peers::watch(const std::atomic<bool>& expected, const std::function<void(co
 void Peers::stop_watching() {
   const uint64_t one = 1;
   (void)!::write(wake_, &one, sizeof one);
+}
+
+// Whether people are to hear of it from this rank, and have not yet. A process that was stopped for long is
+// itself what the others miss: where it finds them ended, they have said why.
+bool Peers::tells_of_end(int rank) {
+  const double now = seconds_now();
+  if (now - judged_ > patience_.silence / 2) stood_still_ = now;
+  return now - stood_still_ > patience_.silence && lowest_beside(rank) &&
+         !std::exchange(peers_[static_cast<size_t>(rank)].told, true);
 }
 
 bool Peers::lowest_beside(int lost) const {
@@ -166,7 +181,10 @@ std::string Peers::lost_words(int rank, const std::string& why) const {
   const Peer& peer = peers_.at(static_cast<size_t>(rank));
   std::string words =
       text("rank ", rank, " (", peer.where.host, ", process ", peer.where.process, ") is lost");
-  if (peer.last.step > 0) words += text(", at step ", peer.last.step, " in ", peer.last.phase);
+  if (peer.last.step > 0)
+    words += text(", at step ", peer.last.step, " in ", peer.last.phase);
+  else if (peer.last.phase[0] != 0)
+    words += text(", before its first step in ", peer.last.phase);
   return text(words, ": ", why, "; the run ends, and goes on from its last checkpoint with --resume");
 }
 

@@ -37,7 +37,8 @@ class Peers {
   void meet(const std::vector<Whereabouts>& all);
   int size() const { return static_cast<int>(peers_.size()); }
 
-  // To whom this rank sends signs of life: to its neighbours, and to rank 0.
+  // To whom this rank sends signs of life: to its neighbours, to rank 0, and to those two of its machine that
+  // tell people of an end there.
   std::vector<int> followers() const;
   void heard(const Note& note);
 
@@ -67,12 +68,14 @@ class Peers {
   };
 
   std::string lost_words(int rank, const std::string& why) const;
+  bool tells_of_end(int rank);
   bool lowest_beside(int lost) const;
 
   int rank_;
   Patience patience_;
   int wake_;  // a descriptor that ends watch()
   double judged_ = 0;
+  double stood_still_ = -1e9;  // when this process last noticed that it had itself been stopped for long
   mutable std::mutex mutex_;
   std::vector<Peer> peers_;
 };

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "core/failpoint.h"
 #include "core/profile.h"
 #include "data/records.h"
 #include "trainers/tasks/evaluation.h"
@@ -64,6 +65,7 @@ Tensor forward_backward(Task& task, const TaskBatch& batch, const Stage& stage, 
   Phase phase("forward");
   const Var loss = task.loss(batch, stage, pass);
   phase.next("backward");
+  failpoint("trainer.backward");
   backward(scale(loss, factor));
   return loss.value();
 }
