@@ -61,7 +61,7 @@ std::vector<pid_t> ranks_below(pid_t parent) {
   return ranks;
 }
 
-// What one rank is told, all do. Launchers differ in what they pass on, and SIGTERM makes some kill the ranks.
+// What one rank is told, all do. Launchers differ in what they pass on, and some kill the ranks at SIGTERM.
 void tell_run(pid_t child, int64_t ranks, int signal) {
   const std::vector<pid_t> here = ranks > 1 ? ranks_below(child) : std::vector<pid_t>();
   ::kill(here.empty() ? child : here.front(), signal);
@@ -114,8 +114,8 @@ int wait_for(pid_t child, int64_t ranks, RunRequests& requests) {
 }
 
 // Whether the same start may go better: a process was killed or crashed, or a rank was lost. What Longform
-// itself gives up, such as a full disk, it would give up again. MPICH's launcher ends with the bare number of a
-// signal.
+// itself gives up, such as a full disk, it would give up again. MPICH's launcher ends with a signal's bare
+// number.
 bool may_go_better(int code) {
   return code == kLostRank || (code >= SIGILL && code <= SIGSEGV) ||
          (code > 128 && code != 128 + SIGTERM && code != 128 + SIGINT && code != 128 + SIGHUP);

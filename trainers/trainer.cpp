@@ -4,7 +4,6 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
-#include <memory>
 #include <numeric>
 #include <utility>
 
@@ -37,14 +36,6 @@ int64_t bucket_elements(const RanksSection& ranks) {
   return static_cast<int64_t>(ranks.bucket_megabytes * 1e6 / sizeof(float));
 }
 
-std::unique_ptr<Task> prepared_task(Communicator& ranks, const RunConfig& config) {
-  const Phase phase("prepare");
-  return in_turn(ranks, [&] {
-    failpoint("trainer.prepare");
-    return make_task(config);
-  });
-}
-
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume,
@@ -54,7 +45,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       grid_(ranks_, static_cast<int>(config_.ranks.sequence)),
       folder_(all_or_none(*ranks_,
                           [&] { return writes() ? checked_run_folder(config_, folder, resume) : folder; })),
-      task_(prepared_task(*ranks_, config_)),
+      task_(in_turn(*ranks_, [&] { return make_task(config_); })),
       stages_(all_or_none(*ranks_, [&] { return planned_stages(config_, *task_); })),
       optimizer_(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer),
                  {ranks_->rank(), ranks_->size()}, bucket_elements(config_.ranks)),
@@ -282,7 +273,6 @@ bool Trainer::accept(StepResult& result) {
       std::find(state_.skipped.begin(), state_.skipped.end(), state_.step) != state_.skipped.end();
   if (result.finite && !known) {
     Phase phase("update");
-    failpoint("trainer.update");
     optimizer_.step(result.learning_rate, result.norm);
     phase.end();
     gradients_.share_parameters();

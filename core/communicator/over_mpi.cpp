@@ -35,8 +35,9 @@ void check_launcher(int size) {
 
 std::unique_ptr<Communicator> over_mpi(const Patience& patience, const Alarm& alarm) {
   // The program's run path names its folder in an installed layout; in a build it is the program's own.
-  static const LoadedLibrary library("a run of several processes", "liblongform_mpi.so", {program_folder()},
-                                     "it comes with builds that found MPI, and needs the MPI that it was built for");
+  static const LoadedLibrary library(
+      "a run of several processes", "liblongform_mpi.so", {program_folder()},
+      "it comes with builds that found MPI, and needs the MPI that it was built for");
   return over_transport(
       [] {
         std::unique_ptr<Transport> transport(

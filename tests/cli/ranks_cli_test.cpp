@@ -166,6 +166,7 @@ TEST_F(RanksCli, AStoppedRankIsNamedInTime) {
   EXPECT_LT(seconds_now() - start_of_wait, 30);
   EXPECT_NE(output().find("error: rank 1 ("), std::string::npos) << output();
   EXPECT_NE(output().find("no sign of life for "), std::string::npos) << output();
+  EXPECT_EQ(errors(), 1) << output();  // the stopped one wakes up when the launcher ends it
   ::kill(pid(1), SIGKILL);
 }
 
@@ -186,6 +187,7 @@ TEST_F(RanksCli, ALossThatIsNotFiniteOnOneRankStopsAll) {
   EXPECT_EQ(child.wait(), 1) << output();
   EXPECT_NE(output().find("step 4 (stage 1/1)"), std::string::npos) << output();
   EXPECT_NE(output().find("not finite, so nothing was updated"), std::string::npos) << output();
+  EXPECT_NE(output().find(" on rank 1 ("), std::string::npos) << output();
   EXPECT_EQ(errors(), 1) << output();
 }
 
@@ -257,6 +259,16 @@ TEST_F(RanksCli, BadLaunchesAreOneError) {
       << output();
   EXPECT_EQ(errors(), 1) << output();
   EXPECT_FALSE(fs::exists(program_ / "run"));
+}
+
+TEST_F(RanksCli, ALauncherOfAnotherMpiIsRefused) {
+  std::vector<std::string> environment = kEnvironment;
+  environment.push_back("PMI_SIZE=2");  // as MPICH's says, of which Open MPI's library knows nothing
+  ChildProcess child({program_path(), "train", program_ / "config.yaml", "--out", program_ / "run"},
+                     program_ / "output.txt", environment);
+  EXPECT_EQ(child.wait(), 2) << output();
+  EXPECT_NE(output().find("the launcher started 2 processes, but MPI knows of 1"), std::string::npos)
+      << output();
 }
 
 }  // namespace

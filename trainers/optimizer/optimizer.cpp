@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/failpoint.h"
 #include "core/kernels/kernels.h"
 
 namespace lf {
@@ -41,6 +42,7 @@ Tensor Optimizer::squared_gradient_norm() const {
 double Optimizer::gradient_norm() const { return std::sqrt(squared_gradient_norm().item()); }
 
 void Optimizer::step(double learning_rate, double gradient_norm) {
+  failpoint("optimizer.step");
   ++updates_;
   const bool clips = settings_.clip > 0 && gradient_norm > settings_.clip;
   kernels::AdamW update{.learning_rate = learning_rate,

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "core/communicator/rank_grid.h"
+#include "core/failpoint.h"
+#include "core/profile.h"
 #include "trainers/config/run_config.h"
 #include "trainers/config/stages.h"
 #include "trainers/run/opened_model.h"
@@ -32,11 +34,14 @@ RunConfig agreed_config(Communicator& ranks, const RunConfig& config, const std:
 // the first rank of every other machine, then the others.
 template <class Make>
 auto in_turn(Communicator& ranks, Make&& make) {
+  const Phase phase("prepare");
   const int turn = turn_of(ranks);
   std::optional<std::invoke_result_t<Make>> result;
   for (int now = 0; now < (ranks.size() == 1 ? 1 : kTurns); ++now) {
     all_or_none(ranks, [&] {
-      if (now == turn) result.emplace(make());
+      if (now != turn) return;
+      failpoint("ranks.prepare");
+      result.emplace(make());
     });
   }
   return std::move(*result);
