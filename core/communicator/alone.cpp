@@ -17,6 +17,8 @@ class Alone : public Communicator {
   double busy_seconds() const override { return 0; }
   double waited_seconds() const override { return 0; }
   bool fail(const std::string&, int) override { return true; }
+  void lose(const std::string& why) override { throw Error(why); }
+  bool has_failed() const override { return false; }
   Pending start_reduce_scatter(Tensor, Bounds) override { return {}; }
   Pending start_all_gather(Tensor, Bounds) override { return {}; }
   Pending start_accumulate(Tensor x, Tensor total, int ranks, Bounds) override {

@@ -118,6 +118,14 @@ bool CommunicationThread::fail(const std::string& why, int exit_code) {
   return tells.get();
 }
 
+void CommunicationThread::lose(const std::string& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!own_loss_) own_loss_ = why;
+  }
+  wanted_.notify_all();
+}
+
 void CommunicationThread::run(const std::function<std::unique_ptr<Transport>()>& open,
                               std::promise<void> opened) {
   pthread_setname_np(pthread_self(), "ranks");
@@ -263,6 +271,8 @@ void CommunicationThread::look_around(Transport::Transfer* transfer, double wait
     return;
   }
   if (told_own_failure_ || (leaving_ && !(transfer && now - waiting_since > kLeaving))) return;
+  tell_own_loss();
+  if (failure_) return;
   const std::optional<Peers::Lost> lost = peers_->lost(transfer ? transfer->waits_for() : -1, waiting_since);
   if (!lost) return;
   if (lost->tells) alarm_.tell(lost->why);
@@ -308,19 +318,38 @@ void CommunicationThread::tell_own_failure() {
     if (told_own_failure_ || !own_failure_) return;
     note = own_failure_;
   }
-  told_own_failure_ = ends_expected_ = true;
+  told_own_failure_ = ends_expected_ = has_failed_ = true;
   tell_all(*note);
+  tells_.set_value(speaks_for_all());
+}
+
+// What other exchanges of this rank have met: all ranks may meet it at once.
+void CommunicationThread::tell_own_loss() {
+  Note note{.kind = Note::Kind::kEnding, .from = rank_, .about = rank_, .exit_code = kLostRank};
+  {
+    const std::lock_guard lock(mutex_);
+    if (!own_loss_) return;
+    copy_words(text("rank ", rank_, " (", host(rank_), "): ", *own_loss_,
+                    "; the run ends, and goes on from its last checkpoint with --resume"),
+               note.words);
+  }
+  tell_all(note);
+  set_failure(note.words, kLostRank);
+  if (speaks_for_all()) alarm_.tell(note.words);
+}
+
+bool CommunicationThread::speaks_for_all() {
   const double until = seconds_now() + kLowerRanks;
   while (rank_ > 0 && !lower_rank_failed_ && seconds_now() < until) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
     take_notes();
   }
-  tells_.set_value(!lower_rank_failed_);
+  return !lower_rank_failed_;
 }
 
 void CommunicationThread::set_failure(const std::string& why, int exit_code) {
-  ends_expected_ = true;
   failure_.emplace(why, exit_code);
+  ends_expected_ = has_failed_ = true;
   failed_at_ = seconds_now();
 }
 

@@ -56,6 +56,8 @@ class CommunicationThread {
   Pending start(Work work, Haste haste = Haste::none);
 
   bool fail(const std::string& why, int exit_code);
+  void lose(const std::string& why);
+  bool has_failed() const { return has_failed_; }
   int64_t bytes_sent() const { return bytes_sent_; }
   double busy_seconds() const { return busy_seconds_; }
   double waited_seconds() const { return waited_seconds_; }
@@ -77,6 +79,8 @@ class CommunicationThread {
   void send_sign_of_life(double now);
   void tell_all(const Note& note);
   void tell_own_failure();
+  void tell_own_loss();
+  bool speaks_for_all();
   void set_failure(const std::string& why, int exit_code);
   void throw_if_failed();
 
@@ -107,10 +111,12 @@ class CommunicationThread {
   std::deque<std::unique_ptr<Job>> jobs_, urgent_jobs_;
   std::optional<Note> own_failure_;
   std::promise<bool> tells_;  // of the own failure
+  std::optional<std::string> own_loss_;
   bool stopping_ = false;
   std::promise<void> closed_;  // the transport has ended
 
   std::atomic<bool> has_urgent_ = false;  // jobs
+  std::atomic<bool> has_failed_ = false;
   std::atomic<bool> leaving_ = false;
   std::atomic<bool> ends_expected_ = false;  // ends of other processes: they leave, or the run has failed
   std::thread watch_;

@@ -72,6 +72,11 @@ class Communicator {
   // Tells the others that this rank ends, and why, so that they end too. False: a lower rank has failed as
   // well, and speaks for all. Called at most once, and nothing else after it.
   virtual bool fail(const std::string& why, int exit_code) = 0;
+  // Ends the run on all ranks, as where a rank is lost: exchanges that the communicator knows nothing of go
+  // on no more. Called on any thread.
+  virtual void lose(const std::string& why) = 0;
+  // Whether the run has failed, here or elsewhere: no exchange can be relied upon to end. On any thread.
+  virtual bool has_failed() const = 0;
   // All ranks know of a failure already: see throw_together().
   void ended_together() { ended_together_ = true; }
   bool has_ended_together() const { return ended_together_; }
@@ -142,8 +147,9 @@ std::unique_ptr<Communicator> over_mpi(const Patience& patience, const Alarm& al
 
 #ifdef LF_NCCL
 // The same processes, one for each GPU: tensors on the device are summed there, in an order of NCCL's own
-// that does not change from run to run; everything else goes through `host`.
-std::unique_ptr<Communicator> over_nccl(std::shared_ptr<Communicator> host);
+// that does not change from run to run; everything else goes through `host`. A UsageError names ranks that
+// have one GPU together.
+std::unique_ptr<Communicator> over_nccl(std::shared_ptr<Communicator> host, const Patience& patience);
 #endif
 
 // Throws on every rank if one of them has met an exception (null: it has not): the lowest of those its own,

@@ -58,6 +58,8 @@ class OverTransport : public Communicator {
   double busy_seconds() const override { return thread_.busy_seconds(); }
   double waited_seconds() const override { return thread_.waited_seconds(); }
   bool fail(const std::string& why, int exit_code) override { return thread_.fail(why, exit_code); }
+  void lose(const std::string& why) override { thread_.lose(why); }
+  bool has_failed() const override { return thread_.has_failed(); }
   std::shared_ptr<Communicator> with(const std::vector<int>& members) override {
     std::vector<int> all;
     for (const int member : members) all.push_back(members_.at(static_cast<size_t>(member)));

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "core/cuda/architectures.h"
+#include "core/cuda/event.h"
 #include "core/cuda/staging.h"
 #include "core/device_memory.h"
 #include "core/out_of_memory.h"
@@ -62,16 +63,6 @@ DeviceProperties choose_device() {
 std::atomic<int64_t> waits_so_far = 0;
 
 void wait() { check(cudaStreamSynchronize(stream()), "waiting for the device"); }
-
-// An event, released also where what is timed throws.
-struct Timer {
-  Timer() { check(cudaEventCreate(&event), "making a timer"); }
-  ~Timer() { cudaEventDestroy(event); }
-  Timer(const Timer&) = delete;
-  Timer& operator=(const Timer&) = delete;
-
-  cudaEvent_t event = nullptr;
-};
 
 }  // namespace
 
@@ -165,13 +156,13 @@ void fill_bytes(void* to, int byte, int64_t bytes) {
 
 double milliseconds_of(const std::function<void()>& work) {
   synchronize();
-  const Timer start, stop;
-  check(cudaEventRecord(start.event, stream()), "starting a timer");
+  Event start, stop;
+  start.record(stream());
   work();
-  check(cudaEventRecord(stop.event, stream()), "stopping a timer");
-  check(cudaEventSynchronize(stop.event), "waiting for a timer");
+  stop.record(stream());
+  check(cudaEventSynchronize(stop.get()), "waiting for a timer");
   float milliseconds = 0;
-  check(cudaEventElapsedTime(&milliseconds, start.event, stop.event), "reading a timer");
+  check(cudaEventElapsedTime(&milliseconds, start.get(), stop.get()), "reading a timer");
   return milliseconds;
 }
 

@@ -7,7 +7,16 @@
 
 namespace lf::simt {
 
-// Opens device memory to the processor for as long as it lives.
+// Opens device memory to the processor for as long as it lives; the device's mutex is held.
+class OpenMemory {
+ public:
+  OpenMemory();
+  ~OpenMemory();
+  OpenMemory(const OpenMemory&) = delete;
+  OpenMemory& operator=(const OpenMemory&) = delete;
+};
+
+// What the computing stream does: behind all that this thread has put onto it, and alone.
 class DeviceAccess {
  public:
   DeviceAccess();

@@ -174,11 +174,11 @@ size_t most_shared_bytes = 0;
 size_t take_most_shared_bytes() { return std::exchange(most_shared_bytes, size_t{0}); }
 
 void run(const Index3& grid, const Index3& block, size_t shared_bytes, const std::function<void()>& kernel) {
+  const DeviceAccess access;
   most_shared_bytes = std::max(most_shared_bytes, shared_bytes);
   Launch& l = launch();
   prepare(grid, block, shared_bytes);
   l.kernel = &kernel;
-  const DeviceAccess access;
   for (unsigned z = 0; z < grid.z && !l.failure; ++z) {
     for (unsigned y = 0; y < grid.y && !l.failure; ++y) {
       for (unsigned x = 0; x < grid.x && !l.failure; ++x) {

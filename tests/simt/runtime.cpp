@@ -3,16 +3,16 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <utility>
 #include <vector>
 
 #include "core/cuda/device_code.h"
 #include "tests/simt/device_memory.h"
+#include "tests/simt/nccl.h"
+#include "tests/simt/streams.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -131,30 +131,59 @@ HostMemory& host_memory() {
   return *the_memory;
 }
 
-int64_t uploads_so_far = 0, events_now = 0;
+int64_t uploads_so_far = 0;
 
 // The device that was chosen first, which holds all memory, and the calling thread's. A thread has none until
 // it chooses; the runtime's would be the first, which may be another process's.
 constexpr int kNone = -1;
 std::atomic<int> process_device = kNone;
 thread_local int thread_device = kNone;
+// Where the device says that it is: ranks of a test are threads, which have one each.
+std::atomic<int> gpus = 0;
+thread_local int thread_gpu = kNone;
+
+// Whether the copy is from page-locked memory.
+bool put_off(void* to, const void* from, size_t bytes) {
+  const std::lock_guard lock(device_mutex());
+  if (!host_memory().holds(from)) return false;
+  ++uploads_so_far;
+  host_memory().copies.push_back({to, from, bytes});
+  return true;
+}
 
 void finish_copies() { host_memory().finish(host_memory().copies.size()); }
 
 }  // namespace
 
+OpenMemory::OpenMemory() { arena().open(); }
+OpenMemory::~OpenMemory() { arena().close(); }
+
 DeviceAccess::DeviceAccess() {
+  wait_for_awaited();
+  device_mutex().lock();
   finish_copies();  // those before whatever follows them on the stream
   arena().open();
 }
-DeviceAccess::~DeviceAccess() { arena().close(); }
+DeviceAccess::~DeviceAccess() {
+  arena().close();
+  device_mutex().unlock();
+}
+
+size_t started_copies() { return host_memory().finished + host_memory().copies.size(); }
+void finish_copies_before(size_t count) {
+  if (count > host_memory().finished) host_memory().finish(count - host_memory().finished);
+}
 
 bool device_is_set() { return thread_device != kNone && thread_device == process_device; }
 
-bool on_device(const void* data, size_t bytes) { return arena().holds(data, bytes); }
+bool on_device(const void* data, size_t bytes) {
+  const std::lock_guard lock(device_mutex());
+  return arena().holds(data, bytes);
+}
+
+void use_gpu(int number) { thread_gpu = number; }
 
 int64_t uploads() { return uploads_so_far; }
-int64_t live_events() { return events_now; }
 
 int64_t used_device_memory() { return static_cast<int64_t>(arena().used()); }
 
@@ -166,16 +195,17 @@ void limit_device_memory(int64_t bytes) {
 
 using lf::simt::arena;
 using lf::simt::device_is_set;
+using lf::simt::device_mutex;
 using lf::simt::DeviceAccess;
-using lf::simt::events_now;
 using lf::simt::finish_copies;
 using lf::simt::host_memory;
 using lf::simt::kNone;
+using lf::simt::on_device;
 using lf::simt::process_device;
+using lf::simt::put_off;
 using lf::simt::thread_device;
+using lf::simt::thread_gpu;
 using lf::simt::uploads_so_far;
-
-struct SimulatedStream {};
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = std::getenv("LF_SIMT_NO_DEVICE") ? 0 : lf::simt::kDevices;
@@ -194,6 +224,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
     std::sscanf(capability, "%d.%d", &properties->major, &properties->minor);
   return cudaSuccess;
 }
+cudaError_t cudaDeviceGetPCIBusId(char* id, int length, int) {
+  if (!device_is_set()) return cudaErrorInvalidDevice;
+  if (thread_gpu == kNone) thread_gpu = 1000 + lf::simt::gpus++;
+  std::snprintf(id, static_cast<size_t>(length), "0000:%04X:00.0", static_cast<unsigned>(thread_gpu));
+  return cudaSuccess;
+}
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = 0;
   return cudaSuccess;
@@ -202,80 +238,28 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   *version = 0;
   return cudaSuccess;
 }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  if (!device_is_set()) return cudaErrorInvalidDevice;
-  static SimulatedStream the_stream;
-  *stream = &the_stream;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  if (!device_is_set()) return cudaErrorInvalidDevice;
-  finish_copies();
-  return cudaSuccess;
-}
-
-// All but copies from page-locked memory is finished when it has been started, so an event is the time at
-// which it was recorded and the copies before it. It is told only as a device would: to whom waited for it or
-// heard that it had come, which the first to ask never does.
-struct SimulatedEvent {
-  std::chrono::steady_clock::time_point at;
-  size_t copies = 0;
-  bool asked = false, known = false;
-};
-cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  if (!device_is_set()) return cudaErrorInvalidDevice;
-  *event = new SimulatedEvent;
-  ++events_now;
-  return cudaSuccess;
-}
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return cudaEventCreate(event); }
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  if (!device_is_set()) return cudaErrorInvalidDevice;
-  delete event;
-  --events_now;
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  if (!device_is_set()) return cudaErrorInvalidDevice;
-  *event = {std::chrono::steady_clock::now(), host_memory().finished + host_memory().copies.size()};
-  return cudaSuccess;
-}
-cudaError_t cudaEventQuery(cudaEvent_t event) {
-  if (!device_is_set()) return cudaErrorInvalidDevice;
-  event->known |= std::exchange(event->asked, true);
-  return event->known ? cudaSuccess : cudaErrorNotReady;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  if (!device_is_set()) return cudaErrorInvalidDevice;
-  event->known = true;
-  if (event->copies > host_memory().finished) host_memory().finish(event->copies - host_memory().finished);
-  return cudaSuccess;
-}
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop) {
-  if (!device_is_set()) return cudaErrorInvalidDevice;
-  if (!stop->known) return cudaErrorNotReady;
-  *milliseconds = std::chrono::duration<float, std::milli>(stop->at - start->at).count();
-  return cudaSuccess;
-}
-
 cudaError_t cudaMalloc(void** block, size_t bytes) {
   if (!device_is_set()) return cudaErrorInvalidDevice;
+  const std::lock_guard lock(device_mutex());
   *block = arena().allocate(bytes);
   return *block ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFree(void* block) {
   if (!device_is_set()) return cudaErrorInvalidDevice;
+  const std::lock_guard lock(device_mutex());
   finish_copies();
   return !block || arena().release(block) ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaMallocHost(void** block, size_t bytes) {
   if (!device_is_set()) return cudaErrorInvalidDevice;
+  const std::lock_guard lock(device_mutex());
   *block = std::malloc(bytes);
   host_memory().blocks[static_cast<const std::byte*>(*block)] = bytes;
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   if (!device_is_set()) return cudaErrorInvalidDevice;
+  const std::lock_guard lock(device_mutex());
   *total = arena().limit();
   *free = arena().limit() - std::min(arena().limit(), arena().used());
   return cudaSuccess;
@@ -283,20 +267,16 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
   if (!device_is_set()) return cudaErrorInvalidDevice;
   const bool to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
-  if (arena().holds(to, bytes) != to_device || arena().holds(from, bytes) != from_device)
-    return cudaErrorInvalidValue;
-  if (to_device && !from_device) ++uploads_so_far;
-  if (kind == cudaMemcpyHostToDevice && host_memory().holds(from)) {
-    host_memory().copies.push_back({to, from, bytes});
-    return cudaSuccess;
-  }
+  if (on_device(to, bytes) != to_device || on_device(from, bytes) != from_device) return cudaErrorInvalidValue;
+  if (kind == cudaMemcpyHostToDevice && put_off(to, from, bytes)) return cudaSuccess;
   const DeviceAccess access;
+  if (to_device && !from_device) ++uploads_so_far;
   std::memmove(to, from, bytes);
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t) {
   if (!device_is_set()) return cudaErrorInvalidDevice;
-  if (!arena().holds(to, bytes)) return cudaErrorInvalidValue;
+  if (!on_device(to, bytes)) return cudaErrorInvalidValue;
   const DeviceAccess access;
   std::memset(to, byte, bytes);
   return cudaSuccess;

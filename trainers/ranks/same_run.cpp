@@ -43,11 +43,11 @@ int turn_of(const Communicator& ranks) {
 
 std::shared_ptr<Communicator> open_ranks(const RanksSection& settings, Device device, const Alarm& alarm) {
   if (!started_by_mpi()) return alone();
-  std::shared_ptr<Communicator> ranks =
-      over_mpi({.silence = settings.silence_seconds, .stuck = settings.stuck_seconds}, alarm);
+  const Patience patience{.silence = settings.silence_seconds, .stuck = settings.stuck_seconds};
+  std::shared_ptr<Communicator> ranks = over_mpi(patience, alarm);
   messages::set_rank(ranks->rank());
 #ifdef LF_NCCL
-  if (device == Device::cuda && ranks->size() > 1) return over_nccl(ranks);
+  if (device == Device::cuda && ranks->size() > 1) return over_nccl(ranks, patience);
 #else
   (void)device;  // its tensors are copied to the host and back
 #endif
