@@ -45,7 +45,14 @@ elif sys.argv[1] == "train":
         steps = () if "dies-early" in pretends else (2,)
     for step in steps:
         (out / "checkpoints" / f"step-{step:06}").mkdir(parents=True, exist_ok=True)
-        (out / "checkpoints" / f"step-{step:06}" / "model.safetensors").write_text("weights")
+        weights = "others" if "ranks-differ" in pretends and "--ranks" in sys.argv else "weights"
+        (out / "checkpoints" / f"step-{step:06}" / "model.safetensors").write_text(weights)
+    if "--ranks" in sys.argv and "one-gpu" in pretends:
+        sys.exit("error: ranks 0 and 1 on here use the same GPU (0000:01:00.0 pretended); start one rank per GPU")
+    out.mkdir(parents=True, exist_ok=True)
+    waited = 2.0 if "ranks-wait" in pretends else 0.25
+    (out / "timing.jsonl").write_text(2 * (json.dumps(
+        {"exchange_seconds": 1.0, "exchange_wait_seconds": waited}) + "\\n"))
     sys.exit("error: no space left on device" if "LF_FAILPOINT" in os.environ else 0)
 """
 

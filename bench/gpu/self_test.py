@@ -192,6 +192,18 @@ def check_training(case):
     case.expect(code == 1 and "left no checkpoint" in steps["resume"]["why"], "a run that dies at once proves nothing")
 
 
+def check_ranks(case):
+    if not shutil.which("mpirun"):
+        return
+    code, steps = case.run("--only", "ranks")
+    case.expect(code == 0 and steps["ranks"]["result"]["hidden"] == 0.75, "three quarters were to be hidden")
+    code, steps = case.run("--only", "ranks", PRETENCE="one-gpu")
+    case.expect(code == 0 and steps["ranks"]["status"] == "left out", "one GPU is no failure")
+    for pretence, words in (("ranks-differ", "other bits"), ("ranks-wait", "do not overlap")):
+        code, steps = case.run("--only", "ranks", PRETENCE=pretence)
+        case.expect(code == 1 and words in steps["ranks"]["why"], f"{pretence} was to be told")
+
+
 def check_caps(case):
     loader = importlib.machinery.SourceFileLoader("gpu_check", str(case.script))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("gpu_check", loader))
@@ -203,7 +215,7 @@ def main(script):
     with tempfile.TemporaryDirectory() as folder:
         case = Case(script, folder)
         for part in (check_caps, check_start, check_attention, check_interruption, check_correctness, check_tools,
-                     check_training, self_test_peers.check_lines, self_test_peers.check_beams,
+                     check_training, check_ranks, self_test_peers.check_lines, self_test_peers.check_beams,
                      self_test_peers.check_updates, self_test_peers.check_scripts,
                      self_test_peers.check_kernels):
             try:

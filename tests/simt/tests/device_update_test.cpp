@@ -80,7 +80,7 @@ TEST(DeviceAdamW, EqualsTheCpuOverSteps) {
 // Null, and why, where the machine has no NCCL, which is not carried along; one that cannot be loaded is an
 // error.
 std::unique_ptr<Communicator> over_nccl_if_there(std::string& why_not) try {
-  return over_nccl(alone());
+  return over_nccl(alone(), {});
 } catch (const Error& error) {
   why_not = error.what();
   if (!why_not.starts_with("NCCL needs ") || why_not.find(", which is neither where") == std::string::npos)
