@@ -1,5 +1,5 @@
-// The stand-in's NCCL; see include/nccl.h. An operation is done when all its ranks have come to it, and then for
-// all of them at once; sums are made in the order of ranks.
+// The stand-in's NCCL; see include/nccl.h. An operation is done when all its ranks have come to it, and then
+// for all of them at once; sums are made in the order of ranks.
 #include "tests/simt/nccl.h"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
@@ -105,9 +106,10 @@ void carry_out(Calls& calls) {
     if (first.type == ncclBfloat16) add_up<bf16>(calls, to);
     return;
   }
-  const auto source = first.kind == Kind::kBroadcast
-                          ? calls.begin() + first.peer
-                          : std::ranges::find(calls, Kind::kSend, [](const auto& call) { return call->kind; });
+  const auto source =
+      first.kind == Kind::kBroadcast
+          ? calls.begin() + first.peer
+          : std::ranges::find(calls, Kind::kSend, [](const auto& call) { return call->kind; });
   for (const auto& call : calls)
     if (call->to && call->to != (*source)->from) std::memmove(call->to, (*source)->from, call->bytes());
 }
@@ -193,8 +195,9 @@ namespace {
 
 ncclResult_t start(Kind kind, const void* from, void* to, size_t count, ncclDataType_t type, int peer,
                    SimulatedNccl* comm, cudaStream_t stream) {
-  auto call = std::make_shared<Call>(Call{kind, static_cast<const std::byte*>(from),
-                                          static_cast<std::byte*>(to), count, type, peer, &comm->member, stream});
+  auto call =
+      std::make_shared<Call>(Call{kind, static_cast<const std::byte*>(from), static_cast<std::byte*>(to),
+                                  count, type, peer, &comm->member, stream});
   const bool there = (!from || on_device(from, call->bytes())) && (!to || on_device(to, call->bytes()));
   if (!there || peer < 0 || peer >= comm->group->size) return ncclInvalidArgument;
   if (!grouped || computes(stream)) return ncclInvalidUsage;

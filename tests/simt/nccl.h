@@ -8,7 +8,8 @@ namespace lf::simt {
 // From here on NCCL reports an error to this rank of every group, and none of its exchanges goes on.
 void break_nccl(int rank);
 
-// Groups' members that exist, and those that were cut off instead of leaving in order, since the program began.
+// Groups' members that exist, and those that were cut off since the program began instead of leaving in
+// order.
 struct NcclUse {
   int64_t members = 0, aborted = 0;
 };

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <vector>
 
 #include "core/cuda/device_code.h"
@@ -267,7 +268,8 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
   if (!device_is_set()) return cudaErrorInvalidDevice;
   const bool to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
-  if (on_device(to, bytes) != to_device || on_device(from, bytes) != from_device) return cudaErrorInvalidValue;
+  if (on_device(to, bytes) != to_device || on_device(from, bytes) != from_device)
+    return cudaErrorInvalidValue;
   if (kind == cudaMemcpyHostToDevice && put_off(to, from, bytes)) return cudaSuccess;
   const DeviceAccess access;
   if (to_device && !from_device) ++uploads_so_far;

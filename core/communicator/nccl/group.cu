@@ -32,7 +32,8 @@ void check_one_gpu_each(Communicator& host) {
   const std::string gpu = all_or_none(host, [] {
     const cuda::DeviceProperties& device = cuda::device();
     std::array<char, 32> place{};
-    cuda::check(cudaDeviceGetPCIBusId(place.data(), place.size(), device.index), "asking for the GPU's place");
+    cuda::check(cudaDeviceGetPCIBusId(place.data(), place.size(), device.index),
+                "asking for the GPU's place");
     return text(Whereabouts::here().system, ' ', place.data(), ' ', device.name);
   });
   const std::vector<std::string> gpus = host.gather(gpu);
@@ -43,7 +44,8 @@ void check_one_gpu_each(Communicator& host) {
       const int rank = static_cast<int>(first - gpus.begin());
       const std::string place = first->substr(first->find(' ') + 1);
       throw UsageError(text("ranks ", rank, " and ", second - gpus.begin(), " on ", host.host(rank),
-                            " use the same GPU (", place, "); start one rank per GPU: a rank takes the GPU of its "
+                            " use the same GPU (", place,
+                            "); start one rank per GPU: a rank takes the GPU of its "
                             "local rank among those that CUDA_VISIBLE_DEVICES shows"));
     }
   });
@@ -100,7 +102,7 @@ NcclGroup::Stream::Stream() {
   cuda::check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
 }
 
-void NcclGroup::Handle::abort() {
+void NcclGroup::Handle::cut_off() {
   const std::lock_guard lock(mutex);
   if (comm) ncclCommAbort(std::exchange(comm, nullptr));
 }
@@ -110,8 +112,8 @@ NcclGroup::NcclGroup(std::shared_ptr<Communicator> host, const Patience& patienc
   const ncclUniqueId key = shared_key(*host_);
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;  // NCCL's own waits would have no end where a rank is lost
-  settle(ncclCommInitRankConfig(&handle_.comm, host_->size(), key, host_->rank(), &config), "joining the group",
-         kJoining);
+  settle(ncclCommInitRankConfig(&handle_.comm, host_->size(), key, host_->rank(), &config),
+         "joining the group", kJoining);
   if (host_->size() > 1) watch_ = std::thread([this] { watch(); });
 }
 
@@ -219,8 +221,8 @@ void NcclGroup::end_run(const std::string& why) {
   throw Error(why);
 }
 
-// Cut off is only what others know to have failed: whoever goes on with what it left behind in memory finds the
-// run at its end at the next agreement.
+// Cut off is only what others know to have failed: whoever goes on with what it left behind in memory finds
+// the run at its end at the next agreement.
 void NcclGroup::watch() {
   pthread_setname_np(pthread_self(), "nccl");
   const auto failed = [this] { return host_->has_failed(); };
@@ -234,7 +236,7 @@ void NcclGroup::watch() {
     host_->lose(why);
     if (sleep(kTelling, failed)) return;
   }
-  handle_.abort();
+  handle_.cut_off();
 }
 
 // What is wrong with the exchanges; empty: nothing.

@@ -1,6 +1,6 @@
-// The ranks of a communicator as a group of NCCL's. What they exchange runs on a stream of its own, beside the
-// one that computes, and is watched: where a rank is lost, or NCCL fails, it is cut off, so that nothing on the
-// device or here waits for ever.
+// The ranks of a communicator as a group of NCCL's. What they exchange runs on a stream of its own, beside
+// the one that computes, and is watched: where a rank is lost, or NCCL fails, it is cut off, so that nothing
+// on the device or here waits for ever.
 #pragma once
 
 #include <condition_variable>
@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/activity.h"
@@ -52,8 +53,8 @@ class NcclGroup {
   NcclGroup(const NcclGroup&) = delete;
   NcclGroup& operator=(const NcclGroup&) = delete;
 
-  // Operations under way. The memory is kept for them: a block that is given back may be handed out at once to
-  // what the computing stream does next, which must then come after them.
+  // Operations under way. The memory is kept for them: a block that is given back may be handed out at once
+  // to what the computing stream does next, which must then come after them.
   class Exchange {
    public:
     Exchange(NcclGroup& group, std::vector<Tensor> memory) : group_(group), memory_(std::move(memory)) {}
@@ -61,8 +62,8 @@ class NcclGroup {
     Exchange(const Exchange&) = delete;
     Exchange& operator=(const Exchange&) = delete;
 
-    // What the computing stream is given from here on comes after it. Nobody waits here, but where the run has
-    // failed OtherRankFailed is thrown.
+    // What the computing stream is given from here on comes after it. Nobody waits here, but where the run
+    // has failed OtherRankFailed is thrown.
     void join();
 
    private:
@@ -88,10 +89,10 @@ class NcclGroup {
   class Handle {
    public:
     Handle() = default;
-    ~Handle() { abort(); }
+    ~Handle() { cut_off(); }
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
-    void abort();
+    void cut_off();
 
     std::mutex mutex;
     ncclComm_t comm = nullptr;  // null: there is none any more

@@ -81,15 +81,16 @@ class OverNccl : public Communicator {
         },
         {x}));
   }
-  // Slices are exchanged, and once they are waited for added in the order of ranks by the owner: on the stream
-  // that computes, which until then knows nothing of them.
+  // Slices are exchanged, and once they are waited for added in the order of ranks by the owner: on the
+  // stream that computes, which until then knows nothing of them.
   Pending start_accumulate(Tensor x, Tensor total, int ranks, Bounds slices) override {
     if (x.device() == Device::cpu) return host_->start_accumulate(x, total, ranks, slices);
     const ncclDataType_t type = type_of(x.dtype());
     const int64_t begin = slices[static_cast<size_t>(rank())], end = slices[static_cast<size_t>(rank()) + 1];
     std::vector<Tensor> parts;
     for (int r = 0; r < ranks && begin < end; ++r)
-      parts.push_back(r == rank() ? x.slice(begin, end) : Tensor::empty({end - begin}, x.dtype(), x.device()));
+      parts.push_back(r == rank() ? x.slice(begin, end)
+                                  : Tensor::empty({end - begin}, x.dtype(), x.device()));
     std::vector<Tensor> memory = parts;
     memory.push_back(x);
     const auto exchange = group_.start(
@@ -144,11 +145,13 @@ class OverNccl : public Communicator {
         .start(
             [&](ncclComm_t comm, cudaStream_t stream) {
               for (const auto& [peer, x] : sent) {
-                check(ncclSend(x.raw(), count(x), type_of(x.dtype()), peer, comm, stream), "sending a tensor");
+                check(ncclSend(x.raw(), count(x), type_of(x.dtype()), peer, comm, stream),
+                      "sending a tensor");
                 sent_ += x.elements() * size_of(x.dtype());
               }
               for (const auto& [peer, x] : received)
-                check(ncclRecv(x.raw(), count(x), type_of(x.dtype()), peer, comm, stream), "receiving a tensor");
+                check(ncclRecv(x.raw(), count(x), type_of(x.dtype()), peer, comm, stream),
+                      "receiving a tensor");
             },
             std::move(memory))
         ->join();

@@ -103,8 +103,7 @@ inline void run_ranks(
       std::exception_ptr& mine = thrown[static_cast<size_t>(rank)];
       try {
         const std::shared_ptr<Communicator> communicator =
-            over_transport([&, rank] { return world.transport(rank); }, patience,
-                           Alarm{tell, [](int) {}});
+            over_transport([&, rank] { return world.transport(rank); }, patience, Alarm{tell, [](int) {}});
         try {
           body(communicator);
         } catch (const OtherRankFailed&) {

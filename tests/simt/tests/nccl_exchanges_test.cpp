@@ -99,7 +99,8 @@ TEST_P(NcclRanks, WordsAndTensorsReachAll) {
     const Tensor host = Tensor::full({100}, DType::i32, me + 1);
     ranks->broadcast(host);
     EXPECT_EQ(host.to_doubles(), std::vector<double>(100, 1));
-    EXPECT_ERROR_TEXT(ranks->broadcast(host.to(Device::cuda)), "NCCL: exchanges are of f32, bf16 and f64, not of i32");
+    EXPECT_ERROR_TEXT(ranks->broadcast(host.to(Device::cuda)),
+                      "NCCL: exchanges are of f32, bf16 and f64, not of i32");
   });
 }
 

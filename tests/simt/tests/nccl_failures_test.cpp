@@ -95,27 +95,28 @@ TEST(NcclFailures, AnErrorOnAllIsToldOnce) {
 TEST(NcclFailures, ARankThatNeverComesEndsAll) {
   End end;
   see_the_end(3, 1, end, [](const std::shared_ptr<Communicator>& ranks) {
-    while (ranks->rank() == 2 && !ranks->has_failed()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    while (ranks->rank() == 2 && !ranks->has_failed())
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     go_on(*ranks);
   });
   EXPECT_EQ(end.lost, 3);
   EXPECT_LT(end.seconds, 15);
   ASSERT_EQ(end.told.size(), 1);
-  EXPECT_NE(end.told[0].find("an exchange between GPUs has not ended for "), std::string::npos) << end.told[0];
+  EXPECT_NE(end.told[0].find("an exchange between GPUs has not ended for "), std::string::npos)
+      << end.told[0];
   EXPECT_EQ(end.cut_off, 3);
 }
 
 // Before the first step it may prepare a corpus.
 TEST(NcclFailures, BeforeTheFirstStepARankMayTakeItsTime) {
-  run_ranks_on_devices(
-      2,
-      [](const std::shared_ptr<Communicator>& ranks) {
-        if (ranks->rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(3));
-        const Tensor x = Tensor::full({100}, DType::f32, ranks->rank() + 1, Device::cuda);
-        ranks->broadcast(x);
-        EXPECT_EQ(x.to(Device::cpu).to_doubles(), std::vector<double>(100, 1));
-      },
-      {.silence = 15, .stuck = 0.5});
+  run_ranks_on_devices(2,
+                       [](const std::shared_ptr<Communicator>& ranks) {
+                         if (ranks->rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(3));
+                         const Tensor x = Tensor::full({100}, DType::f32, ranks->rank() + 1, Device::cuda);
+                         ranks->broadcast(x);
+                         EXPECT_EQ(x.to(Device::cpu).to_doubles(), std::vector<double>(100, 1));
+                       },
+                       {.silence = 15, .stuck = 0.5});
 }
 
 // Rank 0 has nobody left who would end its device's wait.

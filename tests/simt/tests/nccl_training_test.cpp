@@ -57,11 +57,9 @@ TEST_F(NcclTraining, InOrderAnyNumberOfRanksGivesTheSameBits) {
   for (const int ranks : {2, 3}) expect_same_end(train(ranks, "ordered"), whole, 2);
 }
 
-// The stand-in adds in the order of ranks, as the host's exchange does: three ranks of one micro-batch each are
-// then one rank of three.
-TEST_F(NcclTraining, AnUpdateIsAddedUpAtOnce) {
-  expect_same_end(train(3, "fast"), train(1, "ordered"), 2);
-}
+// The stand-in adds in the order of ranks, as the host's exchange does: three ranks of one micro-batch each
+// are then one rank of three.
+TEST_F(NcclTraining, AnUpdateIsAddedUpAtOnce) { expect_same_end(train(3, "fast"), train(1, "ordered"), 2); }
 
 }  // namespace
 }  // namespace lf
