@@ -29,37 +29,34 @@ std::string words(const char* what, ncclResult_t status) {
 
 // NCCL would refuse, in words that name no remedy.
 void check_one_gpu_each(Communicator& host) {
-  const std::string gpu = all_or_none(host, [] {
+  std::string mine;
+  all_or_none(host, [&] {
     const cuda::DeviceProperties& device = cuda::device();
     std::array<char, 32> place{};
-    cuda::check(cudaDeviceGetPCIBusId(place.data(), place.size(), device.index),
-                "asking for the GPU's place");
-    return text(Whereabouts::here().system, ' ', place.data(), ' ', device.name);
+    cuda::check(cudaDeviceGetPCIBusId(place.data(), place.size(), device.index), "asking for the GPU's place");
+    mine = text(Whereabouts::here().system, ' ', place.data(), ' ', device.name);
   });
-  const std::vector<std::string> gpus = host.gather(gpu);
+  const std::vector<std::string> gpus = host.gather(mine);
   all_or_none(host, [&] {
     for (auto first = gpus.begin(); first != gpus.end(); ++first) {
       const auto second = std::find(first + 1, gpus.end(), *first);
       if (second == gpus.end()) continue;
       const int rank = static_cast<int>(first - gpus.begin());
-      const std::string place = first->substr(first->find(' ') + 1);
       throw UsageError(text("ranks ", rank, " and ", second - gpus.begin(), " on ", host.host(rank),
-                            " use the same GPU (", place,
-                            "); start one rank per GPU: a rank takes the GPU of its "
-                            "local rank among those that CUDA_VISIBLE_DEVICES shows"));
+                            " use the same GPU (", first->substr(first->find(' ') + 1),
+                            "); start one rank per GPU: a rank takes the GPU of its local rank among those "
+                            "that CUDA_VISIBLE_DEVICES shows"));
     }
   });
 }
 
 // Rank 0's key to the group.
 ncclUniqueId shared_key(Communicator& host) {
-  check_one_gpu_each(host);
-  ncclUniqueId key = all_or_none(host, [&] {
+  ncclUniqueId key{};
+  all_or_none(host, [&] {
     int version = 0;
-    ncclUniqueId made{};
     check(ncclGetVersion(&version), "asking for the version");  // loads it on every rank
-    if (host.rank() == 0) check(ncclGetUniqueId(&made), "making a key for the group");
-    return made;
+    if (host.rank() == 0) check(ncclGetUniqueId(&key), "making a key for the group");
   });
   const std::string bytes = host.broadcast(std::string(key.internal, sizeof key.internal));
   std::copy(bytes.begin(), bytes.end(), key.internal);
@@ -109,6 +106,7 @@ void NcclGroup::Handle::cut_off() {
 
 NcclGroup::NcclGroup(std::shared_ptr<Communicator> host, const Patience& patience)
     : host_(std::move(host)), patience_(patience), activity_(Activity::current()) {
+  check_one_gpu_each(*host_);
   const ncclUniqueId key = shared_key(*host_);
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;  // NCCL's own waits would have no end where a rank is lost
