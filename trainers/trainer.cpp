@@ -32,10 +32,6 @@ constexpr const char* kWaiting = "wait for writing";  // the phase
 
 bool every(int64_t interval, int64_t step) { return interval > 0 && step % interval == 0; }
 
-int64_t bucket_elements(const RanksSection& ranks) {
-  return static_cast<int64_t>(ranks.bucket_megabytes * 1e6 / sizeof(float));
-}
-
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume,
@@ -48,7 +44,7 @@ Trainer::Trainer(const RunConfig& config, const std::string& folder, bool resume
       task_(in_turn(*ranks_, [&] { return make_task(config_); })),
       stages_(all_or_none(*ranks_, [&] { return planned_stages(config_, *task_); })),
       optimizer_(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer),
-                 {ranks_->rank(), ranks_->size()}, bucket_elements(config_.ranks)),
+                 {ranks_->rank(), ranks_->size()}, config_.ranks.bucket_elements()),
       gradients_(grid_, task_->parameters(), optimizer_, config_.ranks.reduction),
       requests_(std::move(requests)),
       last_save_(seconds_now()) {

@@ -1,4 +1,4 @@
-// The ranks of a run on two axes: groups of ranks share batches, and the ranks of a group share each sequence.
+// The ranks of a run on two axes: groups of ranks share batches, the ranks of a group share each sequence.
 #pragma once
 
 #include <memory>

@@ -16,6 +16,9 @@ struct RanksSection {
   double silence_seconds = 15;
   double stuck_seconds = 600;
 
+  // Of gradients that are sent at once.
+  int64_t bucket_elements() const { return static_cast<int64_t>(bucket_megabytes * 1e6 / sizeof(float)); }
+
   static void visit(auto& self, auto&& field) {
     field("reduction", self.reduction,
           "How gradients are added up: fast, by rank and then over ranks; or ordered, one micro-batch after "

@@ -189,7 +189,7 @@ double PredictedRun::save_seconds() const {
 }
 
 std::unique_ptr<Optimizer> PredictedRun::optimizer_of(Rank rank) {
-  const auto bucket = static_cast<int64_t>(config_.ranks.bucket_megabytes * 1e6 / sizeof(float));
+  const int64_t bucket = config_.ranks.bucket_elements();
   return std::make_unique<Optimizer>(task_->parameters(), config_.optimizer, task_->groups(config_.optimizer),
                                      rank, bucket);
 }

@@ -13,8 +13,8 @@
 
 namespace lf {
 
-// So many numbers for each slice of an update's micro-batches, in their order, of those that each rank has for
-// its own.
+// So many numbers for each slice of an update's micro-batches, in their order, of those that each rank has
+// for its own.
 std::vector<double> in_order(const RankGrid& ranks, const std::vector<double>& mine, size_t numbers = 1);
 
 class GradientExchange {

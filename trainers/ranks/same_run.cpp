@@ -118,8 +118,9 @@ OpenedModel open_together(Communicator& ranks, const std::string& path, const Op
 std::string too_few_micro_batches(const Stage& stage, int64_t groups, bool of_several) {
   const int64_t most = (stage.batch_size + stage.micro_batch - 1) / stage.micro_batch;
   if (stage.micro_batch_tokens > 0 || most >= groups) return "";
-  return text("stage ", stage.name, ": an update has ", most, " micro-batches, too few for ", ranks,
-              " ranks; take fewer ranks, a larger batch_size or a smaller micro_batch");
+  return text("stage ", stage.name, ": an update has ", most, " micro-batches, too few for ", groups,
+              of_several ? " groups of ranks" : " ranks",
+              "; take fewer ranks, a larger batch_size or a smaller micro_batch");
 }
 
 void check_enough_work(const RankGrid& ranks, const std::vector<Stage>& stages) {

@@ -29,8 +29,8 @@ struct StepResult {
   bool applied = true;
 };
 
-// What has been spent up to a moment, or between two: seconds, and on exchanges with other ranks: bytes that this
-// one sent, seconds that they took, and seconds for which its computing waited for them.
+// What has been spent up to a moment, or between two: seconds, and on exchanges with other ranks: bytes that
+// this one sent, seconds that they took, and seconds for which its computing waited for them.
 struct Spent {
   double seconds = 0;
   int64_t bytes_sent = 0;

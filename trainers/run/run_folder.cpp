@@ -96,16 +96,17 @@ void return_to(Tensor flat, const Tensor& host) {
 }
 
 // Keys that may differ between a run and its resumption: they change neither weights nor logged results, but
-// for the rounding of another device. The corpus may have moved; check_same_run() knows it by its content.
+// for the rounding of another device or of sums over slices. The corpus may have moved; check_same_run()
+// knows it by its content.
 bool may_change(const std::string& line, size_t stages) {
   // A run may go on with stages of its own behind those that it was planned with.
   constexpr std::string_view kStage = "stages.list.";
   if (line.starts_with(kStage) && line.find(": not given -> ") != line.npos &&
       std::strtoul(line.c_str() + kStage.size(), nullptr, 10) >= stages)
     return true;
-  for (const char* prefix :
-       {"checkpoint.", "data.path:", "device:", "log.tensorboard", "threads:", "evaluation.batch_size",
-        "validation.batch_size", "ranks.bucket_megabytes", "ranks.silence_seconds", "ranks.stuck_seconds"}) {
+  for (const char* prefix : {"checkpoint.", "data.path:", "device:", "log.tensorboard", "threads:",
+                             "evaluation.batch_size", "validation.batch_size", "ranks.bucket_megabytes",
+                             "ranks.sequence", "ranks.silence_seconds", "ranks.stuck_seconds"}) {
     if (line.rfind(prefix, 0) == 0) return true;
   }
   return false;

@@ -33,7 +33,8 @@ void check_one_gpu_each(Communicator& host) {
   all_or_none(host, [&] {
     const cuda::DeviceProperties& device = cuda::device();
     std::array<char, 32> place{};
-    cuda::check(cudaDeviceGetPCIBusId(place.data(), place.size(), device.index), "asking for the GPU's place");
+    cuda::check(cudaDeviceGetPCIBusId(place.data(), place.size(), device.index),
+                "asking for the GPU's place");
     mine = text(Whereabouts::here().system, ' ', place.data(), ' ', device.name);
   });
   const std::vector<std::string> gpus = host.gather(mine);

@@ -44,8 +44,9 @@ struct AttentionResults {
   bool operator==(const AttentionResults&) const = default;
 };
 
-// Window attention on the device, in bf16 by tensor cores, outputs poisoned beforehand; context and dcontext of global rows
-// are NaN in backward. Global attention likewise: q is problem.global_q, only global rows of context count.
+// Window attention on the device, in bf16 by tensor cores, outputs poisoned beforehand; context and dcontext
+// of global rows are NaN in backward. Global attention likewise: q is problem.global_q, only global rows of
+// context count.
 AttentionResults run_window(const AttentionProblem& problem, bool backward, DType dtype = DType::bf16);
 AttentionResults run_global(const AttentionProblem& problem, bool backward);
 

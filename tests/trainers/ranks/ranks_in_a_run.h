@@ -42,8 +42,8 @@ inline std::vector<double> logged_losses(const std::string& run) {
   return values;
 }
 
-// Trains runs below `folder` by one rank, by two that cut each sequence, and by several such pairs: they differ
-// from one rank's by rounding, and from one another not at all.
+// Trains runs below `folder` by one rank, by two that cut each sequence, and by several such pairs: they
+// differ from one rank's by rounding, and from one another not at all.
 inline void expect_slices_train_the_run(RunConfig config, const std::string& folder, int64_t steps,
                                         std::initializer_list<int> pairs) {
   config.ranks.reduction = ReductionChoice::ordered;

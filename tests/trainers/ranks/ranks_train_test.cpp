@@ -141,6 +141,22 @@ TEST_F(RanksTrain, SlicesTrainTheRun) {
                                 {2, 3});
 }
 
+// A run that two ranks cut goes on with one that does not, as it would have been but for rounding.
+TEST_F(RanksTrain, AnotherNumberOfSlicesGoesOn) {
+  RunConfig c = config("fast");
+  train(1, c, "whole");
+  c.ranks.sequence = 2;
+  std::vector<std::shared_ptr<RunRequests>> requests{std::make_shared<RunRequests>(),
+                                                     std::make_shared<RunRequests>()};
+  requests[1]->stop(SIGTERM);
+  EXPECT_EQ(train(2, c, "cut", false, requests), RunEnd::stopped);
+  c.ranks.sequence = 1;
+  EXPECT_EQ(train(1, c, "cut", true), RunEnd::finished);
+  const std::vector<double> expected = steps("whole"), found = steps("cut");
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i] / expected[i], 1, 1e-5) << i;
+}
+
 TEST_F(RanksTrain, SlicesMustDivideTheRanks) {
   RunConfig c = config("fast");
   c.ranks.sequence = 2;
