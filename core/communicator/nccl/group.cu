@@ -96,7 +96,7 @@ void Stretches::look() {
 }
 
 NcclGroup::Stream::Stream() {
-  cuda::device();
+  cuda::stream();  // the first is the one that computes
   cuda::check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
 }
 
@@ -189,12 +189,12 @@ void NcclGroup::Exchange::join() {
   if (group_.host_->has_failed()) group_.host_->barrier();  // throws what has happened
 }
 
-// NCCL's word on what goes on by itself.
+// NCCL's word on what goes on by itself; an error, too, where the group was cut off.
 ncclResult_t NcclGroup::state() {
   const std::lock_guard lock(handle_.mutex);
-  ncclResult_t result = ncclInProgress;
-  if (handle_.comm) check(ncclCommGetAsyncError(handle_.comm, &result), "asking for errors");
-  return result;
+  ncclResult_t result = ncclSystemError;
+  const ncclResult_t asking = handle_.comm ? ncclCommGetAsyncError(handle_.comm, &result) : result;
+  return asking == ncclSuccess ? result : asking;
 }
 
 // Returns once NCCL has done what it returned `status` for, or ends the run.
@@ -242,9 +242,11 @@ void NcclGroup::watch() {
 std::string NcclGroup::trouble() {
   const ncclResult_t status = state();
   if (status != ncclSuccess && status != ncclInProgress) return words("an exchange has failed", status);
+  waits_.seconds();  // forgets those that have ended
+  const double open = exchanges_.open_seconds();
   // Before the first step a corpus may be prepared for hours.
-  const double open = activity_ && activity_->step() > 0 ? exchanges_.open_seconds() : 0;
-  if (open <= patience_.stuck) return "";
+  const bool started = activity_ && activity_->step() > 0;
+  if (!started || open <= patience_.stuck) return "";
   return text("an exchange between GPUs has not ended for ", format_duration(open),
               ": a rank does not come to it, or NCCL does not go on");
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <thread>
 
 #include "core/random.h"
@@ -189,6 +190,34 @@ TEST(RanksTogether, OfSeveralFailuresOneIsTold) {
                               }),
                     "no space left");
   EXPECT_EQ(tellers, 1);
+}
+
+// What some of them have met outside of it.
+TEST(RanksTogether, ALossIsToldOnceAndEndsAll) {
+  std::atomic<int> ended{0};
+  std::mutex mutex;
+  std::vector<std::string> told;
+  run_ranks(3,
+            [&](const std::shared_ptr<Communicator>& ranks) {
+              ranks->barrier();
+              EXPECT_FALSE(ranks->has_failed());
+              if (ranks->rank() > 0) ranks->lose("no link");
+              try {
+                for (;;) ranks->barrier();
+              } catch (const OtherRankFailed& error) {
+                ended += error.exit_code() == kLostRank && ranks->has_failed();
+              }
+            },
+            {},
+            {[&](const std::string& what) {
+               const std::lock_guard lock(mutex);
+               told.push_back(what);
+             },
+             [](int) {}});
+  EXPECT_EQ(ended, 3);
+  ASSERT_EQ(told.size(), 1);
+  EXPECT_TRUE(told[0].starts_with("rank ")) << told[0];
+  EXPECT_NE(told[0].find("): no link; the run ends"), std::string::npos) << told[0];
 }
 
 }  // namespace

@@ -92,9 +92,9 @@ class Mailboxes {
 
 // Runs `body` as every one of so many ranks, each in a thread of its own; rethrows what the lowest of those
 // that threw has thrown, but what others only heard of.
-inline void run_ranks(
-    int ranks, const std::function<void(std::shared_ptr<Communicator>)>& body, const Patience& patience = {},
-    const std::function<void(const std::string&)>& tell = [](const std::string&) {}) {
+inline void run_ranks(int ranks, const std::function<void(std::shared_ptr<Communicator>)>& body,
+                      const Patience& patience = {},
+                      const Alarm& alarm = {[](const std::string&) {}, [](int) {}}) {
   Mailboxes world(ranks);
   std::vector<std::exception_ptr> thrown(static_cast<size_t>(ranks));
   std::vector<std::thread> threads;
@@ -103,7 +103,7 @@ inline void run_ranks(
       std::exception_ptr& mine = thrown[static_cast<size_t>(rank)];
       try {
         const std::shared_ptr<Communicator> communicator =
-            over_transport([&, rank] { return world.transport(rank); }, patience, Alarm{tell, [](int) {}});
+            over_transport([&, rank] { return world.transport(rank); }, patience, alarm);
         try {
           body(communicator);
         } catch (const OtherRankFailed&) {

@@ -9,16 +9,16 @@
 
 namespace lf {
 
-inline void run_ranks_on_devices(
-    int ranks, const std::function<void(std::shared_ptr<Communicator>)>& body, const Patience& patience = {},
-    const std::function<void(const std::string&)>& tell = [](const std::string&) {}) {
+inline void run_ranks_on_devices(int ranks, const std::function<void(std::shared_ptr<Communicator>)>& body,
+                                 const Patience& patience = {},
+                                 const Alarm& alarm = {[](const std::string&) {}, [](int) {}}) {
   run_ranks(
       ranks,
       [&](const std::shared_ptr<Communicator>& host) {
         const std::shared_ptr<Communicator> communicator = over_nccl(host, patience);
         body(communicator);
       },
-      patience, tell);
+      patience, alarm);
 }
 
 }  // namespace lf
