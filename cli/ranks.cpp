@@ -1,10 +1,8 @@
 #include "cli/ranks.h"
 
-#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <string>
-#include <thread>
 
 #include "cli/launch.h"
 #include "core/check.h"
@@ -14,23 +12,14 @@
 namespace lf::cli {
 namespace {
 
-// A launcher that ends a run sends SIGTERM before it kills: what a rank says of others that are killed with
-// it would hide why.
-constexpr auto kMomentOfLauncher = std::chrono::milliseconds(300);
-
-Alarm alarm(const std::shared_ptr<RunRequests>& requests) {
-  return {.tell =
-              [requests](const std::string& what) {
-                if (requests && requests->stop_signal() != 0) std::this_thread::sleep_for(kMomentOfLauncher);
-                messages::error(what);
-              },
+Alarm alarm() {
+  return {.tell = [](const std::string& what) { messages::error(what); },
           .end = [](int exit_code) { std::_Exit(exit_code); }};
 }
 
 }  // namespace
 
-void on_ranks(Outcome& outcome, const std::shared_ptr<RunRequests>& requests,
-              const std::function<RunConfig()>& read,
+void on_ranks(Outcome& outcome, const std::function<RunConfig()>& read,
               const std::function<void(const RunConfig& config)>& body) {
   RunConfig config;
   std::exception_ptr failure;
@@ -39,7 +28,7 @@ void on_ranks(Outcome& outcome, const std::shared_ptr<RunRequests>& requests,
   } catch (...) {
     failure = std::current_exception();
   }
-  outcome.ranks = open_ranks(config.ranks, config.device, alarm(requests));
+  outcome.ranks = open_ranks(config.ranks, config.device, alarm());
   Communicator& ranks = *outcome.ranks;
   throw_together(ranks, failure);
   try {
@@ -55,7 +44,7 @@ void on_ranks(Outcome& outcome, const std::shared_ptr<RunRequests>& requests,
 void answer_on_ranks(Outcome& outcome, int64_t processes, const std::function<RunConfig()>& read,
                      const std::function<void(Communicator& ranks)>& body) {
   if (processes > 1) become_ranks(processes);
-  on_ranks(outcome, nullptr, read, [&](const RunConfig&) {
+  on_ranks(outcome, read, [&](const RunConfig&) {
     if (outcome.ranks->rank() > 0) messages::show_from(messages::Level::kError);
     body(*outcome.ranks);
   });

@@ -2,19 +2,15 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 
 #include "cli/verbs.h"
 #include "trainers/config/run_config.h"
-#include "trainers/run_requests.h"
 
 namespace lf::cli {
 
 // Reads a configuration, opens the ranks that a launcher of MPI has started with this process, or this one
 // alone, and runs `body` on each, for which they are outcome.ranks. An error ends all; one of them says it.
-// `requests`: signals that end the run where this verb keeps them; null: it does not.
-void on_ranks(Outcome& outcome, const std::shared_ptr<RunRequests>& requests,
-              const std::function<RunConfig()>& read,
+void on_ranks(Outcome& outcome, const std::function<RunConfig()>& read,
               const std::function<void(const RunConfig& config)>& body);
 
 // The same for a verb that answers: rank 0 alone says what it has to, and the others errors of their own. The
