@@ -5,10 +5,14 @@
 
 namespace lf {
 
+std::string RankGrid::refusal(int64_t ranks, int64_t slices) {
+  if (ranks % slices == 0) return "";
+  return text("ranks.sequence is ", slices, ", which does not divide the ", ranks,
+              ranks == 1 ? " rank" : " ranks", " of the run");
+}
+
 RankGrid::RankGrid(std::shared_ptr<Communicator> all, int slices) : all_(std::move(all)) {
-  if (all_->size() % slices != 0)
-    throw UsageError(text("ranks.sequence is ", slices, ", which does not divide the ", all_->size(),
-                          all_->size() == 1 ? " rank" : " ranks", " of the run"));
+  if (const std::string why = refusal(all_->size(), slices); !why.empty()) throw UsageError(why);
   std::vector<int> members;
   const int first = all_->rank() / slices * slices;
   for (int slice = 0; slice < slices; ++slice) members.push_back(first + slice);

@@ -1,7 +1,9 @@
 // The ranks of a run on two axes: groups of ranks share batches, the ranks of a group share each sequence.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include "core/communicator/communicator.h"
 
@@ -12,6 +14,8 @@ class RankGrid {
   // Groups of `slices` ranks, neighbours, so that a group is on one machine where that has so many. Called by
   // all ranks. UsageError if there are not so many ranks for every group.
   explicit RankGrid(std::shared_ptr<Communicator> all = alone(), int slices = 1);
+  // What is said where there are not; "" where there are.
+  static std::string refusal(int64_t ranks, int64_t slices);
 
   Communicator& all() const { return *all_; }
   // The ranks of this one's group, each of which holds a slice of the group's sequences.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "core/communicator/rank_grid.h"
 #include "core/communicator/traffic.h"
 #include "trainers/ranks/same_run.h"
 #include "trainers/tasks/micro_batches.h"
@@ -17,25 +18,26 @@ constexpr double kBackwardShare = 2.0 / 3;  // of forward and backward: twice th
 // The work of updates, and of it what the slowest ranks have to do one after the other, in tokens.
 struct Work {
   double tokens = 0, critical = 0, micro_batches = 0, rounds = 0;
-  std::vector<int64_t> of_ranks;  // micro-batches of each in the first update
+  std::vector<int64_t> of_groups;  // micro-batches of each in the first update
 };
 
-Work work_of(const Task& task, const Stage& stage, int64_t ranks, bool in_rounds) {
-  Work work{.of_ranks = std::vector<int64_t>(static_cast<size_t>(ranks))};
+// Of groups of ranks, each of which has a slice of all that its group computes.
+Work work_of(const Task& task, const Stage& stage, int64_t groups, bool in_rounds) {
+  Work work{.of_groups = std::vector<int64_t>(static_cast<size_t>(groups))};
   const int64_t updates = std::clamp<int64_t>(task.examples(stage) / stage.batch_size, 1, kUpdates);
   const double share = 1.0 / static_cast<double>(updates);
   for (int64_t update = 0; update < updates; ++update) {
     const std::vector<ExampleRange> ranges = micro_batches_of(task, stage, update * stage.batch_size);
-    std::vector<int64_t> tokens(static_cast<size_t>(ranks));
+    std::vector<int64_t> tokens(static_cast<size_t>(groups));
     int64_t longest_of_round = 0, of_rounds = 0, all = 0;
     for (int64_t i = 0; i < std::ssize(ranges); ++i) {
       const int64_t here = tokens_of(task, stage, ranges[static_cast<size_t>(i)]);
-      const auto rank = static_cast<size_t>(i % ranks);
-      tokens[rank] += here;
+      const auto group = static_cast<size_t>(i % groups);
+      tokens[group] += here;
       all += here;
-      if (update == 0) ++work.of_ranks[rank];
+      if (update == 0) ++work.of_groups[group];
       longest_of_round = std::max(longest_of_round, here);
-      if (i % ranks + 1 == ranks || i + 1 == std::ssize(ranges)) {
+      if (i % groups + 1 == groups || i + 1 == std::ssize(ranges)) {
         of_rounds += longest_of_round;
         longest_of_round = 0;
       }
@@ -43,7 +45,7 @@ Work work_of(const Task& task, const Stage& stage, int64_t ranks, bool in_rounds
     work.tokens += share * static_cast<double>(all);
     work.critical += share * static_cast<double>(in_rounds ? of_rounds : std::ranges::max(tokens));
     work.micro_batches += share * static_cast<double>(ranges.size());
-    work.rounds += share * std::ceil(static_cast<double>(ranges.size()) / static_cast<double>(ranks));
+    work.rounds += share * std::ceil(static_cast<double>(ranges.size()) / static_cast<double>(groups));
   }
   return work;
 }
@@ -77,8 +79,10 @@ Traffic traffic_of(const Shares& shares, int64_t ranks, const Work& work) {
     ++traffic.agreements;
   };
   for (const int64_t numbers : {2, 1}) {
-    std::vector<int64_t> words = work.of_ranks;
-    for (int64_t& bytes : words) bytes *= numbers * static_cast<int64_t>(sizeof(double));
+    const auto bytes = numbers * static_cast<int64_t>(sizeof(double));
+    std::vector<int64_t> words;  // of each rank of each group
+    for (const int64_t micro_batches : work.of_groups)
+      words.insert(words.end(), static_cast<size_t>(ranks) / work.of_groups.size(), micro_batches * bytes);
     gather(words);
   }
   gather(squares);
@@ -94,13 +98,16 @@ RanksPrediction predict_ranks(PredictedRun& run, const Stage& stage, const Stage
                               int64_t ranks, const Network& network) {
   const RunConfig& config = run.config();
   const bool ordered = config.ranks.reduction == ReductionChoice::ordered;
-  RanksPrediction result{.ranks = ranks, .error = too_few_micro_batches(stage, ranks)};
-  const Work work = work_of(run.task(), stage, ranks, ordered);
+  const int64_t slices = config.ranks.sequence, groups = ranks / slices;
+  RanksPrediction result{.ranks = ranks, .error = RankGrid::refusal(ranks, slices)};
+  if (!result.error.empty()) return result;
+  result.error = too_few_micro_batches(stage, groups, slices > 1);
+  const Work work = work_of(run.task(), stage, groups, ordered);
   result.micro_batches = work.micro_batches;
-  result.idle = 1 - work.tokens / (static_cast<double>(ranks) * work.critical);
+  result.idle = 1 - work.tokens / (static_cast<double>(groups) * work.critical);
   result.memory_bytes = one.memory_bytes;
   result.other_memory_bytes = one.memory_bytes - run.copy_bytes();
-  const double alone = one.computing_seconds + one.updating_seconds;
+  const double alone = static_cast<double>(slices) * one.computing_seconds + one.updating_seconds;
   result.seconds = alone, result.efficiency = 1;
   if (ranks == 1) return result;
 
@@ -112,8 +119,10 @@ RanksPrediction predict_ranks(PredictedRun& run, const Stage& stage, const Stage
   result.other_memory_bytes += more;
 
   const double sending_rounds = ordered ? work.rounds : 1;
+  const double of_first = static_cast<double>(work.of_groups.front()) / work.micro_batches;
   result.bytes_sent =
-      std::llround(sending_rounds * static_cast<double>(traffic.reduced)) + traffic.gathered + traffic.agreed;
+      std::llround(sending_rounds * static_cast<double>(traffic.reduced) + of_first * one.slice_bytes) +
+      traffic.gathered + traffic.agreed;
   const auto seconds = [&](int64_t exchanges, int64_t bytes) {
     return static_cast<double>(exchanges) * network.latency +
            static_cast<double>(bytes) / network.bytes_per_second;
@@ -126,8 +135,12 @@ RanksPrediction predict_ranks(PredictedRun& run, const Stage& stage, const Stage
       std::max(of_a_bucket, reducing - (backward - backward / static_cast<double>(traffic.buckets)));
   const double sharing = seconds(traffic.buckets, traffic.gathered);
   const double agreeing = seconds(traffic.agreements * gather_exchanges(ranks), traffic.agreed);
-  result.exchange_seconds = sending_rounds * reducing + sharing + agreeing;
-  result.exchange_wait_seconds = sending_rounds * unhidden + sharing;
+  // Computing waits for what slices need of one another.
+  const double slicing =
+      (one.slice_exchanges * network.latency + one.slice_bytes / network.bytes_per_second) * work.critical /
+      work.tokens;
+  result.exchange_seconds = sending_rounds * reducing + sharing + agreeing + slicing;
+  result.exchange_wait_seconds = sending_rounds * unhidden + sharing + slicing;
   result.seconds = one.computing_seconds * work.critical / work.tokens +
                    one.updating_seconds / static_cast<double>(ranks) + result.exchange_wait_seconds +
                    agreeing;

@@ -77,7 +77,9 @@ PredictedRun::PredictedRun(const RunConfig& config, bool timed)
       timed_(timed),
       started_(static_cast<double>(std::clock()) / CLOCKS_PER_SEC),
       costs_(timed ? measure_costs() : MachineCosts()),
-      plan_(device_of(config), timed ? kTimingSeconds : 0) {
+      plan_(device_of(config), timed ? kTimingSeconds : 0),
+      slices_(std::make_shared<ImaginedRanks>(static_cast<int>(config.ranks.sequence))),
+      grid_(slices_, slices_->size()) {
   const Elapsed opening(plan_);
   task_ = make_task(config_);
   stages_ = planned_stages(config_, *task_);
@@ -95,8 +97,11 @@ PredictedRun::PredictedRun(const RunConfig& config, bool timed)
 StagePrediction PredictedRun::next_stage() {
   const Stage& stage = stages_.at(next_);
   const Update one = update(stage);
-  StagePrediction prediction{
-      .update_flops = one.flops, .computing_seconds = one.computing, .updating_seconds = one.updating};
+  StagePrediction prediction{.update_flops = one.flops,
+                             .computing_seconds = one.computing,
+                             .updating_seconds = one.updating,
+                             .slice_exchanges = one.slice_exchanges,
+                             .slice_bytes = one.slice_bytes};
   prediction.seconds = stage_seconds(stage, one.seconds(), next_ + 1 == stages_.size());
   prediction.memory_bytes = memory_bytes();
   prediction.disk_bytes = disk_bytes(stage);
@@ -121,7 +126,8 @@ PredictedRun::Update PredictedRun::update(const Stage& stage) {
     const Pass pass{.training = true,
                     .compute = compute_dtype(config_),
                     .seed = static_cast<uint64_t>(config_.seed),
-                    .step = step};
+                    .step = step,
+                    .sequence_ranks = grid_.sequence()};
     const Elapsed elapsed(plan_);  // batches are read while the loop trains
     scalars.push_back(forward_backward(*task_, *batch, stage, 1.0, pass));
     return elapsed.seconds();
@@ -139,8 +145,11 @@ PredictedRun::Update PredictedRun::update(const Stage& stage) {
   scalars.clear();
   Update result;
   const double asked = operations().model();
+  const int64_t exchanges = slices_->exchanges(), bytes = slices_->bytes_sent();
   for (size_t i = 0; i < ranges.size(); ++i) result.computing += share * run(ranges[i], i);
   result.flops = share * (operations().model() - asked);
+  result.slice_exchanges = share * static_cast<double>(slices_->exchanges() - exchanges);
+  result.slice_bytes = share * static_cast<double>(slices_->bytes_sent() - bytes);
   const Elapsed elapsed(plan_);
   scalars.push_back(optimizer_->squared_gradient_norm());
   const double norm = std::sqrt(read_together(scalars).back());
@@ -154,7 +163,7 @@ double PredictedRun::score_seconds(Split split, Effort effort, const Stage& stag
   if (!task_->has(split)) return 0;
   const Elapsed elapsed(plan_);
   double seconds = 0, before = 0;
-  task_->evaluate(split, effort, stage, RankGrid(), [&](int64_t done, int64_t total) {
+  task_->evaluate(split, effort, stage, grid_, [&](int64_t done, int64_t total) {
     const double now = elapsed.seconds();
     seconds += (now - before) * static_cast<double>(total) / static_cast<double>(done);
     before = now;

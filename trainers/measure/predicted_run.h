@@ -5,6 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "core/communicator/imagined.h"
+#include "core/communicator/rank_grid.h"
 #include "core/plan.h"
 #include "trainers/config/stages.h"
 #include "trainers/measure/machine_costs.h"
@@ -21,11 +23,13 @@ struct StagePrediction {
   double update_flops = 0;  // of one update: what the model needs, not what it costs here
   // Of one update's seconds: forward and backward of its micro-batches, and what comes of their gradients.
   double computing_seconds = 0, updating_seconds = 0;
+  // Where ranks cut the sequences: what the first of a group exchanges with the others for one update.
+  double slice_exchanges = 0, slice_bytes = 0;
 };
 
 class PredictedRun {
  public:
-  // Opens the task. `timed`: the kernels are timed where the run would be, which must be there; else no
+  // Opens the task, with ranks.sequence > 1 as the first of a group of ranks. `timed`: the kernels are timed where the run would be, which must be there; else no
   // seconds are predicted.
   PredictedRun(const RunConfig& config, bool timed);
 
@@ -46,7 +50,7 @@ class PredictedRun {
   struct Elapsed;
   // Of one update.
   struct Update {
-    double computing = 0, updating = 0, flops = 0;
+    double computing = 0, updating = 0, flops = 0, slice_exchanges = 0, slice_bytes = 0;
     double seconds() const { return computing + updating; }
   };
   Update update(const Stage& stage);
@@ -61,6 +65,8 @@ class PredictedRun {
   double started_;  // seconds of the process before
   MachineCosts costs_;
   Plan plan_;
+  std::shared_ptr<ImaginedRanks> slices_;  // a group that cuts the sequences, of which this is the first
+  RankGrid grid_;
   std::unique_ptr<Task> task_;
   std::vector<Stage> stages_;
   std::unique_ptr<Optimizer> optimizer_;

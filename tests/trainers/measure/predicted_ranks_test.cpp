@@ -77,6 +77,26 @@ TEST_F(PredictedRanksTest, TrafficIsTheRuns) {
   }
 }
 
+TEST_F(PredictedRanksTest, TrafficOfSlicesIsTheRuns) {
+  const RunConfig c = config({"ranks.sequence=2"});
+  for (const int ranks : {2, 4, 6}) {
+    const RanksPrediction p = predicted(c, ranks);
+    EXPECT_EQ(sent(c, ranks), std::vector<int64_t>(3, p.bytes_sent)) << ranks;
+  }
+  EXPECT_NEAR(predicted(c, 4).idle, 1 - 5.0 / 6, 1e-12);
+  EXPECT_EQ(predicted(c, 3).error, "ranks.sequence is 2, which does not divide the 3 ranks of the run");
+}
+
+// Activations of a long sequence take the less memory the more ranks share it.
+TEST_F(PredictedRanksTest, SlicesShareTheMemory) {
+  const auto activations = [&](int64_t slices) {
+    const RunConfig c = config({text("ranks.sequence=", slices), "stages.list.0.sequence_length=8192"});
+    PredictedRun run(c, false);
+    return static_cast<double>(run.next_stage().memory_bytes - least_resident_bytes());
+  };
+  EXPECT_NEAR(activations(1) / activations(4), 4, 1);
+}
+
 TEST_F(PredictedRanksTest, IdleRanksAreThoseWithoutAMicroBatch) {
   const RunConfig c = config();
   EXPECT_EQ(predicted(c, 1).micro_batches, 5);
