@@ -26,8 +26,8 @@ struct RanksPrediction {
   double idle = 0;
   // Of exchanges; of these what is not hidden behind backward; the whole update. They need a timed run.
   double exchange_seconds = 0, exchange_wait_seconds = 0, seconds = 0;
-  // One rank's seconds for the update, those of a slice times their number where sequences are cut, divided by
-  // those of all ranks together.
+  // One rank's seconds for the update, those of a slice times their number where sequences are cut, divided
+  // by those of all ranks together.
   double efficiency = 0;
 };
 

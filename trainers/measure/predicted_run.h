@@ -29,8 +29,8 @@ struct StagePrediction {
 
 class PredictedRun {
  public:
-  // Opens the task, with ranks.sequence > 1 as the first of a group of ranks. `timed`: the kernels are timed where the run would be, which must be there; else no
-  // seconds are predicted.
+  // Opens the task, with ranks.sequence > 1 as the first of a group of ranks. `timed`: the kernels are timed
+  // where the run would be, which must be there; else no seconds are predicted.
   PredictedRun(const RunConfig& config, bool timed);
 
   Task& task() { return *task_; }
