@@ -171,8 +171,10 @@ Tensor GradientExchange::squared_norm() {
       taken[rank] += chunks;
     }
   }
-  const Tensor squares = Tensor::from({std::ssize(joined)}, joined);
-  Tensor whole = Tensor::empty({1}, DType::f64);
+  // Added where one rank would add them: the device has an order of its own.
+  const Device device = block_.gradients.device();
+  const Tensor squares = Tensor::from({std::ssize(joined)}, joined).to(device);
+  Tensor whole = Tensor::empty({1}, DType::f64, device);
   kernels::total(squares, whole);
   return whole;
 }

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <thread>
 
+#include "core/activity.h"
 #include "core/random.h"
+#include "core/storage.h"
 #include "tests/simt/nccl.h"
 #include "tests/simt/tests/device_tensors.h"
 #include "tests/simt/tests/ranks_on_devices.h"
@@ -32,11 +34,21 @@ Tensor all_equal(int64_t count, double value, DType dtype = DType::f32) {
 }
 std::vector<double> read(const Tensor& x) { return x.to(Device::cpu).to_doubles(); }
 
+// Where they wait for each other for ever, the run ends after some seconds.
+void exchange(int ranks, const std::function<void(const std::shared_ptr<Communicator>&)>& body) {
+  run_ranks_on_devices(ranks,
+                       [&](const std::shared_ptr<Communicator>& communicator) {
+                         Activity::current()->begin_step(1);
+                         body(communicator);
+                       },
+                       {.silence = 15, .stuck = 5});
+}
+
 class NcclRanks : public testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Counts, NcclRanks, testing::Values(1, 2, 3));
 
 TEST_P(NcclRanks, SumsAddOverAll) {
-  run_ranks_on_devices(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
     for (const int64_t count : {0, 1, 65, 10'007}) {
       std::vector<float> expected = shares(0, count);
       for (int r = 1; r < ranks->size(); ++r)
@@ -55,7 +67,7 @@ TEST_P(NcclRanks, SumsAddOverAll) {
 
 TEST_P(NcclRanks, WhatIsAccumulatedIsAddedInTheOrderOfRanks) {
   constexpr int64_t kCount = 1000;
-  run_ranks_on_devices(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
     for (int adding = 1; adding <= ranks->size(); ++adding) {
       std::vector<float> expected = shares(9, kCount);
       for (int r = 0; r < adding; ++r)
@@ -71,7 +83,7 @@ TEST_P(NcclRanks, WhatIsAccumulatedIsAddedInTheOrderOfRanks) {
 }
 
 TEST_P(NcclRanks, SlicesMayBeOfAnyLength) {
-  run_ranks_on_devices(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
     const int n = ranks->size(), me = ranks->rank();
     Bounds slices(static_cast<size_t>(n), 0);  // the last rank has everything
     slices.push_back(300);
@@ -90,7 +102,7 @@ TEST_P(NcclRanks, SlicesMayBeOfAnyLength) {
 }
 
 TEST_P(NcclRanks, WordsAndTensorsReachAll) {
-  run_ranks_on_devices(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
     const int me = ranks->rank();
     EXPECT_EQ(ranks->broadcast(text("of ", me)), "of 0");
     const Tensor x = all_equal(100, me + 1, DType::bf16);
@@ -105,7 +117,7 @@ TEST_P(NcclRanks, WordsAndTensorsReachAll) {
 }
 
 TEST_P(NcclRanks, NeighboursExchangeParcels) {
-  run_ranks_on_devices(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(GetParam(), [](const std::shared_ptr<Communicator>& ranks) {
     const int n = ranks->size(), me = ranks->rank();
     for (int round = 0; round < 3; ++round) {
       const Tensor left = Tensor::zeros({6}, DType::f32, Device::cuda), right = Tensor::zeros_like(left);
@@ -127,7 +139,7 @@ TEST_P(NcclRanks, NeighboursExchangeParcels) {
 }
 
 TEST(NcclStream, PartnersOvertakeWhatAllExchange) {
-  run_ranks_on_devices(4, [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(4, [](const std::shared_ptr<Communicator>& ranks) {
     const int me = ranks->rank(), first = me / 2 * 2;
     const std::shared_ptr<Communicator> pair = ranks->with({first, first + 1});
     const Tensor all = all_equal(1, me), both = all_equal(1, me);
@@ -141,28 +153,20 @@ TEST(NcclStream, PartnersOvertakeWhatAllExchange) {
   });
 }
 
-// Ranks that wait for each other end after this long.
-constexpr Patience kShort{.silence = 15, .stuck = 3};
-
 // Rank 1 comes to the exchange only when rank 0 has gone on from its wait.
 TEST(NcclStream, TheHostWaitsForNoExchange) {
-  run_ranks_on_devices(
-      2,
-      [](const std::shared_ptr<Communicator>& ranks) {
-        Activity::current()->begin_step(1);
-        const Tensor x = all_equal(10, ranks->rank() + 1);
-        if (ranks->rank() == 1) ranks->barrier();
-        ranks->start_reduce_scatter(x, {0, 5, 10}).wait();
-        if (ranks->rank() == 0) ranks->barrier();
-        EXPECT_EQ(x.slice(5 * ranks->rank(), 5 * ranks->rank() + 5).to(Device::cpu).to_doubles(),
-                  std::vector<double>(5, 3));
-      },
-      kShort);
+  exchange(2, [](const std::shared_ptr<Communicator>& ranks) {
+    const Tensor x = all_equal(10, ranks->rank() + 1);
+    if (ranks->rank() == 1) ranks->barrier();
+    ranks->start_reduce_scatter(x, {0, 5, 10}).wait();
+    if (ranks->rank() == 0) ranks->barrier();
+    EXPECT_EQ(read(x.slice(5 * ranks->rank(), 5 * ranks->rank() + 5)), std::vector<double>(5, 3));
+  });
 }
 
 // The copy to the device is still under way when the exchange is started.
 TEST(NcclStream, WhatComputingDidBeforeIsExchanged) {
-  run_ranks_on_devices(2, [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(2, [](const std::shared_ptr<Communicator>& ranks) {
     const Tensor x = all_equal(1000, 1), brought = Tensor::full({1000}, DType::f32, 5);
     ranks->barrier();
     Pending pending;
@@ -185,13 +189,17 @@ TEST(NcclStream, WhatComputingDidBeforeIsExchanged) {
 
 // Rank 0 leaves its exchange, whose memory goes to another tensor while the others still exchange.
 TEST(NcclStream, MemoryThatIsGivenBackIsWrittenNoMore) {
-  run_ranks_on_devices(2, [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(2, [](const std::shared_ptr<Communicator>& ranks) {
+    if (ranks->rank() == 0) release_cached_memory(Device::cuda);
+    ranks->barrier();
     Tensor x = all_equal(5000, 5 * ranks->rank());
     Pending pending = ranks->start_all_gather(x, {0, 0, 5000});
     if (ranks->rank() == 0) {
+      const std::byte* const place = x.raw();
       x = Tensor();
       pending = {};
       const Tensor next = all_equal(5000, 7);
+      EXPECT_EQ(next.raw(), place);
       ranks->barrier();
       EXPECT_EQ(read(next), std::vector<double>(5000, 7));
     } else {
@@ -203,7 +211,7 @@ TEST(NcclStream, MemoryThatIsGivenBackIsWrittenNoMore) {
 }
 
 TEST(NcclStream, BytesAndSecondsAreCounted) {
-  run_ranks_on_devices(2, [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(2, [](const std::shared_ptr<Communicator>& ranks) {
     const Tensor x = all_equal(1000, 1), total = Tensor::zeros_like(x);
     const int me = ranks->rank();
     const Bounds slices{0, 600, 1000};
@@ -243,7 +251,7 @@ TEST(NcclStream, BytesAndSecondsAreCounted) {
 
 TEST(NcclStream, GroupsAreLeftInOrder) {
   const simt::NcclUse before = simt::nccl_use();
-  run_ranks_on_devices(3, [](const std::shared_ptr<Communicator>& ranks) {
+  exchange(3, [](const std::shared_ptr<Communicator>& ranks) {
     const std::shared_ptr<Communicator> some = ranks->with({0, 1, 2});
     some->sum(all_equal(10, 1));
     EXPECT_GE(simt::nccl_use().members, 2);
