@@ -220,43 +220,45 @@ TEST(RanksTogether, ALossIsToldOnceAndEndsAll) {
   ASSERT_EQ(told.size(), 1);
   EXPECT_TRUE(told[0].starts_with("rank ")) << told[0];
   EXPECT_NE(told[0].find("): no link; the run ends"), std::string::npos) << told[0];
-  // A rank alone whose transport does not end before `ends`.
-  class EndsLate : public Transport {
-   public:
-    explicit EndsLate(std::future<void> ends) : ends_(std::move(ends)) {}
-    ~EndsLate() override { ends_.wait(); }
-    int rank() const override { return 0; }
-    int size() const override { return 1; }
-    std::unique_ptr<Transfer> start(int, const Message*, size_t, const Message*, size_t) override {
-      return std::make_unique<Nothing>();
-    }
-    void send_note(int, const Note&) override {}
-    std::optional<Note> receive_note() override { return std::nullopt; }
-    void abandon() override {}
+}
 
-   private:
-    class Nothing : public Transfer {
-     public:
-      bool done() override { return true; }
-      int waits_for() override { return -1; }
-    };
-    std::future<void> ends_;
-  };
-
-  TEST(RanksTogether, ATransportThatDoesNotEndIsNotWaitedFor) {
-    std::promise<void> ends;
-    std::string said;
-    int code = 0;
-    over_transport([&] { return std::make_unique<EndsLate>(ends.get_future()); }, {.silence = 0.05},
-                   {[&](const std::string& what) { said = what; },
-                    [&](int exit_code) {
-                      code = exit_code;
-                      ends.set_value();
-                    }})
-        .reset();
-    EXPECT_EQ(code, kLostRank);
-    EXPECT_NE(said.find("ranks did not part within "), std::string::npos) << said;
+// A rank alone whose transport does not end before `ends`.
+class EndsLate : public Transport {
+ public:
+  explicit EndsLate(std::future<void> ends) : ends_(std::move(ends)) {}
+  ~EndsLate() override { ends_.wait(); }
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  std::unique_ptr<Transfer> start(int, const Message*, size_t, const Message*, size_t) override {
+    return std::make_unique<Nothing>();
   }
+  void send_note(int, const Note&) override {}
+  std::optional<Note> receive_note() override { return std::nullopt; }
+  void abandon() override {}
+
+ private:
+  class Nothing : public Transfer {
+   public:
+    bool done() override { return true; }
+    int waits_for() override { return -1; }
+  };
+  std::future<void> ends_;
+};
+
+TEST(RanksTogether, ATransportThatDoesNotEndIsNotWaitedFor) {
+  std::promise<void> ends;
+  std::string said;
+  int code = 0;
+  over_transport([&] { return std::make_unique<EndsLate>(ends.get_future()); }, {.silence = 0.05},
+                 {[&](const std::string& what) { said = what; },
+                  [&](int exit_code) {
+                    code = exit_code;
+                    ends.set_value();
+                  }})
+      .reset();
+  EXPECT_EQ(code, kLostRank);
+  EXPECT_NE(said.find("ranks did not part within "), std::string::npos) << said;
+}
 
 }  // namespace
 }  // namespace lf
