@@ -72,7 +72,7 @@ std::set<Member*>& members() {
 }
 
 int64_t keys = 0, aborted_members = 0;
-thread_local bool grouped = false;
+thread_local bool grouped = false, joins = true;
 thread_local Calls started;
 
 template <class T>
@@ -173,6 +173,8 @@ void break_nccl(int rank) {
     if (member->rank == rank) member->broken = true;
 }
 
+void break_joining() { joins = false; }
+
 NcclUse nccl_use() {
   const std::lock_guard lock(device_mutex());
   return {static_cast<int64_t>(members().size()), aborted_members};
@@ -234,6 +236,7 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId* key) {
 ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId key, int rank,
                                     ncclConfig_t* config) {
   if (!lf::simt::device_is_set() || config->blocking != 0) return ncclInvalidUsage;
+  if (!lf::simt::joins) return ncclSystemError;
   const std::lock_guard lock(device_mutex());
   auto& group = lf::simt::groups()[key.internal];
   if (!group) group = std::make_shared<lf::simt::Group>(lf::simt::Group{.size = ranks});

@@ -7,6 +7,8 @@ namespace lf::simt {
 
 // From here on NCCL reports an error to this rank of every group, and none of its exchanges goes on.
 void break_nccl(int rank);
+// This thread's rank can join no group any more.
+void break_joining();
 
 // Groups' members that exist, and those that were cut off since the program began instead of leaving in
 // order.

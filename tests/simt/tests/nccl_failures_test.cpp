@@ -148,17 +148,19 @@ TEST(NcclFailures, ARankThatEndsFreesTheOthersDevices) {
   EXPECT_EQ(end.cut_off, 3);
 }
 
-TEST(NcclFailures, AGroupThatNotAllJoinEnds) {
-  const double seconds = seconds_of([] {
-    EXPECT_ERROR_TEXT(run_ranks(3,
-                                [](const std::shared_ptr<Communicator>& host) {
-                                  const std::shared_ptr<Communicator> ranks = over_nccl(host, {});
-                                  if (ranks->rank() == 2) throw Error("disk full");
-                                  ranks->with({0, 1, 2});
-                                }),
-                      "disk full");
+TEST(NcclFailures, AGroupThatOneCannotJoinEndsAll) {
+  End end;
+  see_the_end(3, 20, end, [](const std::shared_ptr<Communicator>& ranks) {
+    if (ranks->rank() == 2) simt::break_joining();
+    ranks->with({0, 1, 2});
+    ADD_FAILURE() << "rank 2 has not joined";
   });
-  EXPECT_LT(seconds, 10);
+  EXPECT_EQ(end.lost, 3);
+  EXPECT_LT(end.seconds, 10);
+  ASSERT_EQ(end.told.size(), 1);
+  EXPECT_TRUE(end.told[0].starts_with("rank 2 (")) << end.told[0];
+  EXPECT_NE(end.told[0].find("NCCL: joining the group: unhandled system error"), std::string::npos)
+      << end.told[0];
 }
 
 TEST(NcclFailures, TwoRanksOnOneGpuAreNamed) {
