@@ -45,9 +45,9 @@ bool Operation::advance() {
   if (done()) return true;
   if (under_way_) return false;  // ranks that wait for each other
   under_way_ = true;
-  const bool now = comes_next() && attempt_();
-  under_way_ = false;
-  if (!now) return false;
+  const std::shared_ptr<bool> after(&under_way_,
+                                    [](bool* under_way) { *under_way = false; });  // or it throws
+  if (!comes_next() || !attempt_()) return false;
   attempt_ = nullptr;
   at_ = std::chrono::steady_clock::now();
   return true;

@@ -201,8 +201,10 @@ TEST(NcclStream, MemoryThatIsGivenBackIsWrittenNoMore) {
       const Tensor next = all_equal(5000, 7);
       EXPECT_EQ(next.raw(), place);
       ranks->barrier();
+      ranks->barrier();
       EXPECT_EQ(read(next), std::vector<double>(5000, 7));
     } else {
+      ranks->barrier();
       pending.wait();
       EXPECT_EQ(read(x), std::vector<double>(5000, 5));
       ranks->barrier();
