@@ -257,9 +257,12 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* status) {
     *status = ncclSystemError;
   } else if (std::ssize(group.members) == group.size && member.polls-- <= 0) {
     lf::simt::put_on_stream(member, comm->group);
-    const auto last = member.last.lock();
-    const bool at_end = !last || last->advance();
-    if (!member.leaving || (group.left == group.size && at_end)) *status = ncclSuccess;
+    if (!member.leaving) {
+      *status = ncclSuccess;
+    } else if (group.left == group.size) {
+      const auto last = member.last.lock();
+      if (!last || last->advance()) *status = ncclSuccess;
+    }
   }
   return ncclSuccess;
 }
