@@ -262,7 +262,7 @@ TEST_F(RanksCli, BadLaunchesAreOneError) {
 }
 
 TEST_F(RanksCli, ALauncherOfAnotherMpiIsRefused) {
-  std::vector<std::string> environment = kEnvironment;
+  std::vector<std::string> environment = kRanksEnvironment;
   environment.push_back("PMI_SIZE=2");  // as MPICH's says, of which Open MPI's library knows nothing
   ChildProcess child({program_path(), "train", program_ / "config.yaml", "--out", program_ / "run"},
                      program_ / "output.txt", environment);
