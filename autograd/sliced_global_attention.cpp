@@ -136,9 +136,10 @@ Combined combine_as(const Tensor& contexts, const Tensor& lses, int64_t R) {
   for (int64_t row = 0; row < M * H; ++row) {
     const auto lse_of = [&](int64_t r) { return lses.data<A>()[r * M * H + row]; };
     A most = -std::numeric_limits<A>::infinity(), sum = 0;
-    for (int64_t r = 0; r < R; ++r) most = std::max(most, lse_of(r));
+    for (int64_t r = 0; r < R; ++r)
+      if (std::isnan(lse_of(r)) || lse_of(r) > most) most = lse_of(r);
     A& lse = y.lse.data<A>()[row] = most;
-    if (std::isinf(most)) continue;  // padded, or no key on any rank
+    if (most == -std::numeric_limits<A>::infinity()) continue;  // padded, or no key on any rank
     for (int64_t r = 0; r < R; ++r) sum += std::exp(lse_of(r) - most);
     lse = most + std::log(sum);
     for (int64_t c = 0; c < K; ++c) {

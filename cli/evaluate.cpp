@@ -82,8 +82,9 @@ void evaluate(const Options& options, Split split, const std::shared_ptr<Communi
         " is a model folder, which names no data to score it on; give a run, or a configuration");
   CHECK(opened.task->has(split), "the data of ", options.run, " have no ", name(split),
         " split that can be scored");
-  // One process scores whole sequences, also of a run that ranks cut.
-  const auto slices = ranks->size() == 1 ? 1 : static_cast<int>(opened.config.ranks.sequence);
+  // As in the run where as many ranks can; others score whole sequences.
+  const int64_t wanted = opened.config.ranks.sequence;
+  const int slices = ranks->size() % wanted == 0 ? static_cast<int>(wanted) : 1;
   const RankGrid grid(ranks, slices);
   const Phase phase("evaluate");
   const Evaluation score =
@@ -130,7 +131,7 @@ void add_evaluate(const Verb& app, Outcome& outcome) {
   verb.flag("--allow-other-data", &options->allow_other_data,
             "Score what data.path holds, though it is not what the run was trained on");
   verb.flag("--json", &options->json, "One JSON object on standard output");
-  add_ranks(verb, &options->ranks);
+  add_processes(verb, &options->ranks);
   verb.action([options, &outcome] { evaluate_on_ranks(*options, outcome); });
 }
 

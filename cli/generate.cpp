@@ -126,7 +126,7 @@ void add_generate(const Verb& app, Outcome& outcome) {
               "latest (default), best, or a checkpoint's name or folder");
   verb.overrides(&options->overrides, "device=cpu");
   verb.flag("--json", &options->json, "JSONL records with id, output_ids, score and text");
-  add_ranks(verb, &options->ranks);
+  add_processes(verb, &options->ranks);
   verb.action([options, &outcome] { generate_on_ranks(*options, outcome); });
 }
 

@@ -48,6 +48,8 @@ std::vector<std::string> command_of(const std::vector<std::string>& arguments, i
     allow_what_was_asked_for();
     const char* const launcher = std::getenv("LF_MPIRUN");
     command = {launcher ? launcher : "mpirun", "-n", std::to_string(ranks)};
+    if (std::ranges::find(arguments, ":") != arguments.end())
+      throw UsageError("launchers of MPI take an argument \":\" for their own; leave out --ranks");
   }
   command.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
   command.insert(command.end(), arguments.begin(), arguments.end());

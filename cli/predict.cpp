@@ -110,7 +110,7 @@ void add_predict(const Verb& app, Outcome& outcome) {
   verb.option("--device", &options->device, "cpu or cuda; where a run trained, cpu for a model folder");
   verb.option("--checkpoint", &options->checkpoint,
               "Of a run: latest (default), best, or a checkpoint's name or folder");
-  add_ranks(verb, &options->ranks);
+  add_processes(verb, &options->ranks);
   verb.action([options, &outcome] { predict_on_ranks(*options, outcome); });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "cli/verbs.h"
 #include "trainers/config/run_config.h"
@@ -9,8 +10,9 @@
 namespace lf::cli {
 
 // Reads a configuration, opens the ranks that a launcher of MPI has started with this process, or this one
-// alone, and runs `body` on each, for which they are outcome.ranks. An error ends all; one of them says it.
-void on_ranks(Outcome& outcome, const std::function<RunConfig()>& read,
+// alone, and runs `body` on each, for which they are outcome.ranks. An error ends all; one of them says it,
+// and behind what is said of a lost rank comes `advice`.
+void on_ranks(Outcome& outcome, const std::string& advice, const std::function<RunConfig()>& read,
               const std::function<void(const RunConfig& config)>& body);
 
 // The same for a verb that answers: rank 0 alone says what it has to, and the others errors of their own. The
@@ -19,6 +21,6 @@ void answer_on_ranks(Outcome& outcome, int64_t processes, const std::function<Ru
                      const std::function<void(Communicator& ranks)>& body);
 
 // --ranks of such a verb.
-void add_ranks(const Verb& verb, int64_t* processes);
+void add_processes(const Verb& verb, int64_t* processes);
 
 }  // namespace lf::cli

@@ -133,7 +133,7 @@ int supervise(const std::string& run, const Supervision& supervision,
     const auto before = latest_checkpoint(run);
     const int code = wait_for(start(command_of(arguments_for(arguments, run), supervision.ranks)),
                               supervision.ranks, *requests);
-    if (requests->stop_signal() != 0) return code == 0 ? 0 : 128 + requests->stop_signal();
+    if (requests->stop_signal() != 0) return code;
     if (!may_go_better(code) || restarts == supervision.max_restarts) return code;
     without_progress = latest_checkpoint(run) == before ? without_progress + 1 : 0;
     if (without_progress == kRestartsWithoutProgress) {

@@ -70,7 +70,7 @@ void train(const Options& options, Outcome& outcome) {
     return;
   }
   on_ranks(
-      outcome, [&] { return config_of(options); },
+      outcome, "; --resume goes on from its last checkpoint", [&] { return config_of(options); },
       [&](const RunConfig& config) {
         if (options.seeds) return train_each_seed(options, config, requests, outcome);
         train_run(options, config, requests, outcome);

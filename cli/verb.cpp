@@ -43,7 +43,9 @@ std::string refusal(const CLI::App& app, const CLI::ParseError& error, int argc,
 
 Option Option::required() const { return Option(option_->required()); }
 Option Option::excludes(const Option& other) const { return Option(option_->excludes(other.option_)); }
-Option Option::separated_by_commas() const { return Option(option_->delimiter(',')); }
+Option Option::separated_by_commas() const {
+  return Option(option_->delimiter(',')->allow_extra_args(false)->option_text("N[,N]"));
+}
 Option Option::within(int least, int most) const { return Option(option_->check(CLI::Range(least, most))); }
 Option Option::within(double least, double most) const {
   return Option(option_->check(CLI::Range(least, most)));

@@ -178,32 +178,35 @@ void CommunicationThread::meet() {
 
 void CommunicationThread::serve() {
   for (;;) {
-    std::unique_ptr<Job> job;
+    std::pair<std::unique_ptr<Job>, Haste> job;
     {
       std::unique_lock lock(mutex_);
       wanted_.wait_for(lock, std::chrono::duration<double>(kSign / 2), [&] {
         return !jobs_.empty() || !urgent_jobs_.empty() || stopping_ || (own_failure_ && !told_own_failure_);
       });
       job = next_job();
-      if (!job && stopping_ && !(own_failure_ && !told_own_failure_)) return;
+      if (!job.first && stopping_ && !(own_failure_ && !told_own_failure_)) return;
     }
     look_around(nullptr, 0);
-    if (job) carry_out(std::move(job));
+    if (job.first) carry_out(std::move(job.first), job.second);
   }
 }
 
 // Called with the mutex held; null: there is none.
-std::unique_ptr<CommunicationThread::Job> CommunicationThread::next_job() {
-  std::deque<std::unique_ptr<Job>>& jobs = urgent_jobs_.empty() ? jobs_ : urgent_jobs_;
-  if (jobs.empty()) return nullptr;
+std::pair<std::unique_ptr<CommunicationThread::Job>, CommunicationThread::Haste>
+CommunicationThread::next_job() {
+  const Haste haste = urgent_jobs_.empty() ? Haste::none : Haste::urgent;
+  std::deque<std::unique_ptr<Job>>& jobs = haste == Haste::urgent ? urgent_jobs_ : jobs_;
+  if (jobs.empty()) return {};
   std::unique_ptr<Job> job = std::move(jobs.front());
   jobs.pop_front();
   has_urgent_ = !urgent_jobs_.empty();
-  return job;
+  return {std::move(job), haste};
 }
 
-void CommunicationThread::carry_out(std::unique_ptr<Job> job) {
+void CommunicationThread::carry_out(std::unique_ptr<Job> job, Haste haste) {
   const double started = seconds_now();
+  const Haste outer = std::exchange(haste_, haste);
   ++depth_;
   std::exception_ptr failure;
   try {
@@ -213,6 +216,7 @@ void CommunicationThread::carry_out(std::unique_ptr<Job> job) {
   } catch (...) {
     failure = std::current_exception();
   }
+  haste_ = outer;
   if (--depth_ == 0) busy_seconds_ = busy_seconds_ + seconds_now() - started;
   std::promise<void> done = std::move(job->done);
   if (failure_ || told_own_failure_) failed_jobs_.push_back(std::move(job));
@@ -224,14 +228,14 @@ void CommunicationThread::carry_out(std::unique_ptr<Job> job) {
 
 // While the messages of another job are waited for.
 void CommunicationThread::carry_out_urgent() {
-  if (depth_ > 1) return;
-  std::unique_ptr<Job> job;
+  if (haste_ == Haste::urgent) return;
+  std::pair<std::unique_ptr<Job>, Haste> job;
   {
     const std::lock_guard lock(mutex_);
     if (urgent_jobs_.empty()) return;
     job = next_job();
   }
-  carry_out(std::move(job));
+  carry_out(std::move(job.first), job.second);
 }
 
 void CommunicationThread::Wire::exchange(int channel, const std::vector<Message>& send,
@@ -329,9 +333,7 @@ void CommunicationThread::tell_own_loss() {
   {
     const std::lock_guard lock(mutex_);
     if (!own_loss_) return;
-    copy_words(text("rank ", rank_, " (", host(rank_), "): ", *own_loss_,
-                    "; the run ends, and goes on from its last checkpoint with --resume"),
-               note.words);
+    copy_words(text("rank ", rank_, " (", host(rank_), "): ", *own_loss_, "; the run ends"), note.words);
   }
   tell_all(note);
   set_failure(note.words, kLostRank);

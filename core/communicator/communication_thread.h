@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/activity.h"
@@ -71,8 +72,8 @@ class CommunicationThread {
   void run(const std::function<std::unique_ptr<Transport>()>& open, std::promise<void> opened);
   void meet();
   void serve();
-  std::unique_ptr<Job> next_job();
-  void carry_out(std::unique_ptr<Job> job);
+  std::pair<std::unique_ptr<Job>, Haste> next_job();
+  void carry_out(std::unique_ptr<Job> job, Haste haste);
   void carry_out_urgent();
   void look_around(Transport::Transfer* transfer, double waiting_since);
   void take_notes();
@@ -101,7 +102,8 @@ class CommunicationThread {
   int64_t changes_ = -1;
   std::optional<OtherRankFailed> failure_;
   bool told_own_failure_ = false, lower_rank_failed_ = false;
-  int depth_ = 0;  // of jobs that are being carried out: an urgent one within another
+  int depth_ = 0;              // of jobs that are being carried out: an urgent one within another
+  Haste haste_ = Haste::none;  // of the innermost one; an urgent one is not overtaken
   // Memory into which transfers that did not end may still be written.
   std::vector<std::unique_ptr<Transport::Transfer>> unfinished_;
   std::vector<std::unique_ptr<Job>> failed_jobs_;

@@ -86,9 +86,9 @@ class OverTransport : public Communicator {
     }).wait();
   }
   std::vector<std::string> gather(const std::string& words) override {
-    std::vector<std::string> all;
-    start([this, &words, &all](Wire& wire) { all = gather(wire, words); }).wait();
-    return all;
+    const auto all = std::make_shared<std::vector<std::string>>();
+    start([this, words, all](Wire& wire) { *all = gather(wire, words); }).wait();
+    return *all;
   }
   void exchange(const std::vector<Parcel>& sent, const std::vector<Parcel>& received) override {
     std::vector<Parcel> out = sent, in = received;
@@ -101,7 +101,7 @@ class OverTransport : public Communicator {
         result.push_back({peer, content.raw(), content.elements() * size_of(content.dtype())});
       return result;
     };
-    start([&](Wire& wire) { wire.exchange(messages(out), messages(in)); }).wait();
+    start([out, in, messages](Wire& wire) { wire.exchange(messages(out), messages(in)); }).wait();
     for (size_t i = 0; i < in.size(); ++i) {
       Tensor place = received[i].content;
       if (place.device() != Device::cpu) place.copy_from(in[i].content);
@@ -121,38 +121,49 @@ class OverTransport : public Communicator {
     });
   }
   std::string receive(int from) override {
-    std::string bytes;
-    start([&](Wire& wire) {
-      int64_t length = 0;
+    const auto bytes = std::make_shared<std::string>();
+    start([from, bytes](Wire& wire) {
+      int64_t& length = wire.own<int64_t>(0);
       wire.exchange({}, {{from, &length, sizeof length}});
-      bytes.resize(static_cast<size_t>(length));
-      if (length > 0) wire.exchange({}, {{from, bytes.data(), length}});
+      bytes->resize(static_cast<size_t>(length));
+      if (length > 0) wire.exchange({}, {{from, bytes->data(), length}});
     }).wait();
-    return bytes;
+    return std::move(*bytes);
   }
 
  private:
-  // What work sends and receives, by the numbers that ranks have here.
+  // What work sends and receives, by the numbers that ranks have here. A message that is under way when the
+  // run fails may still be written: its memory lives in the work, which is kept, or is the wire's own.
   class Wire {
    public:
-    Wire(const OverTransport& ranks, CommunicationThread::Wire& wire) : ranks_(ranks), wire_(wire) {}
+    explicit Wire(const OverTransport& ranks) : ranks_(ranks) {}
+    void use(CommunicationThread::Wire& wire) { wire_ = &wire; }
+
+    // Memory that lives as long as the work.
+    template <class T, class... Arguments>
+    T& own(Arguments&&... arguments) {
+      const auto made = std::make_shared<T>(std::forward<Arguments>(arguments)...);
+      owned_.push_back(made);
+      return *made;
+    }
     void exchange(std::vector<Message> send, std::vector<Message> receive) {
       for (std::vector<Message>* const messages : {&send, &receive})
         for (Message& message : *messages) message.peer = ranks_.members_[static_cast<size_t>(message.peer)];
-      wire_.exchange(ranks_.haste_ == Haste::urgent ? kUrgentChannel : kChannel, send, receive);
+      wire_->exchange(ranks_.haste_ == Haste::urgent ? kUrgentChannel : kChannel, send, receive);
     }
 
    private:
     const OverTransport& ranks_;
-    CommunicationThread::Wire& wire_;
+    CommunicationThread::Wire* wire_ = nullptr;
+    std::vector<std::shared_ptr<void>> owned_;
   };
 
   template <class Work>
   Pending start(Work work) {
     return thread_.start(
-        [this, work = std::move(work)](CommunicationThread::Wire& all) {
-          Wire wire(*this, all);
-          work(wire);
+        [work = std::move(work), wire = std::make_shared<Wire>(*this)](CommunicationThread::Wire& all) {
+          wire->use(all);
+          work(*wire);
         },
         haste_);
   }
@@ -162,7 +173,7 @@ class OverTransport : public Communicator {
   Pending start_on_host(Tensor x, Work work) {
     if (x.device() == Device::cpu) return start([x, work = std::move(work)](Wire& wire) { work(wire, x); });
     const Tensor host = x.to(Device::cpu);
-    start([&](Wire& wire) { work(wire, host); }).wait();
+    start([host, work = std::move(work)](Wire& wire) { work(wire, host); }).wait();
     x.copy_from(host);
     return {};
   }
@@ -184,7 +195,7 @@ class OverTransport : public Communicator {
           "ranks: what is accumulated is not like its total");
     int64_t longest = 0;
     for (int rank = 0; rank < size(); ++rank) longest = std::max(longest, slice(slices, rank).size());
-    std::vector<std::vector<T>> received(static_cast<size_t>(size()));
+    auto& received = wire.own<std::vector<std::vector<T>>>(static_cast<size_t>(size()));
     for (int64_t done = 0; done < longest; done += kExchangedAtOnce) {
       const auto segment = [&](int rank) {
         const Slice whole = slice(slices, rank);
@@ -240,11 +251,12 @@ class OverTransport : public Communicator {
     }
   }
 
-  std::vector<std::string> gather(Wire& wire, std::string words) {
-    std::vector<int64_t> lengths(static_cast<size_t>(size()));
+  std::vector<std::string> gather(Wire& wire, const std::string& given) {
+    auto& words = wire.own<std::string>(given);
+    auto& lengths = wire.own<std::vector<int64_t>>(static_cast<size_t>(size()));
     lengths[static_cast<size_t>(rank())] = static_cast<int64_t>(words.size());
     const auto place = [](auto& value) { return static_cast<void*>(&value); };
-    std::vector<std::string> all(lengths.size());
+    auto& all = wire.own<std::vector<std::string>>(lengths.size());
     if (rank() == 0) {
       std::vector<Message> receive;
       for (int peer = 1; peer < size(); ++peer)
@@ -263,7 +275,7 @@ class OverTransport : public Communicator {
       if (!words.empty()) wire.exchange({{0, words.data(), static_cast<int64_t>(words.size())}}, {});
     }
     broadcast(wire, lengths.data(), static_cast<int64_t>(lengths.size() * sizeof(int64_t)));
-    std::string joined;
+    auto& joined = wire.own<std::string>();
     if (rank() == 0)
       for (const std::string& each : all) joined += each;
     int64_t bytes = 0;

@@ -185,7 +185,7 @@ std::string Peers::lost_words(int rank, const std::string& why) const {
     words += text(", at step ", peer.last.step, " in ", peer.last.phase);
   else if (peer.last.phase[0] != 0)
     words += text(", before its first step in ", peer.last.phase);
-  return text(words, ": ", why, "; the run ends, and goes on from its last checkpoint with --resume");
+  return text(words, ": ", why, "; the run ends");
 }
 
 }  // namespace lf

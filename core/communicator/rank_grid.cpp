@@ -8,7 +8,8 @@ namespace lf {
 std::string RankGrid::refusal(int64_t ranks, int64_t slices) {
   if (ranks % slices == 0) return "";
   return text("ranks.sequence is ", slices, ", which does not divide the ", ranks,
-              ranks == 1 ? " rank" : " ranks", " of the run");
+              ranks == 1 ? " rank" : " ranks",
+              " of the run; take another number of them, or --set ranks.sequence=1");
 }
 
 RankGrid::RankGrid(std::shared_ptr<Communicator> all, int slices) : all_(std::move(all)) {

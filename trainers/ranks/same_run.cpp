@@ -21,7 +21,8 @@ int first_other(const std::vector<std::string>& all) {
   return other == all.end() ? 0 : static_cast<int>(other - all.begin());
 }
 
-// A UsageError where not all ranks say the same: "rank 2 on B `differs` than rank 0 on A".
+}  // namespace
+
 void check_same(Communicator& ranks, const std::string& mine, const std::string& differs) {
   const int other = first_other(ranks.gather(mine));
   all_or_none(ranks, [&] {
@@ -30,8 +31,6 @@ void check_same(Communicator& ranks, const std::string& mine, const std::string&
           text("rank ", other, " on ", ranks.host(other), ' ', differs, " than rank 0 on ", ranks.host(0)));
   });
 }
-
-}  // namespace
 
 int turn_of(const Communicator& ranks) {
   if (ranks.rank() == 0) return 0;
@@ -63,6 +62,7 @@ RunConfig agreed_config(Communicator& ranks, const RunConfig& config, const std:
                         bool resume) {
   if (ranks.size() == 1) return settled_config(config, folder, resume);
   check_same_program(ranks);
+  check_same(ranks, text(folder, resume ? " resumed" : ""), "was given another --out, or --resume,");
   const std::vector<std::string> given = ranks.gather(to_yaml(config));
   const int other = first_other(given);
   all_or_none(ranks, [&] {

@@ -51,7 +51,9 @@ auto in_turn(Communicator& ranks, Make&& make) {
 // OMP_NUM_THREADS says otherwise.
 void use_threads_of(Communicator& ranks, int64_t threads);
 
-// The program and its arguments are the same on all ranks, which a UsageError says otherwise.
+// A UsageError where not all ranks say the same: "rank 2 on B `differs` than rank 0 on A".
+void check_same(Communicator& ranks, const std::string& mine, const std::string& differs);
+// A UsageError where not all ranks are the same program.
 void check_same_program(Communicator& ranks);
 
 // The model, opened on every rank: with the same configuration, weights and, where they are needed, data.

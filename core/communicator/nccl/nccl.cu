@@ -132,13 +132,18 @@ class OverNccl : public Communicator {
   }
   Pending start_send(int to, std::string bytes) override { return host_->start_send(to, std::move(bytes)); }
   std::string receive(int from) override { return host_->receive(from); }
-  void exchange(const std::vector<Parcel>& sent, const std::vector<Parcel>& received) override {
+  void exchange(const std::vector<Parcel>& all_sent, const std::vector<Parcel>& all_received) override {
+    // Masks are in host memory beside the device's keys and values.
+    std::vector<Parcel> sent, received, sent_on_host, received_on_host;
     std::vector<Tensor> memory;
+    for (const Parcel& parcel : all_sent)
+      (parcel.content.device() == Device::cpu ? sent_on_host : sent).push_back(parcel);
+    for (const Parcel& parcel : all_received)
+      (parcel.content.device() == Device::cpu ? received_on_host : received).push_back(parcel);
+    if (!sent_on_host.empty() || !received_on_host.empty()) host_->exchange(sent_on_host, received_on_host);
     for (const std::vector<Parcel>* parcels : {&sent, &received})
       for (const Parcel& parcel : *parcels) memory.push_back(parcel.content);
-    const auto on_host = [](const Tensor& x) { return x.device() == Device::cpu; };
-    if (std::ranges::all_of(memory, on_host)) return host_->exchange(sent, received);
-    CHECK(std::ranges::none_of(memory, on_host), "NCCL: parcels are all on the device or none of them");
+    if (memory.empty()) return;
     for (const Tensor& x : memory) type_of(x.dtype());
     const auto count = [](const Tensor& x) { return static_cast<size_t>(x.elements()); };
     group_

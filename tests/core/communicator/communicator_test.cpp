@@ -161,6 +161,12 @@ TEST(RanksTogether, PartnersOvertakeWhatAllExchange) {
     std::vector<double> numbers{static_cast<double>(me)};
     pair->sum(numbers);
     EXPECT_EQ(numbers, std::vector<double>{2.0 * first + 1});
+    const Tensor both = random_tensor({1000}, DType::f64, static_cast<uint64_t>(me));
+    const Tensor partners = random_tensor({1000}, DType::f64, static_cast<uint64_t>(first + 1 - me % 2));
+    std::vector<double> expected = both.to_doubles();
+    for (size_t i = 0; i < expected.size(); ++i) expected[i] += partners.to_doubles()[i];
+    pair->sum(both);
+    EXPECT_EQ(both.to_doubles(), expected);
     pending.wait();
     EXPECT_EQ(all.to_doubles(), std::vector<double>{6});
   });

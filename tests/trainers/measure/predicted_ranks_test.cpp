@@ -84,7 +84,7 @@ TEST_F(PredictedRanksTest, TrafficOfSlicesIsTheRuns) {
     EXPECT_EQ(sent(c, ranks), std::vector<int64_t>(3, p.bytes_sent)) << ranks;
   }
   EXPECT_NEAR(predicted(c, 4).idle, 1 - 5.0 / 6, 1e-12);
-  EXPECT_EQ(predicted(c, 3).error, "ranks.sequence is 2, which does not divide the 3 ranks of the run");
+  EXPECT_TRUE(predicted(c, 3).error.starts_with("ranks.sequence is 2, which does not divide the 3 ranks"));
 }
 
 // Activations of a long sequence take the less memory the more ranks share it.
