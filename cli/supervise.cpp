@@ -73,10 +73,11 @@ class LauncherWatch {
  public:
   explicit LauncherWatch(pid_t launcher) : launcher_(launcher) {}
 
-  // Looks once a second, and kills the launcher when its time is over; true then.
+  // Looks once a second, until there are ranks at every call, and kills the launcher when its time is over;
+  // true then.
   bool ends_it() {
     const double now = seconds_now();
-    if (now - looked_ < 1) return false;
+    if (last_seen_ > 0 && now - looked_ < 1) return false;
     looked_ = now;
     if (!ranks_below(launcher_).empty()) {
       last_seen_ = now;

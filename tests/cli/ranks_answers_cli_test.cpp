@@ -164,7 +164,9 @@ TEST_F(RanksAnswersCli, AnErrorEndsAllAndIsSaidOnce) {
   write_ragged("records.jsonl", 12, 60);
   const auto refused = [&](const std::vector<std::string>& arguments, int code, const std::string& part) {
     const ProgramResult result = run(arguments, 3);
-    EXPECT_EQ(result.code, code) << result.err;
+    // Open MPI says 1 of ranks that end before it knows them.
+    const bool unknown = result.err.find("exiting improperly") != std::string::npos;
+    EXPECT_TRUE(result.code == code || (unknown && result.code == 1)) << result.code << result.err;
     EXPECT_EQ(errors_in(result.err), 1) << result.err;
     EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
     EXPECT_FALSE(fs::exists(program_ / "out"));
@@ -195,7 +197,7 @@ TEST_F(RanksAnswersCli, RanksThatOpenSomethingElseAreRefused) {
   const ProgramResult other_settings =
       started(3, {"evaluate", program_ / "run"}, last + "--set evaluation.step=64; fi; ");
   EXPECT_EQ(other_settings.code, 2) << other_settings.out;
-  EXPECT_NE(other_settings.out.find("opens another configuration of "), std::string::npos)
+  EXPECT_NE(other_settings.out.find("was given other arguments than rank 0"), std::string::npos)
       << other_settings.out;
   EXPECT_EQ(errors_in(other_settings.out), 1) << other_settings.out;
 }
