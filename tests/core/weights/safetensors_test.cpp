@@ -67,8 +67,9 @@ TEST(Safetensors, ReferenceFileIsUnderstood) {
 
 TEST(Safetensors, UnsupportedTypesAreNamedOnlyWhenRead) {
   const SafetensorsFile file(kGolden);
-  for (const auto& [name, stored] : std::map<std::string, std::string>{
+  for (const auto& each : std::map<std::string, std::string>{
            {"f16", "F16"}, {"bool", "BOOL"}, {"f8", "F8_E4M3"}, {"i8", "I8"}, {"c64", "C64"}}) {
+    const std::string &name = each.first, &stored = each.second;
     EXPECT_EQ(file.info(name).stored_dtype, stored);
     EXPECT_FALSE(file.info(name).dtype);
     EXPECT_ERROR(file.read(name), kGolden + ": tensor " + name + " has the unsupported type " + stored);

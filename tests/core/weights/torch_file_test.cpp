@@ -67,8 +67,9 @@ TEST_P(TorchFormats, TensorsAreDescribedAndKeepTheirOrder) {
 
 TEST_P(TorchFormats, TypesThatThisProgramLacksAreNamedWhenRead) {
   const TorchFile file(golden(GetParam()));
-  for (const auto& [name, stored] :
+  for (const auto& each :
        std::map<std::string, std::string>{{"i16", "I16"}, {"i8", "I8"}, {"c64", "C64"}, {"f8", "F8_E4M3"}}) {
+    const std::string &name = each.first, &stored = each.second;
     EXPECT_EQ(file.info(name).stored_dtype, stored);
     EXPECT_FALSE(file.info(name).dtype);
     EXPECT_ERROR(file.read(name),
