@@ -104,7 +104,7 @@ class CommunicationThread {
   bool told_own_failure_ = false, lower_rank_failed_ = false;
   int depth_ = 0;              // of jobs that are being carried out: an urgent one within another
   Haste haste_ = Haste::none;  // of the innermost one; an urgent one is not overtaken
-  // Memory into which transfers that did not end may still be written.
+  // Transfers that did not end, and the work whose memory they may still write.
   std::vector<std::unique_ptr<Transport::Transfer>> unfinished_;
   std::vector<std::unique_ptr<Job>> failed_jobs_;
 

@@ -9,25 +9,13 @@
 #include <thread>
 #include <utility>
 
-#include "core/random.h"
 #include "core/seconds.h"
 #include "tests/core/communicator/ranks_in_threads.h"
+#include "tests/core/communicator/shares_of_ranks.h"
 #include "tests/testing.h"
 
 namespace lf {
 namespace {
-
-// What a rank brings at an element: numbers whose sum depends on the order of its terms.
-float share(int rank, int64_t i) {
-  const RandomKey key{.seed = static_cast<uint64_t>(rank), .use = kSamplingUse, .step = 0};
-  return uniform(key, static_cast<uint64_t>(i)) * (rank % 2 == 0 ? 1e6f : -1e-3f);
-}
-
-std::vector<float> shares(int rank, int64_t count) {
-  std::vector<float> result;
-  for (int64_t i = 0; i < count; ++i) result.push_back(share(rank, i));
-  return result;
-}
 
 class Ranks : public testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Counts, Ranks, testing::Values(1, 2, 3, 5));

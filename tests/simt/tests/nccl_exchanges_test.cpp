@@ -5,26 +5,14 @@
 #include <thread>
 
 #include "core/activity.h"
-#include "core/random.h"
 #include "core/storage.h"
+#include "tests/core/communicator/shares_of_ranks.h"
 #include "tests/simt/nccl.h"
 #include "tests/simt/tests/device_tensors.h"
 #include "tests/simt/tests/ranks_on_devices.h"
 
 namespace lf {
 namespace {
-
-// What a rank brings at an element: numbers whose sum depends on the order of its terms.
-float share(int rank, int64_t i) {
-  const RandomKey key{.seed = static_cast<uint64_t>(rank), .use = kSamplingUse, .step = 0};
-  return uniform(key, static_cast<uint64_t>(i)) * (rank % 2 == 0 ? 1e6f : -1e-3f);
-}
-
-std::vector<float> shares(int rank, int64_t count) {
-  std::vector<float> result;
-  for (int64_t i = 0; i < count; ++i) result.push_back(share(rank, i));
-  return result;
-}
 
 Tensor on_device(int64_t count, const std::vector<float>& values) {
   return Tensor::from({count}, values).to(Device::cuda);
