@@ -216,12 +216,12 @@ void draw_notes(SvgWriter& svg, const Panel& panel, const Plot& plot) {
   LabelPlacement placement(
       {plot.box.left + kInset, plot.box.top + kInset, plot.box.right - kInset, plot.box.bottom - kInset});
   avoid_series(placement, panel, plot);
-  for (const Note& note : panel.notes) {
+  for (const ChartNote& note : panel.notes) {
     // A label right beside another note's point would seem to belong to that one.
     const Point p = plot.pixel(note.point);
     placement.avoid({p.x - 12, p.y - 12, p.x + 12, p.y + 12});
   }
-  for (const Note& note : panel.notes) {
+  for (const ChartNote& note : panel.notes) {
     if (!plot.contains(note.point)) continue;
     const Point p = plot.pixel(note.point);
     const Box box = placement.place(p.x, p.y, text_width(note.text, kTickSize), kTickSize + 2);

@@ -39,7 +39,7 @@ struct Band {
 };
 
 // A text beside a point.
-struct Note {
+struct ChartNote {
   Point point;
   std::string text;
 };
@@ -49,7 +49,7 @@ struct Panel {
   Axis x, y;
   std::vector<Series> series;
   std::vector<Band> bands;
-  std::vector<Note> notes;
+  std::vector<ChartNote> notes;
 };
 
 struct Figure {

@@ -65,7 +65,7 @@ void check_tokenizer(const DocumentCorpus& corpus, const RunConfig& config) {
 
 }  // namespace
 
-DocumentFiles open_document_files(const std::string& folder) {
+OpenedDocuments open_documents(const std::string& folder) {
   CHECK(std::filesystem::exists(folder), missing_corpus(folder),
         " documents SOURCE --tokenizer FOLDER --out ", folder);
   if (!is_document_corpus(folder)) {
@@ -74,7 +74,7 @@ DocumentFiles open_document_files(const std::string& folder) {
                      "documents SOURCE --tokenizer FOLDER --out ",
                      folder));
   }
-  DocumentFiles files{open_document_corpus(folder), nullptr, nullptr, nullptr};
+  OpenedDocuments files{open_document_corpus(folder), nullptr, nullptr, nullptr};
   files.train = std::make_shared<TokenFile>(files.corpus.train.path);
   files.validation = std::make_shared<TokenFile>(files.corpus.validation.path);
   files.test = std::make_shared<TokenFile>(files.corpus.test.path);
@@ -125,7 +125,7 @@ MaskedLMTask::MaskedLMTask(const RunConfig& config, TaskNeeds needs)
       model_(masked_lm_shape(config)),
       parameters_(pack(model_, DType::f32, device_of(config), needs.gradients())) {
   if (needs.data) {
-    corpus_ = open_document_files(config.data.path);
+    corpus_ = open_documents(config.data.path);
     check_vocabulary(corpus_.corpus, model_.encoder.shape, config);
     check_tokenizer(corpus_.corpus, config);
   }

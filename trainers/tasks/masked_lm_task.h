@@ -14,11 +14,11 @@
 namespace lf {
 
 // A prepared document corpus with its token files open and verified.
-struct DocumentFiles {
+struct OpenedDocuments {
   DocumentCorpus corpus;
   std::shared_ptr<const TokenFile> train, validation, test;
 };
-DocumentFiles open_document_files(const std::string& folder);
+OpenedDocuments open_documents(const std::string& folder);
 
 // The sizes of the configured pretrained model, with the configuration's dropout. An Error if its folder or
 // the corpus does not fit.
@@ -78,7 +78,7 @@ class MaskedLMTask : public Task {
   DocumentBlocks blocks(const TokenFile& tokens, const Stage& stage) const;
 
   RunConfig config_;
-  DocumentFiles corpus_;
+  OpenedDocuments corpus_;
   Masking masking_;
   MaskedLM model_;
   ParameterBlock parameters_;
