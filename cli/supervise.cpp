@@ -19,6 +19,7 @@
 #include "core/seconds.h"
 #include "trainers/run/checkpoint_folders.h"
 #include "trainers/run/run_folder.h"
+#include "trainers/run/run_log.h"
 
 namespace lf::cli {
 namespace {
@@ -142,6 +143,8 @@ int supervise(const std::string& run, const Supervision& supervision,
                            " times in a row without a new checkpoint; it is not started again"));
       return code;
     }
+    const std::string log = run + "/" + kMessagesName;
+    if (std::filesystem::exists(log)) messages::also_into(log);  // not so where the run did not get to it
     messages::warning(text("the run ended with exit code ", code, "; restart ", restarts + 1, " of ",
                            supervision.max_restarts));
   }

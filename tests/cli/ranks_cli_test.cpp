@@ -223,6 +223,9 @@ TEST_F(RanksCli, ASupervisedRunGoesOnByItself) {
   EXPECT_EQ(child.wait(), 128 + SIGTERM);
   EXPECT_NE(output().find("warning: the run ended with exit code 137; restart 2 of 2"), std::string::npos)
       << output();
+  const std::string log = read_file(program_ / "run/messages.log");
+  for (const char* restart : {"restart 1 of 2", "restart 2 of 2"})
+    EXPECT_NE(log.find(restart), std::string::npos) << restart << log;
   EXPECT_EQ(errors(), 2) << output();
   EXPECT_GE(newest_step("run"), 105);
   expect_good_end("run");
