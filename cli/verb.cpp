@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <cmath>
+#include <cstdint>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -39,6 +41,16 @@ std::string refusal(const CLI::App& app, const CLI::ParseError& error, int argc,
   return complaint(*verb, depth, error, argc, argv) + "; see longform" + verbs + " --help";
 }
 
+// A validator's words: nothing where `given` is a number that `fits`.
+template <typename Number, typename Fits>
+std::string misfit(const std::string& given, const Fits& fits, const std::string& needed) {
+  Number number = 0;
+  const char* const end = given.data() + given.size();
+  const auto [stop, error] = std::from_chars(given.data(), end, number);
+  if (error == std::errc() && stop == end && fits(number)) return "";
+  return text("is ", given, "; needed ", needed);
+}
+
 }  // namespace
 
 Option Option::required() const { return Option(option_->required()); }
@@ -50,15 +62,20 @@ Option Option::within(int least, int most) const { return Option(option_->check(
 Option Option::within(double least, double most) const {
   return Option(option_->check(CLI::Range(least, most)));
 }
-Option Option::positive() const { return Option(option_->check(CLI::PositiveNumber)); }
+
+Option Option::positive() const {
+  const auto check = [](const std::string& given) {
+    return misfit<double>(
+        given, [](double number) { return number > 0 && std::isfinite(number); }, "a number above 0");
+  };
+  return Option(option_->check(CLI::Validator(check, "", "")));
+}
 
 Option Option::at_least(int64_t least) const {
   const auto check = [least](const std::string& given) {
-    int64_t number = 0;
-    const char* const end = given.data() + given.size();
-    const auto [stop, error] = std::from_chars(given.data(), end, number);
-    const bool fits = error == std::errc() && stop == end && number >= least;
-    return fits ? std::string() : text("is ", given, "; needed a whole number of at least ", least);
+    return misfit<int64_t>(
+        given, [least](int64_t number) { return number >= least; },
+        text("a whole number of at least ", least));
   };
   return Option(option_->check(CLI::Validator(check, "", "")));
 }

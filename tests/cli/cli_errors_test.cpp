@@ -83,6 +83,10 @@ TEST_F(CliErrors, UnknownVerbsAndFlags) {
   refused({"bench", "attention", "--length", "many"}, kBadUsage, "many");
   refused({"bench", "attention", "--window", "-1"}, kBadUsage, "--window");
   refused({"bench", "attention", "--heads", "0"}, kBadUsage, "--heads");
+  for (const char* none : {"0", "-1", "inf", "nan", "fast"}) {
+    refused({"check", program_ / "config.yaml", "--ranks", "2", "--bandwidth", none}, kBadUsage,
+            "--bandwidth: is " + std::string(none) + "; needed a number above 0; see longform check --help");
+  }
   refused({"bench", "train", program_ / "config.yaml", "--stage", "3"}, kBadUsage, "--stage is 3");
   refused({"evaluate", program_ / "config.yaml", "--split", "tset"}, kBadUsage, "--split is tset");
 }
