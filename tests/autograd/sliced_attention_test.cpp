@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <iterator>
+#include <limits>
 #include <mutex>
+#include <vector>
 
 #include "tests/autograd/sliced_attention_problem.h"
 
@@ -81,6 +85,24 @@ TEST(SlicedAttention, OneRankGivesTheBitsOfNone) {
   const Outcome expected = on_one_rank(batch), received = on_ranks(batch);
   EXPECT_SAME_BITS(received.context, expected.context);
   EXPECT_SAME_BITS(received.dqkv, expected.dqkv);
+}
+
+std::vector<bool> where_nan(const Tensor& x) {
+  std::vector<bool> result;
+  for (const double value : x.to_doubles()) result.push_back(std::isnan(value));
+  return result;
+}
+
+// On whichever rank a key is that cannot be compared, all of them see it.
+TEST(SlicedAttention, NothingHidesAKeyThatIsNaN) {
+  const SlicedCase c{"nan", 3, {60, 60}, 5, 5, {}, 0, false, false, {{0, 2, 3}, {0, 31, 59}}};
+  for (const int64_t row : {2, 30, 59}) {
+    const WholeBatch batch(c, DType::f32);
+    batch.global_k.data<float>()[row * c.H * c.K] = std::numeric_limits<float>::quiet_NaN();
+    const std::vector<bool> expected = where_nan(on_one_rank(batch).context);
+    ASSERT_NE(std::find(expected.begin(), expected.end(), true), expected.end());
+    EXPECT_EQ(where_nan(on_ranks(batch).context), expected) << "key " << row;
+  }
 }
 
 TEST(SlicedAttention, GivesTheSameBitsFromRunToRun) {
