@@ -45,8 +45,8 @@ class Crowd {
  private:
   // libgomp ends the program where it cannot start a thread.
   static bool possible(int size) {
+    std::atomic<bool> over = false;  // outlives the threads
     std::vector<std::jthread> threads;
-    std::atomic<bool> over = false;
     bool all = true;
     try {
       for (int i = 0; i < size; ++i) threads.emplace_back([&] { over.wait(false); });

@@ -190,13 +190,15 @@ TEST_F(Seq2SeqTaskTest, MemoryOfWrittenSummariesIsPredicted) {
   const auto used = static_cast<double>(memory_use(Device::cpu).peak - before);
   EXPECT_NEAR(predicted("rougeL") / used, 1, 0.05);
   EXPECT_LT(predicted("loss"), 0.95 * used);
-  // So is their time: here they are far more work than the loss.
+  // So is their time: of a thousand validations, beside which what the prediction takes itself is nothing.
   const auto seconds = [&](const std::string& metric) {
-    const RunConfig timed = config("steps: 1, micro_batch: 1, sequence_length: 32",
-                                   ", target_length: 44, num_beams: 4, metric: " + metric);
+    RunConfig timed = config("steps: 1000, micro_batch: 1, sequence_length: 32",
+                             ", target_length: 44, num_beams: 4, metric: " + metric);
+    timed.validation.every_steps = 1;
     return PredictedRun(timed, true).next_stage().seconds;
   };
-  EXPECT_GT(seconds("rougeL"), seconds("loss"));
+  const double of_texts = seconds("rougeL"), of_losses = seconds("loss");
+  EXPECT_GT(of_texts, 1.2 * of_losses);
 }
 
 // In training, scores and writing alike; an exported folder has no place for it, which is said.
