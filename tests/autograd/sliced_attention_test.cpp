@@ -93,16 +93,22 @@ std::vector<bool> where_nan(const Tensor& x) {
   return result;
 }
 
-// On whichever rank a key is that cannot be compared, all of them see it.
-TEST(SlicedAttention, NothingHidesAKeyThatIsNaN) {
+// A query that cannot be compared with any rank's keys, and a key that no query can be compared with.
+TEST(SlicedAttention, NothingHidesNaN) {
   const SlicedCase c{"nan", 3, {60, 60}, 5, 5, {}, 0, false, false, {{0, 2, 3}, {0, 31, 59}}};
+  const auto expect_seen = [&](const WholeBatch& batch) {
+    const std::vector<bool> expected = where_nan(on_one_rank(batch).context);
+    ASSERT_NE(std::find(expected.begin(), expected.end(), true), expected.end());
+    EXPECT_EQ(where_nan(on_ranks(batch).context), expected);
+  };
   for (const int64_t row : {2, 30, 59}) {
     const WholeBatch batch(c, DType::f32);
     batch.global_k.data<float>()[row * c.H * c.K] = std::numeric_limits<float>::quiet_NaN();
-    const std::vector<bool> expected = where_nan(on_one_rank(batch).context);
-    ASSERT_NE(std::find(expected.begin(), expected.end(), true), expected.end());
-    EXPECT_EQ(where_nan(on_ranks(batch).context), expected) << "key " << row;
+    expect_seen(batch);
   }
+  const WholeBatch batch(c, DType::f32);
+  batch.global_q.data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+  expect_seen(batch);
 }
 
 TEST(SlicedAttention, GivesTheSameBitsFromRunToRun) {
