@@ -1,4 +1,4 @@
-// longform predict MODEL FILE [--what hidden|logits|loss|attention] [--out FILE] [--ranks N]
+// longform predict MODEL FILE [--what hidden|logits|loss|attention|tags] [--out FILE] [--ranks N]
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -99,12 +99,13 @@ void add_predict(const Verb& app, Outcome& outcome) {
   auto options = std::make_shared<Options>();
   const Verb verb = app.verb("predict", "Hidden states, logits, losses, attention, or answers to records.");
   verb.option("model", &options->model, "Model folder in Hugging Face form, or a run folder").required();
-  verb.option("file", &options->file, "JSON lines: {\"id\", \"text\"} or {\"id\", \"ids\", \"mask\", ...}")
+  verb.option("file", &options->file,
+              "JSON lines: {\"id\", \"text\"}, {\"id\", \"tokens\"} or {\"id\", \"ids\", \"mask\", ...}")
       .required();
   verb.option(
       "--what", &options->what,
-      "hidden, logits, loss or attention, as safetensors; without it, the answers that the model is for, as "
-      "JSON lines");
+      "hidden, logits, loss or attention, as safetensors, or the tags of words; without it, the answers that "
+      "the model is for, as JSON lines");
   verb.option("--out", &options->out, "File to write; JSON lines go to standard output without it");
   verb.option("--top", &options->top, "Candidates for each mask (5)").at_least(1);
   verb.option("--device", &options->device, "cpu or cuda; where a run trained, cpu for a model folder");

@@ -10,6 +10,7 @@
 #include "data/byte_source.h"
 #include "data/json_lines.h"
 #include "data/json_record.h"
+#include "data/word_list.h"
 
 namespace lf {
 namespace {
@@ -102,15 +103,22 @@ Record parse(JsonLine line, const std::string& path) {
   if (object.contains("id")) {
     record.id = record_id_text(parsed);
   }
-  CHECK(object.contains("text") || object.contains("ids"), record.where, ": no \"text\" and no \"ids\"");
-  CHECK(!object.contains("text") || !object.contains("ids"), record.where, ": both text and ids");
+  const int forms = object.contains("text") + object.contains("tokens") + object.contains("ids");
+  CHECK(forms > 0, record.where, ": no \"text\", \"tokens\" or \"ids\"");
+  CHECK(forms == 1, record.where, ": both text and ids, or tokens");
   if (object.contains("ids")) {
     read_ids(record, object);
     return record;
   }
-  CHECK(object["text"].is_string(), record.where, ": text is no string");
   CHECK(!object.contains("mask") && !object.contains("labels") && !object.contains("global"), record.where,
         ": mask, global and labels belong to ids, not to text");
+  if (object.contains("tokens")) {
+    JoinedWords joined = joined_words(tokens_of_record(parsed));
+    record.text = std::move(joined.text);
+    record.words = std::move(joined.words);
+    return record;
+  }
+  CHECK(object["text"].is_string(), record.where, ": text is no string");
   record.text = std::move(object["text"].get_ref<std::string&>());
   return record;
 }

@@ -1,26 +1,8 @@
 #include "layers/encoder.h"
 
+#include "layers/chosen_targets.h"
+
 namespace lf {
-namespace {
-
-// The places whose target is not -1, and their targets.
-struct Chosen {
-  Tensor rows, targets;
-};
-
-Chosen chosen_of(const Tensor& targets) {
-  std::vector<int32_t> rows, values;
-  const int32_t* target = targets.data<int32_t>();
-  for (int64_t i = 0; i < targets.elements(); ++i) {
-    if (target[i] == -1) continue;
-    rows.push_back(static_cast<int32_t>(i));
-    values.push_back(target[i]);
-  }
-  const Shape shape{static_cast<int64_t>(rows.size())};
-  return {Tensor::from(shape, rows), Tensor::from(shape, values)};
-}
-
-}  // namespace
 
 Encoder::Encoder(const EncoderShape& shape_)
     : shape(shape_), embeddings(shape_), layers(static_cast<size_t>(shape_.layers), EncoderLayer(shape_)) {
@@ -50,7 +32,7 @@ Var MaskedLM::losses(const EncoderInput& input, const Tensor& targets, const Pas
   CHECK(targets.shape() == input.ids.shape() && targets.dtype() == DType::i32, "masked LM: targets are ",
         targets.shape(), ' ', name(targets.dtype()), " for ids ", input.ids.shape(),
         "; needed the same, i32");
-  const Chosen chosen = chosen_of(targets);
+  const ChosenTargets chosen = chosen_targets(targets);
   const Var hidden = encoder(input, pass, recomputes);
   const Shape rows{targets.elements(), encoder.shape.width};
   return cross_entropy(logits(select_rows(reshape(hidden, rows), chosen.rows)), chosen.targets);

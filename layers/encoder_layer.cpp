@@ -46,18 +46,20 @@ Var attend(const EncoderShape& shape, const EncoderAttention& attention, int64_t
     if (seen) seen->*place = y.value();
     return y;
   };
+  const Var k = heads(attention.key(x)), v = heads(attention.value(x));
   Var context = window_attention(noted(&AttentionInputs::q, heads(attention.query(x))),
-                                 noted(&AttentionInputs::k, heads(attention.key(x))),
-                                 heads(attention.value(x)), pattern);
+                                 noted(&AttentionInputs::k, k), v, pattern);
   if (input.global_tokens && !input.global_tokens->positions.empty()) {
     const GlobalTokens& whole = *input.global_tokens;
     const Tensor rows =
         global_rows(slices ? slices->globals_of(slices->ranks->rank(), whole) : whole, input.sequences());
-    const Var q = attention.query_global(select_rows(reshape(x, {input.ids.elements(), D}), rows));
+    const bool own = shape.own_global_projections;
+    const Linear& query = own ? attention.query_global : attention.query;
+    const Var q = query(select_rows(reshape(x, {input.ids.elements(), D}), rows));
     context =
         global_attention(context, noted(&AttentionInputs::q_global, reshape(q, {rows.elements(), H, K})),
-                         noted(&AttentionInputs::k_global, heads(attention.key_global(x))),
-                         heads(attention.value_global(x)), pattern);
+                         noted(&AttentionInputs::k_global, own ? heads(attention.key_global(x)) : k),
+                         own ? heads(attention.value_global(x)) : v, pattern);
   }
   return reshape(context, x.shape());
 }

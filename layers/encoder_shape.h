@@ -1,6 +1,7 @@
 // The sizes of RoBERTa and Longformer, and a batch of token sequences for them.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct EncoderShape {
   int64_t reserved_positions = -1;
   // Keys that a local query sees on both sides together, per layer, as in `attention_window`; empty: RoBERTa.
   std::vector<int64_t> windows;
+  // Of a Longformer, whether global attention has projections of its own or those of the windows (the ablation
+  // of Beltagy et al. 2020, table 10).
+  bool own_global_projections = true;
 
   bool is_longformer() const { return !windows.empty(); }
   int64_t head_width() const { return width / heads; }
@@ -30,6 +34,9 @@ struct EncoderShape {
   int64_t first_position() const { return reserved_positions >= 0 ? reserved_positions : padding_id + 1; }
   // The longest sequence.
   int64_t longest() const { return positions - first_position(); }
+  // Of a sequence that is to have so many tokens at most, what the positions allow; 0: nothing else limits
+  // it.
+  int64_t longest_read(int64_t wanted) const { return wanted > 0 ? std::min(wanted, longest()) : longest(); }
   // Throws Error unless the heads divide the width and the windows fit the layers.
   void check() const;
 

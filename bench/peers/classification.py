@@ -34,15 +34,15 @@ def batch_of(encoded, labels, chosen, padding):
     return ids, (ids != padding).long(), torch.tensor([labels[i] for i in chosen])
 
 
-def inputs_of(model, ids, mask):
+def inputs_of(model, ids, mask, first_is_global=True):
     inputs = {"input_ids": ids, "attention_mask": mask}
     if model.config.model_type == "longformer":
         inputs["global_attention_mask"] = torch.zeros_like(mask)
-        inputs["global_attention_mask"][:, 0] = 1
+        inputs["global_attention_mask"][:, 0] = int(first_is_global)
     return inputs
 
 
-def train(model, encoded, labels, options, padding):
+def train(model, encoded, labels, options, padding, make_batch=batch_of, first_is_global=True):
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=options.rate, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01)
     order, step, real, padded, started = [], 0, 0, 0, time.monotonic()
@@ -54,9 +54,10 @@ def train(model, encoded, labels, options, padding):
         for group in optimizer.param_groups:
             group["lr"] = options.rate * min(1.0, (step + 1) / options.warmup)
         for first in range(0, options.batch, options.micro_batch):
-            ids, mask, target = batch_of(encoded, labels, chosen[first : first + options.micro_batch], padding)
-            loss = model(**inputs_of(model, ids, mask), labels=target).loss * len(target) / options.batch
-            loss.backward()
+            part = chosen[first : first + options.micro_batch]
+            ids, mask, target = make_batch(encoded, labels, part, padding)
+            loss = model(**inputs_of(model, ids, mask, first_is_global), labels=target).loss
+            (loss * len(target) / options.batch).backward()
             real += int(mask.sum())
             padded += ids.numel()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -82,11 +83,9 @@ def accuracy(model, encoded, labels, options, padding):
     return right / len(encoded)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_training(parser):
     parser.add_argument("model")
     parser.add_argument("train")
-    parser.add_argument("--test")
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--leave-out", type=int, default=0, help="updates that warm up, of the rate only")
@@ -95,13 +94,23 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--micro-batch", type=int, default=32)
     parser.add_argument("--length", type=int, default=512)
-    parser.add_argument("--most", type=int, default=0, help="so many training documents; 0: all")
-    parser.add_argument("--most-test", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0)
-    options = parser.parse_args()
+
+
+def begin(options):
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_training(parser)
+    parser.add_argument("--test")
+    parser.add_argument("--most", type=int, default=0, help="so many training documents; 0: all")
+    parser.add_argument("--most-test", type=int, default=0)
+    options = parser.parse_args()
+    begin(options)
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=2)
     model.train()

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/byte_range.h"
 #include "data/tokenizer/added_tokens.h"
 #include "data/tokenizer/merge_table.h"
 #include "data/tokenizer/piece_cache.h"
@@ -19,12 +20,6 @@
 #include "data/tokenizer/tokenizer_files.h"
 
 namespace lf {
-
-// The bytes [begin, end) of a text.
-struct ByteRange {
-  int64_t begin, end;
-  friend bool operator==(const ByteRange&, const ByteRange&) = default;
-};
 
 // Ids and, for each, the bytes of the text that it stands for, the space before a word included. Tokens put
 // around a text have begin = end; so has a prefix space that the text does not have. A token that is part of

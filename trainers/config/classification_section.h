@@ -8,6 +8,7 @@
 
 #include "data/tasks/classification_choices.h"
 #include "trainers/config/fields.h"
+#include "trainers/config/global_attention_choice.h"
 
 namespace lf {
 
@@ -37,6 +38,8 @@ struct ClassificationSection {
   bool title = true;
   bool clean = true;
   std::vector<std::string> labels;
+  GlobalAttention global_attention = GlobalAttention::first_token;
+  GlobalProjections global_projections = GlobalProjections::own;
   ClassificationMetricChoice metric = ClassificationMetricChoice::accuracy;
   ClassWeightChoice class_weights = ClassWeightChoice::none;
   double dropout = 0.1;
@@ -83,6 +86,13 @@ struct ClassificationSection {
     field("labels", self.labels,
           "The labels in the order of the classes; left out, those of the training split, sorted.",
           FieldMark::learned);
+    field("global_attention", self.global_attention,
+          "Of a Longformer, what sees all of a text and is seen by all: first_token (<s>) or none, which "
+          "leaves "
+          "it its windows alone.");
+    field("global_projections", self.global_projections,
+          "Whether global attention has projections of its own, as Longformer has, or shares those of the "
+          "windows.");
     field("metric", self.metric,
           "The score of the validation split that decides which checkpoint is best and when patience ends.");
     field("class_weights", self.class_weights,

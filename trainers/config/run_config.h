@@ -13,6 +13,7 @@
 #include "trainers/config/sections.h"
 #include "trainers/config/seq2seq_section.h"
 #include "trainers/config/stage_section.h"
+#include "trainers/config/token_classification_section.h"
 
 namespace lf {
 
@@ -27,6 +28,7 @@ struct RunConfig {
   ModelSection model;
   MaskedLMSection masked_lm;
   ClassificationSection classification;
+  TokenClassificationSection token_classification;
   Seq2SeqSection seq2seq;
   AttentionSection attention;
   OptimizerSection optimizer;
@@ -57,6 +59,9 @@ struct RunConfig {
     field("classification", self.classification,
           "The pretrained model, the documents and the labels of a classifier.",
           for_tasks({TaskChoice::classification}));
+    field("token_classification", self.token_classification,
+          "The pretrained model, the tagged texts and the tags of a classifier of words.",
+          for_tasks({TaskChoice::token_classification}));
     field("seq2seq", self.seq2seq, "The pretrained model and the texts of a writer of summaries.",
           for_tasks({TaskChoice::seq2seq}));
     field("attention", self.attention, "How attention is computed.", for_tasks({TaskChoice::char_lm}));

@@ -8,6 +8,7 @@
 
 #include "data/tasks/summaries.h"
 #include "trainers/config/fields.h"
+#include "trainers/config/global_attention_choice.h"
 #include "trainers/generation/generation_choices.h"
 
 namespace lf {
@@ -15,12 +16,9 @@ namespace lf {
 // What the decoder reads before a text's own tokens: </s> <s>, as transformers shifts labels, or <s> alone,
 // as the published LED code does.
 enum class DecoderPrefix { end_begin, begin };
-// Which tokens of an LED's text see all of it and are seen by all.
-enum class GlobalAttention { first_token, none };
 enum class SummaryMetricChoice { loss, rouge1, rouge2, rouge_l, rouge_lsum };
 
 inline std::vector<std::string> names_of(DecoderPrefix) { return {"end_begin", "begin"}; }
-inline std::vector<std::string> names_of(GlobalAttention) { return {"first_token", "none"}; }
 inline std::vector<std::string> names_of(SummaryMetricChoice) {
   return {"loss", "rouge1", "rouge2", "rougeL", "rougeLsum"};
 }

@@ -6,10 +6,10 @@
 
 namespace lf {
 
-enum class TaskChoice { char_lm, masked_lm, classification, seq2seq };
+enum class TaskChoice { char_lm, masked_lm, classification, token_classification, seq2seq };
 
 inline std::vector<std::string> names_of(TaskChoice) {
-  return {"char_lm", "masked_lm", "classification", "seq2seq"};
+  return {"char_lm", "masked_lm", "classification", "token_classification", "seq2seq"};
 }
 
 }  // namespace lf

@@ -128,12 +128,12 @@ ConversionReport convert_to_longformer(const LongformerRequest& request) {
   return report;
 }
 
-bool has_global_copies(const MaskedLM& model) {
+bool has_global_copies(const Encoder& encoder) {
   const auto equal = [](const Linear& a, const Linear& b) {
     return a.weight.value.to_doubles() == b.weight.value.to_doubles() &&
            a.bias.value.to_doubles() == b.bias.value.to_doubles();
   };
-  const auto& layers = model.encoder.layers;
+  const auto& layers = encoder.layers;
   return std::all_of(layers.begin(), layers.end(), [&](const EncoderLayer& layer) {
     const EncoderAttention& a = layer.attention;
     return a.has_global && equal(a.query, a.query_global) && equal(a.key, a.key_global) &&
@@ -141,8 +141,8 @@ bool has_global_copies(const MaskedLM& model) {
   });
 }
 
-void copy_local_to_global(MaskedLM& model) {
-  for (EncoderLayer& layer : model.encoder.layers) {
+void copy_local_to_global(Encoder& encoder) {
+  for (EncoderLayer& layer : encoder.layers) {
     EncoderAttention& a = layer.attention;
     if (!a.has_global) continue;
     const auto copy = [](const Linear& from, Linear& to) {

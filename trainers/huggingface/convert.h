@@ -50,10 +50,10 @@ Tensor extended_positions(const Tensor& source, int32_t padding_id, int64_t max_
                           NewPositions positions, double range, uint64_t seed);
 
 // Whether every layer's global projections equal the local ones, as after convert_to_longformer().
-bool has_global_copies(const MaskedLM& model);
+bool has_global_copies(const Encoder& encoder);
 
 // Makes every layer's global projections copies of the local ones, as after training without global tokens,
 // which leaves them behind.
-void copy_local_to_global(MaskedLM& model);
+void copy_local_to_global(Encoder& encoder);
 
 }  // namespace lf

@@ -10,9 +10,12 @@ using nlohmann::json;
 // Texts need not be UTF-8 there.
 std::string packed(const std::vector<Record>& records) {
   json list = json::array();
-  for (const Record& r : records)
+  for (const Record& r : records) {
+    std::vector<int64_t> borders;
+    for (const ByteRange& word : r.words) borders.insert(borders.end(), {word.begin, word.end});
     list.push_back({r.id, r.where, r.text ? json(*r.text) : json(), r.rows, r.length, r.ids, r.mask, r.labels,
-                    r.global});
+                    r.global, borders});
+  }
   const std::vector<uint8_t> bytes = json::to_cbor(list);
   return {bytes.begin(), bytes.end()};
 }
@@ -25,6 +28,8 @@ std::vector<Record> unpacked(const std::string& bytes) {
     if (!fields[2].is_null()) r.text = fields[2].get<std::string>();
     fields[3].get_to(r.rows), fields[4].get_to(r.length), fields[5].get_to(r.ids);
     fields[6].get_to(r.mask), fields[7].get_to(r.labels), fields[8].get_to(r.global);
+    const auto borders = fields[9].get<std::vector<int64_t>>();
+    for (size_t i = 0; i < borders.size(); i += 2) r.words.push_back({borders[i], borders[i + 1]});
   }
   return records;
 }

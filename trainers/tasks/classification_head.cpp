@@ -13,11 +13,11 @@ namespace {
 
 constexpr auto kHead = "classifier.";
 
-bool is_classifier(const ModelConfig& config) {
+bool has_head(const ModelConfig& config, const HeadKind& kind) {
   const auto names = config.json.find("architectures");
   return names != config.json.end() && names->is_array() &&
-         std::any_of(names->begin(), names->end(), [](const nlohmann::json& name) {
-           return name.is_string() && name.get<std::string>().ends_with("ForSequenceClassification");
+         std::any_of(names->begin(), names->end(), [&](const nlohmann::json& name) {
+           return name.is_string() && name.get<std::string>().ends_with(kind.architecture);
          });
 }
 
@@ -30,10 +30,10 @@ bool are_numbered(const std::vector<std::string>& labels) {
 }
 
 // The rows of the head's last matrix, which stand for these labels, in the order of others.
-void reorder_rows(const ParameterBlock& block, const std::vector<std::string>& from,
+void reorder_rows(const ParameterBlock& block, const HeadKind& kind, const std::vector<std::string>& from,
                   const std::vector<std::string>& to) {
   for (const PackedParameter& parameter : block.parameters) {
-    if (!parameter.name.starts_with("classifier.out_proj.")) continue;
+    if (!parameter.name.starts_with(kind.rows)) continue;
     const Tensor rows = block.value(parameter), before = rows.clone();
     for (size_t i = 0; i < to.size(); ++i) {
       const int64_t row = std::find(from.begin(), from.end(), to[i]) - from.begin();
@@ -58,30 +58,50 @@ std::vector<std::string> labels_of_model(const std::string& folder) {
   return labels;
 }
 
-std::vector<std::string> load_classifier(const std::string& folder, const std::vector<std::string>& labels,
-                                         PretrainedHead head, const ParameterBlock& block,
-                                         std::vector<std::string>& notices) {
-  if (head == PretrainedHead::replaced)
+PretrainedHead wanted_head(bool has_data, bool new_head) {
+  if (!has_data) return PretrainedHead::needed;
+  return new_head ? PretrainedHead::replaced : PretrainedHead::if_present;
+}
+
+std::vector<std::string> load_classifier(const std::string& folder, const HeadKind& kind,
+                                         const std::vector<std::string>& labels, PretrainedHead head,
+                                         const ParameterBlock& block, std::vector<std::string>& notices) {
+  const auto starts_anew = [&](const std::string& why) {
+    notices.push_back(text(folder, why, " starts anew, for ", labels.size(), ' ', kind.classes));
+  };
+  if (head == PretrainedHead::replaced) {
+    starts_anew(text(": its ", kind.name, " is not used; one"));
     return load_pretrained(folder, kEncoderNames, {.fresh = {}, .grown = {}, .replaced = {kHead}}, block);
+  }
   const std::vector<std::string> known =
-      is_classifier(read_model_config(folder)) ? labels_of_model(folder) : std::vector<std::string>();
-  const std::string anew = "classification.new_head: true starts a head anew";
-  CHECK(known.empty() || known.size() == labels.size(), folder, "'s head tells ", known.size(), " classes (",
-        list_of_labels(known), "), the data have ", labels.size(), " labels (", list_of_labels(labels), "); ",
-        anew);
+      has_head(read_model_config(folder), kind) ? labels_of_model(folder) : std::vector<std::string>();
+  const std::string anew = std::string(kind.section) + ".new_head: true starts a head anew";
+  CHECK(known.empty() || known.size() == labels.size(), folder, "'s head tells ", known.size(), ' ',
+        kind.classes, " (", list_of_labels(known), "), the data have ", labels.size(), " labels (",
+        list_of_labels(labels), "); ", anew);
   LoadRequest request;
   if (head == PretrainedHead::if_present) request.fresh = {kHead};
   const std::vector<std::string> fresh = load_pretrained(folder, kEncoderNames, request, block);
+  if (!fresh.empty()) starts_anew(text(" has no ", kind.name, ": it"));
   if (known.empty() || known == labels || !fresh.empty()) return fresh;
   if (std::is_permutation(known.begin(), known.end(), labels.begin())) {
-    reorder_rows(block, known, labels);
+    reorder_rows(block, kind, known, labels);
   } else {
     notices.push_back(text(folder, "'s head ",
-                           are_numbered(known) ? "does not name its classes"
-                                               : "was trained for the classes " + list_of_labels(known),
+                           are_numbered(known)
+                               ? text("does not name its ", kind.classes)
+                               : text("was trained for the ", kind.classes, ' ', list_of_labels(known)),
                            ": they are taken for ", list_of_labels(labels), " in this order (", anew, ")"));
   }
   return fresh;
+}
+
+void name_labels(const std::vector<std::string>& labels, nlohmann::json& config) {
+  config["id2label"] = config["label2id"] = nlohmann::json::object();
+  for (size_t i = 0; i < labels.size(); ++i) {
+    config["id2label"][std::to_string(i)] = labels[i];
+    config["label2id"][labels[i]] = i;
+  }
 }
 
 }  // namespace lf

@@ -10,6 +10,7 @@
 #include "core/communicator/divided.h"
 #include "data/example_order.h"
 #include "trainers/config/paths.h"
+#include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_config.h"
 #include "trainers/huggingface/model_folder.h"
 #include "trainers/tasks/classification_head.h"
@@ -65,6 +66,7 @@ EncoderShape shape_of(const ClassificationSection& section) {
   EncoderShape shape = encoder_shape(read_model_config(*section.model));
   shape.dropout = section.dropout;
   shape.attention_dropout = section.attention_dropout;
+  shape.own_global_projections = section.global_projections == GlobalProjections::own;
   return shape;
 }
 
@@ -129,20 +131,11 @@ ClassificationTask::ClassificationTask(const RunConfig& config, TaskNeeds needs,
       class_weights_ = balanced_weights(train_, labels_.size());
   }
   if (!needs.weights) return;
-  const bool replaced = needs.data && config.classification.new_head;
-  // Only a model that is to be trained may lack its head.
-  const PretrainedHead head = replaced     ? PretrainedHead::replaced
-                              : needs.data ? PretrainedHead::if_present
-                                           : PretrainedHead::needed;
   const std::vector<std::string> fresh =
-      load_classifier(model_folder(), labels_, head, parameters_, notices_);
+      load_classifier(model_folder(), kDocumentHead, labels_,
+                      wanted_head(needs.data, config.classification.new_head), parameters_, notices_);
   const double range = initializer_range(read_model_config(model_folder()));
   initialise(model_, parameters_, range, static_cast<uint64_t>(config.seed), fresh);
-  if (!fresh.empty())
-    notices_.push_back(
-        text(model_folder(),
-             replaced ? ": its classification head is not used; one" : " has no classification head: it",
-             " starts anew, for ", labels_.size(), " classes"));
 }
 
 std::vector<ParameterGroup> ClassificationTask::groups(const OptimizerSection& settings) {
@@ -172,6 +165,11 @@ int64_t ClassificationTask::document(const Stage& stage, int64_t example) const 
   return Permutation(train_.count(), order_seed(config_, stage)).at(example);
 }
 
+bool ClassificationTask::first_is_global() const {
+  return model_.encoder.shape.is_longformer() &&
+         config_.classification.global_attention == GlobalAttention::first_token;
+}
+
 double ClassificationTask::class_weight(int64_t label) const {
   return class_weights_.empty() ? 1.0 : class_weights_[static_cast<size_t>(label)];
 }
@@ -193,7 +191,7 @@ Examples ClassificationTask::about(const Stage& stage, ExampleRange range) const
 std::unique_ptr<TaskBatch> ClassificationTask::read(const Stage& stage, ExampleRange range) const {
   auto batch = std::make_unique<LabelledBatch>();
   batch->about = about(stage, range);
-  batch->input = document_input(train_, batch->about.ids, stage.sequence_length, model_.encoder.shape);
+  batch->input = document_input(train_, batch->about.ids, stage.sequence_length, first_is_global());
   for (const int64_t id : batch->about.ids) batch->classes.push_back(train_.class_at(id));
   return batch;
 }
@@ -225,7 +223,7 @@ Evaluation ClassificationTask::evaluate(Split split, Effort effort, const Stage&
     std::vector<int64_t> ids;
     for (int64_t i = number * most; i < std::min(documents.count(), (number + 1) * most); ++i)
       ids.push_back(i);
-    const EncoderInput input = document_input(documents, ids, stage.sequence_length, model_.encoder.shape);
+    const EncoderInput input = document_input(documents, ids, stage.sequence_length, first_is_global());
     const std::vector<ClassProbabilities> told = class_probabilities(logits_of(model_, input, pass).value());
     std::vector<double> numbers;
     for (size_t i = 0; i < told.size(); ++i) {
@@ -289,7 +287,13 @@ Evaluation ClassificationTask::evaluation_of(const Confusion& confusion, double 
 
 void ClassificationTask::predict(std::vector<Record> records, const PredictionRequest& request,
                                  PredictionSink& sink) {
-  predict_classes(model_, labels_, model_folder(), compute_dtype(config_), std::move(records), request, sink);
+  predict_classes(model_, labels_, model_folder(), compute_dtype(config_), first_is_global(),
+                  std::move(records), request, sink);
+}
+
+// So that the model is the same where projections are global's own.
+void ClassificationTask::finish() {
+  if (!model_.encoder.shape.own_global_projections) copy_local_to_global(model_.encoder);
 }
 
 void ClassificationTask::export_model(const std::string& destination) const {
@@ -297,11 +301,7 @@ void ClassificationTask::export_model(const std::string& destination) const {
   config["architectures"] = {model_.encoder.shape.is_longformer() ? "LongformerForSequenceClassification"
                                                                   : "RobertaForSequenceClassification"};
   config["problem_type"] = "single_label_classification";
-  config["id2label"] = config["label2id"] = nlohmann::json::object();
-  for (size_t i = 0; i < labels_.size(); ++i) {
-    config["id2label"][std::to_string(i)] = labels_[i];
-    config["label2id"][labels_[i]] = i;
-  }
+  name_labels(labels_, config);
   write_model_folder(destination, config, named_parameters(parameters_), model_folder());
 }
 

@@ -25,6 +25,7 @@ class ClassificationTask : public Task {
 
   ParameterBlock& parameters() override { return parameters_; }
   std::vector<ParameterGroup> groups(const OptimizerSection& settings) override;
+  void finish() override;
   std::string data_hash() const override;
   std::string model_hash() const override { return model_hash_; }
   std::string model_folder() const override { return *config_.classification.model; }
@@ -54,6 +55,7 @@ class ClassificationTask : public Task {
 
   const TokenizedDocuments& split_of(Split split) const;
   int64_t document(const Stage& stage, int64_t example) const;
+  bool first_is_global() const;
   double class_weight(int64_t label) const;
   Evaluation evaluation_of(const Confusion& confusion, double loss, const Stage& stage) const;
 

@@ -27,6 +27,25 @@ int64_t tokens_of(std::span<const Record> records) {
   return tokens;
 }
 
+void warn_of_empty(const std::vector<Record>& records, PredictionSink& sink) {
+  for (const Record& record : records) {
+    if (record.text && record.text->find_first_not_of(" \t\r\n") == std::string::npos)
+      sink.note("warning: " + record.where + ": an empty text");
+  }
+}
+
+void read_texts(std::vector<Record>& records, const std::string& tokenizer_folder, int64_t longest,
+                PredictionSink& sink) {
+  if (any_text(records)) tokenize(records, ByteLevelTokenizer(tokenizer_folder));
+  warn_of_empty(records, sink);
+  for (Record& record : records) {
+    if (!record.text || record.length <= longest) continue;
+    sink.note(text("warning: ", record.where, ": ", record.length, " tokens, of which the first ", longest,
+                   " are read"));
+    cut(record, longest);
+  }
+}
+
 EncoderInput encoder_input(std::span<const Record> records) {
   std::vector<int32_t> ids;
   std::vector<uint8_t> mask;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -34,6 +35,12 @@ std::shared_ptr<const GlobalTokens> first_tokens_global(int64_t sequences);
 
 // Gives the rows of records without global tokens their first token as one; returns how many rows.
 int64_t add_first_tokens_global(std::vector<Record>& records);
+
+// The same with the folder's tokenizer, and so many ids each at most. What is cut is noted, and so are texts
+// without words: what one answers for them is no answer.
+void read_texts(std::vector<Record>& records, const std::string& tokenizer_folder, int64_t longest,
+                PredictionSink& sink);
+void warn_of_empty(const std::vector<Record>& records, PredictionSink& sink);
 
 // Cuts a record of text to so many tokens; the last one, </s>, stays.
 void cut(Record& record, int64_t longest);

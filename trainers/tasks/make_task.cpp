@@ -8,6 +8,7 @@
 #include "trainers/tasks/classification_task.h"
 #include "trainers/tasks/masked_lm_task.h"
 #include "trainers/tasks/seq2seq_task.h"
+#include "trainers/tasks/token_classification_task.h"
 
 namespace lf {
 namespace {
@@ -37,6 +38,8 @@ constexpr std::array kTasks = {
     KnownTask{TaskChoice::masked_lm, make<MaskedLMTask>, "ForMaskedLM", set_model<&RunConfig::masked_lm>},
     KnownTask{TaskChoice::classification, make<ClassificationTask>, "ForSequenceClassification",
               set_model<&RunConfig::classification>, ClassificationTask::settle},
+    KnownTask{TaskChoice::token_classification, make<TokenClassificationTask>, "ForTokenClassification",
+              set_model<&RunConfig::token_classification>, TokenClassificationTask::settle},
     KnownTask{TaskChoice::seq2seq, make<Seq2SeqTask>, "ForConditionalGeneration",
               set_model<&RunConfig::seq2seq>},
 };

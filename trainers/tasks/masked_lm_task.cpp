@@ -136,7 +136,7 @@ MaskedLMTask::MaskedLMTask(const RunConfig& config, TaskNeeds needs)
     has_head_ = fresh.empty();
     const double range = initializer_range(read_model_config(model_folder()));
     initialise(model_, parameters_, range, static_cast<uint64_t>(config.seed), fresh);
-    global_projections_are_copies_ = has_global_copies(model_);
+    global_projections_are_copies_ = has_global_copies(model_.encoder);
   }
   choose_trained();
 }
@@ -257,7 +257,7 @@ std::vector<std::string> MaskedLMTask::notices() const {
 }
 
 void MaskedLMTask::finish() {
-  if (global_projections_are_copies_) copy_local_to_global(model_);
+  if (global_projections_are_copies_) copy_local_to_global(model_.encoder);
 }
 
 }  // namespace lf

@@ -270,6 +270,32 @@ TEST_F(ClassificationTaskTest, WhatARunHasLearnedIsNotChangedWhenItIsOpened) {
                     "classification.labels is the run's: its weights have learned it as it was");
 }
 
+TEST_F(ClassificationTaskTest, GlobalAttentionIsAsConfigured) {
+  const auto loss_with = [&](const std::string& choice) {
+    const RunConfig c = config("steps: 1", ", dropout: 0, attention_dropout: 0, global_" + choice);
+    const Stage stage = resolved_stages(c).front();
+    const auto task = make_task(c);
+    return forward_backward(*task, *task->read(stage, {0, 8}), stage, 1, {}).item();
+  };
+  EXPECT_NE(loss_with("attention: none"), loss_with("attention: first_token"));
+  EXPECT_NE(loss_with("projections: shared"), loss_with("projections: own"));
+  EXPECT_EQ(loss_with("projections: own"), loss_with("attention: first_token"));
+}
+
+// A model of shared projections is, for others, one whose global projections are copies.
+TEST_F(ClassificationTaskTest, SharedProjectionsGoOutAsCopies) {
+  Trainer(config("steps: 3", ", global_projections: shared"), folder_ / "run", false).run();
+  const OpenedModel run = open_model(folder_ / "run");
+  run.task->export_model(folder_ / "exported");
+  const RunConfig own = config("steps: 1", ", global_projections: own");
+  const Stage stage = resolved_stages(own).front();
+  const auto exported = open_model(folder_ / "exported");
+  const auto batch = make_task(own)->read(stage, {0, 8});
+  const NoGrad no_grad;
+  EXPECT_NEAR(exported.task->loss(*batch, stage, {}).value().item(),
+              run.task->loss(*batch, stage, {}).value().item(), 1e-5);
+}
+
 TEST_F(ClassificationTaskTest, SaysWhatIsCutAndWhatStartsAnew) {
   const auto task = make_task(config("steps: 1, sequence_length: 16"));
   says(*task, "has no classification head: it starts anew, for 2 classes");
