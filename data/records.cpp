@@ -105,7 +105,7 @@ Record parse(JsonLine line, const std::string& path) {
   }
   const int forms = object.contains("text") + object.contains("tokens") + object.contains("ids");
   CHECK(forms > 0, record.where, ": no \"text\", \"tokens\" or \"ids\"");
-  CHECK(forms == 1, record.where, ": both text and ids, or tokens");
+  CHECK(forms == 1, record.where, ": more than one of text, tokens and ids");
   if (object.contains("ids")) {
     read_ids(record, object);
     return record;

@@ -21,8 +21,8 @@ struct EncoderShape {
   int64_t reserved_positions = -1;
   // Keys that a local query sees on both sides together, per layer, as in `attention_window`; empty: RoBERTa.
   std::vector<int64_t> windows;
-  // Of a Longformer, whether global attention has projections of its own or those of the windows (the ablation
-  // of Beltagy et al. 2020, table 10).
+  // Of a Longformer, whether global attention has projections of its own or those of the windows (the
+  // ablation of Beltagy et al. 2020, table 10).
   bool own_global_projections = true;
 
   bool is_longformer() const { return !windows.empty(); }

@@ -89,8 +89,9 @@ TEST_F(Records, ErrorsNameTheLine) {
   refuse("{\"ids\": [1], \"ids\": [2]}", "appears twice");
   refuse("{\"ids\": [1, 2], \"labels\": [1, 18446744073709551516]}", "labels has 18446744073709551516");
   refuse("{\"ids\": [[1], [2]], \"global\": [[0], 1]}", "global mixes rows and numbers");
-  refuse("{\"id\": \"a\"}", "no \"text\" and no \"ids\"");
-  refuse("{\"ids\": [1], \"text\": \"x\"}", "both text and ids");
+  refuse("{\"id\": \"a\"}", "no \"text\", \"tokens\" or \"ids\"");
+  refuse("{\"ids\": [1], \"text\": \"x\"}", "more than one of text, tokens and ids");
+  refuse("{\"id\": \"a\", \"tokens\": []}", "\"tokens\" is empty");
   refuse("{\"ids\": [[1, 2], [3]]}", "row 1 of ids has 1 numbers, needed 2");
   refuse("{\"ids\": [[]]}", "ids has an empty row");
   refuse("{\"ids\": [1.5]}", "ids has 1.5, needed an integer");
