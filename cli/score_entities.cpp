@@ -8,6 +8,7 @@
 #include "cli/score.h"
 #include "core/json.h"
 #include "data/tasks/entity_pairs.h"
+#include "data/tasks/labelled_document.h"
 #include "trainers/metrics/entity_scores.h"
 
 namespace lf::cli {
@@ -43,7 +44,7 @@ ordered_json entities_report(const EntityScores& scores, size_t texts) {
 
 void print_entities(const EntityScores& scores, size_t texts) {
   size_t width = 8;
-  for (const auto& [type, counts] : scores.types()) width = std::max(width, type.size());
+  for (const auto& [type, counts] : scores.types()) width = std::max(width, shown(type).size());
   std::printf("entities: %zu text%s\n%-*s  precision  recall      f1  entities  predicted\n", texts,
               texts == 1 ? "" : "s", static_cast<int>(width), "");
   const auto print = [&](const std::string& name, const EntityCounts& counts) {
@@ -51,7 +52,7 @@ void print_entities(const EntityScores& scores, size_t texts) {
                 counts.precision(), counts.recall(), counts.f1(), static_cast<long long>(counts.expected),
                 static_cast<long long>(counts.predicted));
   };
-  for (const auto& [type, counts] : scores.types()) print(type, counts);
+  for (const auto& [type, counts] : scores.types()) print(shown(type), counts);
   print("all", scores.all());
   std::printf("%-*s  %9s  %6s  %6.4f\n", static_cast<int>(width), "macro f1", "", "", scores.macro_f1());
 }

@@ -103,7 +103,9 @@ Record parse(JsonLine line, const std::string& path) {
   if (object.contains("id")) {
     record.id = record_id_text(parsed);
   }
-  const int forms = object.contains("text") + object.contains("tokens") + object.contains("ids");
+  const bool has_tokens =
+      object.contains("tokens") && object["tokens"].is_array();  // or it is the user's own
+  const int forms = object.contains("text") + has_tokens + object.contains("ids");
   CHECK(forms > 0, record.where, ": no \"text\", \"tokens\" or \"ids\"");
   CHECK(forms == 1, record.where, ": more than one of text, tokens and ids");
   if (object.contains("ids")) {
@@ -112,7 +114,7 @@ Record parse(JsonLine line, const std::string& path) {
   }
   CHECK(!object.contains("mask") && !object.contains("labels") && !object.contains("global"), record.where,
         ": mask, global and labels belong to ids, not to text");
-  if (object.contains("tokens")) {
+  if (has_tokens) {
     JoinedWords joined = joined_words(tokens_of_record(parsed));
     record.text = std::move(joined.text);
     record.words = std::move(joined.words);

@@ -119,8 +119,10 @@ class CoreferenceReader {
     ++words_;
   }
 
-  // "(12|(3)", or without bars, as some writers have it.
+  // "(12|(3)", or without bars, as some writers have it. Mentions of this word alone come first, then what
+  // begins here, then what ends, as in the official scorer.
   void take_chains(std::string_view chains) {
+    std::vector<int64_t> alone, beginning, ending;
     const std::string shown = escaped(chains);
     bool after_bar = true;  // or at the begin
     for (std::string_view rest = chains; !rest.empty() || after_bar;) {
@@ -133,12 +135,18 @@ class CoreferenceReader {
       const bool ends = rest.starts_with(')');
       CHECK(is_number && (begins || ends), where_, ": ", shown, " are no chains, such as (12, (3) or 7)|(8");
       if (ends) rest.remove_prefix(1);
-      if (begins && !open_.contains(chain)) order_.push_back(chain);
-      if (begins) open_[chain].push_back(words_);
-      if (ends) close(chain);
+      (begins && ends ? alone : begins ? beginning : ending).push_back(chain);
       after_bar = rest.starts_with('|');
       if (after_bar) rest.remove_prefix(1);
     }
+    for (const int64_t chain : alone) begin_chain(chain), close(chain);
+    for (const int64_t chain : beginning) begin_chain(chain);
+    for (const int64_t chain : ending) close(chain);
+  }
+
+  void begin_chain(int64_t chain) {
+    if (!open_.contains(chain)) order_.push_back(chain);
+    open_[chain].push_back(words_);
   }
 
   void close(int64_t chain) {

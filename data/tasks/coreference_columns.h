@@ -13,7 +13,7 @@ namespace lf {
 // one, or blanks; the word is the fourth of five or more, and unknown where they are fewer. The last column
 // says which chains begin and end at a word, "(12|(3)" or "7)" (bars may lack), or "-", "_" or nothing. Of
 // nested mentions of one chain the last that began ends first. Of a mention that is there twice, the one of
-// the chain that begins first counts, as for the official scorer.
+// the chain that begins first counts; the official scorer does so where the other file has the mention, too.
 //
 // Throws Error naming file and line for a row of one column, a chain that ends without a begin or begins
 // without an end, other signs in the last column, rows outside documents, a document without an end, a name

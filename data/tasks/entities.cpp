@@ -50,6 +50,22 @@ std::vector<Entity> entities_of(std::span<const std::string> tags) {
   return entities;
 }
 
+std::vector<Entity> entities_of(std::span<const std::string> tags, std::span<const int64_t> sentences) {
+  std::vector<Entity> entities;
+  int64_t begin = 0;
+  for (size_t i = 0; i <= sentences.size(); ++i) {
+    const int64_t end = i < sentences.size() ? sentences[i] : static_cast<int64_t>(tags.size());
+    for (Entity& entity :
+         entities_of(tags.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)))) {
+      entity.begin += begin;
+      entity.end += begin;
+      entities.push_back(std::move(entity));
+    }
+    begin = end;
+  }
+  return entities;
+}
+
 std::vector<std::string> tags_of(const std::vector<Entity>& entities, int64_t words, TagScheme scheme) {
   std::vector<std::string> tags(static_cast<size_t>(words), std::string(kOutside));
   for (const Entity& entity : entities) {

@@ -37,6 +37,10 @@ std::string_view type_of(std::string_view tag);
 // begins a new one. So no sequence is malformed.
 std::vector<Entity> entities_of(std::span<const std::string> tags);
 
+// The same of a text whose sentences begin at these words, ascending, beside the first: no entity goes on
+// over the end of one, as they are sequences of their own for seqeval.
+std::vector<Entity> entities_of(std::span<const std::string> tags, std::span<const int64_t> sentences);
+
 // The tags of so many words; the entities must not share any.
 std::vector<std::string> tags_of(const std::vector<Entity>& entities, int64_t words, TagScheme scheme);
 

@@ -48,6 +48,7 @@ FoundEntities found_in_record(const JsonRecord& record, int64_t line) {
   FoundEntities found{.id = std::to_string(line), .where = record.where};
   if (record.object.contains("id")) found.id = record_id_text(record);
   if (record.object.contains("tokens") && record.object.contains("tags")) {
+    CHECK(!record.object.contains("entities"), record.where, ": both tags and entities");
     found.words = tokens_of_record(record);
     found.entities = entities_of(tags_of_record(record, found.words->size()));
     return found;
@@ -80,7 +81,18 @@ EntityFile read_entity_file(const std::string& path, const TaggedColumns& column
   return file;
 }
 
+// Of a prediction without a text: that its spans are within the reference's.
+void check_within(const FoundEntities& wanted, const FoundEntities& found) {
+  if (found.words || found.text || found.entities.empty()) return;
+  const int64_t most = wanted.words  ? std::ssize(*wanted.words)
+                       : wanted.text ? CharacterPlaces(*wanted.text).characters()
+                                     : found.entities.back().end;
+  CHECK(found.entities.back().end <= most, found.where, ": an entity ends at ", found.entities.back().end,
+        ", but the text in ", wanted.where, " has ", most, wanted.words ? " words" : " characters");
+}
+
 void check_same_words(const FoundEntities& wanted, const FoundEntities& found) {
+  check_within(wanted, found);
   CHECK(!(wanted.words && found.text) && !(wanted.text && found.words), found.where,
         ": entities are counted in ", found.words ? "words" : "characters", " here and in ",
         found.words ? "characters" : "words", " in ", wanted.where);

@@ -1,6 +1,7 @@
 #include "data/tasks/tagged_columns.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -112,11 +113,7 @@ class ColumnReader {
       current_.where = where_;
       current_.id = name_.empty() ? std::to_string(line) : name_;
     }
-    // What seqeval would take for the entity before, had it not ended with its sentence.
-    const bool continues = sentence_ended_ && !current_.tags.empty() && current_.tags.back() != kOutside &&
-                           type_of(tag) == type_of(current_.tags.back());
-    if (continues && tag[0] == 'I') tag[0] = 'B';
-    if (continues && tag[0] == 'E') tag[0] = 'S';
+    if (sentence_ended_ && !words_.empty()) current_.sentences.push_back(std::ssize(words_));
     sentence_ended_ = false;
     words_.push_back(std::move(word));
     current_.tags.push_back(std::move(tag));

@@ -26,9 +26,7 @@ struct TaggedColumns {
 // The texts of a file, plain, gzipped or alone in an archive, in its order. Documents begin with a line
 // "#begin document NAME" (and may end with "#end document") or with the word "-DOCSTART-"; a file without
 // marks is one. Documents go by their names, where they have one, and other texts by the line of their first
-// word. Empty columns at the end of a row do not count. Where an entity would go on over the end of a
-// sentence inside a document, the next sentence's first tag becomes that of a begin: seqeval, too, ends it
-// there.
+// word. Empty columns at the end of a row do not count.
 //
 // Throws Error naming file and line for a row with other than the number of columns of the first row, of the
 // file or behind the last mark of a document, a column that is not there, an empty word, what is no tag (see

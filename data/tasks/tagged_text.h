@@ -12,11 +12,12 @@
 namespace lf {
 
 struct TaggedText {
-  std::string id;                 // unique in its split
-  std::string text;               // valid UTF-8
-  std::vector<ByteRange> words;   // of the text, in its order; one at least
-  std::vector<std::string> tags;  // of each word
-  std::string where;              // "FILE:LINE", for messages
+  std::string id;                    // unique in its split
+  std::string text;                  // valid UTF-8
+  std::vector<ByteRange> words;      // of the text, in its order; one at least
+  std::vector<std::string> tags;     // of each word
+  std::string where;                 // "FILE:LINE", for messages
+  std::vector<int64_t> sentences{};  // the words, beside the first, with which sentences begin, where known
   // Whether the words are all that is known of the text, which is then these with blanks between.
   bool is_list = false;
 };

@@ -94,9 +94,10 @@ void check_known_tags(TokenClassificationData& data) {
       }
     }
     for (const auto& [tag, count] : unknown)
-      data.notices.push_back(text(
-          count, count == 1 ? " word of " : " words of ", name, count == 1 ? " has" : " have", " the tag ",
-          escaped(tag), ", which no text to train on has: it cannot be told, and counts as missed"));
+      data.notices.push_back(text(count, count == 1 ? " word of " : " words of ", name,
+                                  count == 1 ? " has" : " have", " the tag ", escaped(tag),
+                                  ", which is no class (no text to train on has it, or labels lack it): it "
+                                  "cannot be told, and counts as missed"));
   }
 }
 

@@ -26,7 +26,7 @@ WordTokens tokenize_words(std::string_view text, std::span<const ByteRange> word
     const bool after_blank = word.begin > 0 && text[static_cast<size_t>(word.begin - 1)] == ' ';
     const int64_t begin = word.begin - (after_blank ? 1 : 0);
     while (token < tokens.ids.size() && encoding.ranges[token].end <= begin) ++token;
-    CHECK(token < tokens.ids.size(), "the word at byte ", word.begin, " of ", text.size(), " has no token");
+    CHECK(token < tokens.ids.size(), "the word at byte ", word.begin, " has no token");
     tokens.first.push_back(static_cast<int32_t>(token));
   }
   return tokens;
@@ -42,6 +42,9 @@ TokenizedWords::TokenizedWords(const std::vector<TaggedText>& texts, const std::
   for (size_t i = 0; i < texts.size(); ++i) {
     try {
       texts_[i].tokens = tokenize_words(texts[i].text, texts[i].words, tokenizer);
+    } catch (const Error& error) {
+#pragma omp critical(words_failure)
+      failure = std::make_exception_ptr(Error(texts[i].where + ": " + error.what()));
     } catch (...) {
 #pragma omp critical(words_failure)
       failure = std::current_exception();
@@ -49,11 +52,14 @@ TokenizedWords::TokenizedWords(const std::vector<TaggedText>& texts, const std::
   }
   if (failure) std::rethrow_exception(failure);
   for (size_t i = 0; i < texts.size(); ++i) {
-    for (const std::string& tag : texts[i].tags) {
-      const auto found = classes.find(tag);
-      texts_[i].classes.push_back(found == classes.end() ? kNoClass : found->second);
+    const std::vector<int32_t>& first = texts_[i].tokens.first;
+    for (size_t word = 0; word < texts[i].tags.size(); ++word) {
+      const auto found = classes.find(texts[i].tags[word]);
+      const bool shares = word > 0 && first[word] == first[word - 1];
+      texts_[i].classes.push_back(found == classes.end() || shares ? kNoClass : found->second);
     }
-    texts_[i].entities = entities_of(texts[i].tags);
+    texts_[i].sentences = texts[i].sentences;
+    texts_[i].entities = entities_of(texts[i].tags, texts[i].sentences);
   }
   for (const Text& own : texts_) {
     tokens_ += std::ssize(own.tokens.ids);
@@ -69,6 +75,7 @@ std::string TokenizedWords::content_hash() const {
     hash.update(bytes_of(own.tokens.ids));
     hash.update(bytes_of(own.tokens.first));
     hash.update(bytes_of(own.classes));
+    hash.update(bytes_of(own.sentences));
     for (const Entity& entity : own.entities) {
       hash.update(bytes_of(std::vector<int64_t>{entity.begin, entity.end}));
       hash.update(bytes_of(std::vector<char>(entity.type.begin(), entity.type.end())));

@@ -13,7 +13,8 @@
 namespace lf {
 
 // The tokens of a text without <s> and </s>, with a blank before its first word as before the others, and of
-// each word the token that holds its first byte, or the blank before it.
+// each word the token that holds its first byte, or the blank before it. Words that an added token of the
+// tokenizer holds together ("<s>" in a text) have the same.
 struct WordTokens {
   std::vector<int32_t> ids, first;
 };
@@ -26,7 +27,8 @@ inline constexpr int32_t kNoClass = -1;
 class TokenizedWords {
  public:
   TokenizedWords() = default;
-  // Tokenizes on all threads. A word's class is the place of its tag in `labels`.
+  // Tokenizes on all threads. A word's class is the place of its tag in `labels`; of words that share their
+  // first token, only the first one has a class.
   TokenizedWords(const std::vector<TaggedText>& texts, const std::vector<std::string>& labels,
                  const ByteLevelTokenizer& tokenizer);
 
@@ -39,6 +41,8 @@ class TokenizedWords {
   const std::vector<int32_t>& classes(int64_t i) const { return at(i).classes; }
   // Those that its tags say.
   const std::vector<Entity>& entities(int64_t i) const { return at(i).entities; }
+  // The words, beside the first, with which its sentences begin.
+  const std::vector<int64_t>& sentences(int64_t i) const { return at(i).sentences; }
 
   // Names ids, words, classes, entities and their order.
   std::string content_hash() const;
@@ -48,6 +52,7 @@ class TokenizedWords {
     WordTokens tokens;
     std::vector<int32_t> classes;
     std::vector<Entity> entities;
+    std::vector<int64_t> sentences;
   };
   const Text& at(int64_t i) const { return texts_[static_cast<size_t>(i)]; }
 

@@ -141,13 +141,14 @@ bool has_global_copies(const Encoder& encoder) {
   });
 }
 
-void copy_local_to_global(Encoder& encoder) {
-  for (EncoderLayer& layer : encoder.layers) {
-    EncoderAttention& a = layer.attention;
+void copy_local_to_global(const Encoder& encoder) {
+  for (const EncoderLayer& layer : encoder.layers) {
+    const EncoderAttention& a = layer.attention;
     if (!a.has_global) continue;
-    const auto copy = [](const Linear& from, Linear& to) {
-      to.weight.value.copy_from(from.weight.value);
-      to.bias.value.copy_from(from.bias.value);
+    const auto copy = [](const Linear& from, const Linear& to) {
+      Tensor weight = to.weight.value, bias = to.bias.value;  // the parameters' own memory
+      weight.copy_from(from.weight.value);
+      bias.copy_from(from.bias.value);
     };
     copy(a.query, a.query_global);
     copy(a.key, a.key_global);

@@ -54,6 +54,6 @@ bool has_global_copies(const Encoder& encoder);
 
 // Makes every layer's global projections copies of the local ones, as after training without global tokens,
 // which leaves them behind.
-void copy_local_to_global(Encoder& encoder);
+void copy_local_to_global(const Encoder& encoder);
 
 }  // namespace lf

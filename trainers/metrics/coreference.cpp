@@ -171,13 +171,12 @@ CoreferenceScore CoreferenceScores::score(CoreferenceMetric metric) const {
 }
 
 // The mean of what is told of pairs that corefer and of pairs that do not; of a key that has one kind only,
-// what is told of these; of one that has a single mention, whether it is the response's.
+// what is told of these.
 CoreferenceScore CoreferenceScores::blanc() const {
   const Counts& links = counts_[static_cast<size_t>(CoreferenceMetric::blanc)];
   const CoreferenceScore same = ratios_of(links.key_right, links.key, links.response_right, links.response);
   const CoreferenceScore other =
       ratios_of(other_links_.key_right, other_links_.key, other_links_.response_right, other_links_.response);
-  if (links.key == 0 && other_links_.key == 0) return score(CoreferenceMetric::mentions);
   if (other_links_.key == 0) return same;
   if (links.key == 0) return other;
   return {(same.recall + other.recall) / 2, (same.precision + other.precision) / 2, (same.f1 + other.f1) / 2};

@@ -13,6 +13,15 @@ namespace {
 
 constexpr auto kHead = "classifier.";
 
+// Whether the model is said to have another head than this, whose tensors may be called alike.
+bool has_other_head(const ModelConfig& config, const HeadKind& kind) {
+  const auto names = config.json.find("architectures");
+  if (names == config.json.end() || !names->is_array() || names->empty()) return false;
+  return std::none_of(names->begin(), names->end(), [&](const nlohmann::json& name) {
+    return !name.is_string() || name.get<std::string>().ends_with(kind.architecture);
+  });
+}
+
 bool has_head(const ModelConfig& config, const HeadKind& kind) {
   const auto names = config.json.find("architectures");
   return names != config.json.end() && names->is_array() &&
@@ -80,7 +89,8 @@ std::vector<std::string> load_classifier(const std::string& folder, const HeadKi
         kind.classes, " (", list_of_labels(known), "), the data have ", labels.size(), " labels (",
         list_of_labels(labels), "); ", anew);
   LoadRequest request;
-  if (head == PretrainedHead::if_present) request.fresh = {kHead};
+  if (head == PretrainedHead::if_present)
+    (has_other_head(read_model_config(folder), kind) ? request.replaced : request.fresh) = {kHead};
   const std::vector<std::string> fresh = load_pretrained(folder, kEncoderNames, request, block);
   if (!fresh.empty()) starts_anew(text(" has no ", kind.name, ": it"));
   if (known.empty() || known == labels || !fresh.empty()) return fresh;

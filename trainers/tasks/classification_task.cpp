@@ -291,12 +291,9 @@ void ClassificationTask::predict(std::vector<Record> records, const PredictionRe
                   std::move(records), request, sink);
 }
 
-// So that the model is the same where projections are global's own.
-void ClassificationTask::finish() {
-  if (!model_.encoder.shape.own_global_projections) copy_local_to_global(model_.encoder);
-}
-
 void ClassificationTask::export_model(const std::string& destination) const {
+  // For others global attention has projections of its own.
+  if (!model_.encoder.shape.own_global_projections) copy_local_to_global(model_.encoder);
   nlohmann::json config = read_model_config(model_folder()).json;
   config["architectures"] = {model_.encoder.shape.is_longformer() ? "LongformerForSequenceClassification"
                                                                   : "RobertaForSequenceClassification"};

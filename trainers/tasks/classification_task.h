@@ -25,7 +25,6 @@ class ClassificationTask : public Task {
 
   ParameterBlock& parameters() override { return parameters_; }
   std::vector<ParameterGroup> groups(const OptimizerSection& settings) override;
-  void finish() override;
   std::string data_hash() const override;
   std::string model_hash() const override { return model_hash_; }
   std::string model_folder() const override { return *config_.classification.model; }

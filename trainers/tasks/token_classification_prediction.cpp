@@ -40,7 +40,11 @@ ReadRecord read_record(const Record& record, const ByteLevelTokenizer& tokenizer
   ReadRecord read;
   read.is_list = !record.words.empty();
   read.words = read.is_list ? record.words : words_of(*record.text);
-  read.tokens = tokenize_words(*record.text, read.words, tokenizer);
+  try {
+    read.tokens = tokenize_words(*record.text, read.words, tokenizer);
+  } catch (const Error& error) {
+    throw Error(record.where + ": " + error.what());
+  }
   if (!read.words.empty())
     add_windows(0, std::ssize(read.tokens.ids), read.tokens.first, most, overlap, read.windows);
   return read;

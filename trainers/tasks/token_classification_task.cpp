@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <span>
 #include <utility>
 
 #include "autograd/sequence_slices.h"
@@ -78,6 +78,40 @@ int64_t overlap_of(const TokenClassificationSection& section, const Stage& stage
 // Numbers of rows of which -1 are nobody's, as this rank has them.
 Tensor own_rows(const Tensor& whole, const Pass& pass) {
   return pass.slices ? pass.slices->own(whole) : whole;
+}
+
+WindowBatch batch_of_windows(const TokenizedWords& texts, std::span<const WordWindow> windows,
+                             const WindowReading& reading) {
+  WindowBatch batch(reading);
+  for (const WordWindow& window : windows)
+    batch.add(window, texts.ids(window.text), texts.first_tokens(window.text));
+  return batch;
+}
+
+// What the model says of a batch's words, by their place among them; of slices, of those that are in this
+// rank's.
+std::vector<std::pair<int32_t, ClassProbabilities>> tell_words(const TokenClassifier& model,
+                                                               const WindowBatch& batch, const Pass& pass) {
+  std::vector<int32_t> places(static_cast<size_t>(batch.tokens()), -1);
+  // Of words that share a token the first.
+  for (size_t word = batch.places().size(); word-- > 0;)
+    places[static_cast<size_t>(batch.places()[word])] = static_cast<int32_t>(word);
+  const EncoderInput input = batch.input();
+  const Pass part = pass.over(input.lengths());
+  const ChosenTargets chosen = chosen_targets(own_rows(Tensor::from({batch.tokens()}, places), part));
+  std::vector<ClassProbabilities> told =
+      class_probabilities(model.logits(part_of(input, part), chosen.rows, part).value());
+  std::vector<std::pair<int32_t, ClassProbabilities>> words;
+  for (size_t row = 0; row < told.size(); ++row)
+    words.emplace_back(chosen.targets.data<int32_t>()[row], std::move(told[row]));
+  return words;
+}
+
+std::vector<int32_t> all_classes(const TokenizedWords& texts) {
+  std::vector<int32_t> classes;
+  for (int64_t i = 0; i < texts.count(); ++i)
+    classes.insert(classes.end(), texts.classes(i).begin(), texts.classes(i).end());
+  return classes;
 }
 
 }  // namespace
@@ -195,7 +229,7 @@ std::unique_ptr<TaskBatch> TokenClassificationTask::read(const Stage& stage, Exa
     classes.insert(classes.end(), all.begin() + own.first_word, all.begin() + own.last_word);
   }
   std::vector<int32_t> targets(static_cast<size_t>(windows.tokens()), -1);
-  for (size_t word = 0; word < classes.size(); ++word)
+  for (size_t word = classes.size(); word-- > 0;)
     targets[static_cast<size_t>(windows.places()[word])] = classes[word];
   batch->input = windows.input();
   batch->targets = Tensor::from({windows.tokens()}, targets);
@@ -222,37 +256,23 @@ Evaluation TokenClassificationTask::evaluate(Split split, Effort effort, const S
   std::vector<int64_t> first_words{0};
   for (const WordWindow& window : windows)
     first_words.push_back(first_words.back() + window.last_word - window.first_word);
-  std::vector<int32_t> classes;
-  for (int64_t i = 0; i < texts.count(); ++i)
-    classes.insert(classes.end(), texts.classes(i).begin(), texts.classes(i).end());
+  const std::vector<int32_t> classes = all_classes(texts);
   WordScores scores;
   scores.predicted.assign(classes.size(), kNoClass);
   scores.log_probabilities.assign(classes.size(), 0);
   const Pass pass{.training = false, .compute = compute_dtype(config_), .sequence_ranks = ranks.sequence()};
   // Of each word its number, its likeliest class and the logarithm of its own one's probability.
   const auto score_batch = [&](int64_t number) {
-    WindowBatch batch(*reading_);
-    for (int64_t w = number * most; w < std::min(count, (number + 1) * most); ++w) {
-      const WordWindow& window = windows[static_cast<size_t>(w)];
-      batch.add(window, texts.ids(window.text), texts.first_tokens(window.text));
-    }
-    std::vector<int32_t> words(static_cast<size_t>(batch.tokens()), -1);
-    for (size_t word = 0; word < batch.places().size(); ++word)
-      words[static_cast<size_t>(batch.places()[word])] = static_cast<int32_t>(word);
-    const EncoderInput input = batch.input();
-    const Pass part = pass.over(input.lengths());
-    const ChosenTargets chosen = chosen_targets(own_rows(Tensor::from({batch.tokens()}, words), part));
+    const auto first = static_cast<size_t>(number * most);
+    const size_t windows_here = std::min(static_cast<size_t>(most), windows.size() - first);
     std::vector<double> numbers;
-    if (chosen.rows.elements() == 0 && !part.slices) return numbers;
-    const std::vector<ClassProbabilities> told =
-        class_probabilities(model_.logits(part_of(input, part), chosen.rows, part).value());
-    const int32_t* const own = chosen.targets.data<int32_t>();
-    for (size_t row = 0; row < told.size(); ++row) {
-      const int64_t word = first_words[static_cast<size_t>(number * most)] + own[row];
+    for (const auto& [place, told] : tell_words(
+             model_, batch_of_windows(texts, std::span(windows).subspan(first, windows_here), *reading_),
+             pass)) {
+      const int64_t word = first_words[first] + place;
       const int32_t wanted = classes[static_cast<size_t>(word)];
-      numbers.insert(numbers.end(),
-                     {static_cast<double>(word), static_cast<double>(told[row].likeliest),
-                      wanted == kNoClass ? 0.0 : told[row].log_probabilities[static_cast<size_t>(wanted)]});
+      const double own = wanted == kNoClass ? 0.0 : told.log_probabilities[static_cast<size_t>(wanted)];
+      numbers.insert(numbers.end(), {static_cast<double>(word), static_cast<double>(told.likeliest), own});
     }
     return numbers;
   };
@@ -274,22 +294,23 @@ Evaluation TokenClassificationTask::evaluation_of(const TokenizedWords& texts, c
   EntityScores entities;
   int64_t words = 0, right = 0, learned = 0;
   double loss = 0;
-  auto first = scores.predicted.begin();
   for (int64_t i = 0; i < texts.count(); ++i) {
     const std::vector<int32_t>& classes = texts.classes(i);
-    const auto last = first + std::ssize(classes);
-    // Of a score that was ended, what was not told.
-    if (std::find(first, last, kNoClass) != last) break;
     std::vector<std::string> tags;
     for (size_t word = 0; word < classes.size(); ++word) {
-      const int32_t told = first[static_cast<std::ptrdiff_t>(word)];
-      tags.push_back(labels_[static_cast<size_t>(told)]);
-      right += told == classes[word];
+      const bool shares = word > 0 && texts.first_tokens(i)[word] == texts.first_tokens(i)[word - 1];
+      const int32_t told = scores.predicted[static_cast<size_t>(words) + word];
+      // Of a score that was ended, what was not told.
+      if (told == kNoClass && !shares) break;
+      tags.push_back(shares ? tags.back() : labels_[static_cast<size_t>(told)]);
+    }
+    if (tags.size() < classes.size()) break;
+    for (size_t word = 0; word < classes.size(); ++word) {
+      right += classes[word] != kNoClass && tags[word] == labels_[static_cast<size_t>(classes[word])];
       learned += classes[word] != kNoClass;
       loss -= scores.log_probabilities[static_cast<size_t>(words++)];
     }
-    entities.add(texts.entities(i), entities_of(tags));
-    first = last;
+    entities.add(texts.entities(i), entities_of(tags, texts.sentences(i)));
   }
   const EntityCounts all = entities.all();
   const auto share = [](double part, int64_t whole) {
@@ -336,15 +357,13 @@ void TokenClassificationTask::predict(std::vector<Record> records, const Predict
                    std::move(records), request, sink);
 }
 
-// So that the model is the same where projections are global's own.
-void TokenClassificationTask::finish() {
-  if (!model_.encoder.shape.own_global_projections) copy_local_to_global(model_.encoder);
-}
-
 void TokenClassificationTask::export_model(const std::string& destination) const {
+  // For others global attention has projections of its own.
+  if (!model_.encoder.shape.own_global_projections) copy_local_to_global(model_.encoder);
   nlohmann::json config = read_model_config(model_folder()).json;
   config["architectures"] = {model_.encoder.shape.is_longformer() ? "LongformerForTokenClassification"
                                                                   : "RobertaForTokenClassification"};
+  config.erase("problem_type");  // of a classifier of documents
   name_labels(labels_, config);
   write_model_folder(destination, config, named_parameters(parameters_), model_folder());
 }

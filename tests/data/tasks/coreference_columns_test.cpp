@@ -36,7 +36,7 @@ TEST_F(CoreferenceColumnsTest, ChainsSentencesAndDocuments) {
   EXPECT_EQ(documents[0].sentences,
             (std::vector<std::vector<std::string>>{{"The", "old", "man"}, {"He", "sat"}}));
   EXPECT_EQ(documents[0].words(), 5);
-  EXPECT_EQ(documents[0].clusters, (std::vector<Cluster>{{{0, 3}, {3, 4}}, {{0, 1}}, {{3, 5}}}));
+  EXPECT_EQ(documents[0].clusters, (std::vector<Cluster>{{{0, 1}}, {{0, 3}, {3, 4}}, {{3, 5}}}));
   EXPECT_EQ(documents[1].clusters, (std::vector<Cluster>{{{1, 2}}}));
 }
 
@@ -44,6 +44,12 @@ TEST_F(CoreferenceColumnsTest, NestedAndRepeatedMentionsOfOneChain) {
   const auto documents =
       read("#begin document a\na 0 0 x (1|(1\na 0 1 y 1)\na 0 2 z 1)|(2\na 0 3 w 2)|(1)(1)\n#end document\n");
   EXPECT_EQ(documents[0].clusters, (std::vector<Cluster>{{{0, 2}, {0, 3}, {3, 4}}, {{2, 4}}}));
+}
+
+// As the official scorer reads a cell: what is of one word, then what begins, then what ends.
+TEST_F(CoreferenceColumnsTest, WhatBeginsInACellBeginsBeforeWhatEnds) {
+  const auto documents = read("#begin document a\na 0 0 x (5\na 0 1 y 5)|(5\na 0 2 z 5)\n#end document\n");
+  EXPECT_EQ(documents[0].clusters, (std::vector<Cluster>{{{1, 2}, {0, 3}}}));
 }
 
 TEST_F(CoreferenceColumnsTest, RealFiles) {

@@ -72,9 +72,11 @@ TEST_F(TaggedColumnsTest, NestedLayersAndNamedDocuments) {
 
 // Sentences are lists of their own for seqeval, so that no entity goes on over their end.
 TEST_F(TaggedColumnsTest, NoEntityGoesOnOverTheEndOfASentence) {
-  EXPECT_EQ(
-      shown_texts(read("a\tI-x\n\nb\tI-x\nc\tI-x\n\nd\tI-y\n\ne\tE-y\n", {.unit = TaggedUnit::kDocuments})),
-      (Shown{"1: a/I-x b/B-x c/I-x d/I-y e/S-y"}));
+  const std::vector<TaggedText> texts =
+      read("a\tI-x\n\n\nb\tI-x\nc\tI-x\n\nd\tI-y\n\ne\tE-y\n", {.unit = TaggedUnit::kDocuments});
+  EXPECT_EQ(texts[0].sentences, (std::vector<int64_t>{1, 3, 4}));
+  EXPECT_EQ(entities_of(texts[0].tags, texts[0].sentences),
+            (std::vector<Entity>{{0, 1, "x"}, {1, 3, "x"}, {3, 4, "y"}, {4, 5, "y"}}));
 }
 
 TEST_F(TaggedColumnsTest, RealFiles) {

@@ -47,7 +47,7 @@ TEST_F(TokenClassificationDataTest, ClassesAreThoseOfTheTrainingTypes) {
   with_dev.validation = folder_ / "dev.conll";
   const TokenClassificationData data = read_token_classification(with_dev);
   EXPECT_EQ(data.labels, (Strings{"O", "B-person", "I-person", "B-place", "I-place"}));
-  EXPECT_TRUE(has_notice(data, "1 word of validation has the tag \"B-town\", which no text to train on has"));
+  EXPECT_TRUE(has_notice(data, "1 word of validation has the tag \"B-town\", which is no class"));
   write_text(folder_ / "e.conll", "a\tE-x\n");
   EXPECT_EQ(read_token_classification({.train = folder_ / "e.conll"}).labels,
             (Strings{"O", "B-x", "I-x", "E-x", "S-x"}));

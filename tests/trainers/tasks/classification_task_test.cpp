@@ -284,8 +284,10 @@ TEST_F(ClassificationTaskTest, GlobalAttentionIsAsConfigured) {
 
 // A model of shared projections is, for others, one whose global projections are copies.
 TEST_F(ClassificationTaskTest, SharedProjectionsGoOutAsCopies) {
-  Trainer(config("steps: 3", ", global_projections: shared"), folder_ / "run", false).run();
-  const OpenedModel run = open_model(folder_ / "run");
+  Trainer(config("steps: 4", ", global_projections: shared", "checkpoint: {every_steps: 2}\n"),
+          folder_ / "run", false)
+      .run();
+  const OpenedModel run = open_model(folder_ / "run", {.checkpoint = "step-000000002"});
   run.task->export_model(folder_ / "exported");
   const RunConfig own = config("steps: 1", ", global_projections: own");
   const Stage stage = resolved_stages(own).front();

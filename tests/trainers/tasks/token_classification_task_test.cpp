@@ -194,6 +194,12 @@ TEST_F(TokenClassificationTaskTest, GoesOutToHuggingFaceAndBack) {
       start(", labels: [O, B-person, I-person, B-place]"),
       "head tells 5 tags (\"O\", \"B-person\", \"I-person\", \"B-place\", \"I-place\"), the data have 4 "
       "labels");
+  // A head of another kind is none.
+  json other = written;
+  other["architectures"] = {"LongformerForSequenceClassification"};
+  std::ofstream(folder_ / "exported/config.json") << other.dump();
+  says(*start(""), "exported has no head for tokens: it starts anew, for 5 tags");
+  std::ofstream(folder_ / "exported/config.json") << written.dump();
   says(*start(", new_head: true"), "its head for tokens is not used; one starts anew, for 5 tags");
 }
 
