@@ -28,4 +28,8 @@ std::string record_id_text(const JsonRecord& record, const std::string& key) {
   return id.is_string() ? id.get<std::string>() : id.dump();
 }
 
+std::string record_id_or_line(const JsonRecord& record, int64_t line) {
+  return record.object.contains("id") ? record_id_text(record) : std::to_string(line);
+}
+
 }  // namespace lf

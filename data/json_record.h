@@ -1,6 +1,7 @@
 // A line of JSON as a record.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -20,5 +21,7 @@ JsonRecord parse_json_record(JsonLine line, const std::string& path, const std::
 nlohmann::json record_id(const JsonRecord& record, const std::string& key = "id");
 // The same as a text: 7 and "7" are one.
 std::string record_id_text(const JsonRecord& record, const std::string& key = "id");
+// The text of its "id" or, where it has none, the line's number.
+std::string record_id_or_line(const JsonRecord& record, int64_t line);
 
 }  // namespace lf

@@ -99,10 +99,7 @@ Record parse(JsonLine line, const std::string& path) {
   json& object = parsed.object;
   Record record;
   record.where = parsed.where;
-  record.id = std::to_string(number);
-  if (object.contains("id")) {
-    record.id = record_id_text(parsed);
-  }
+  record.id = record_id_or_line(parsed, number);
   const bool has_tokens =
       object.contains("tokens") && object["tokens"].is_array();  // or it is the user's own
   const int forms = object.contains("text") + has_tokens + object.contains("ids");

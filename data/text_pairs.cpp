@@ -84,7 +84,7 @@ ReadText record_of(JsonLine line, const std::string& path, Role role) {
   const auto article = record.object.find("article_id");
   if (!record.object.contains("id") && article != record.object.end()) record.object["id"] = *article;
   // Without one a record is called after its line, as what is written for it is.
-  result.id = record.object.contains("id") ? record_id_text(record) : std::to_string(result.line);
+  result.id = record_id_or_line(record, result.line);
   if (role == Role::kReference) {
     result.text = reference_of(record);
     return result;

@@ -73,19 +73,7 @@ DocumentSplits read_splits(const ClassificationSource& source) {
 // What the file says, and shares for the splits that are missing.
 void divide(const ClassificationSource& source, DocumentSplits& splits, std::vector<std::string>& notices) {
   if (!source.split_file.empty()) splits = divide_by_file(splits.train, source.split_file, notices);
-  const double all = static_cast<double>(splits.train.size());
-  const auto cut = [&](double share, Documents& split, const char* name) {
-    if (share == 0 || !split.empty()) return;
-    try {
-      split = cut_share(splits.train, share * all / static_cast<double>(splits.train.size()), source.seed);
-    } catch (const Error& error) {
-      throw Error(text("documents cut from training for ", name, ": ", error.what()));
-    }
-    notices.push_back(text(split.size(), " documents were cut from training for ", name, " (share ", share,
-                           ", seed ", source.seed, ")"));
-  };
-  cut(source.test_share, splits.test, "test");
-  cut(source.validation_share, splits.validation, "validation");
+  cut_shares({source.validation_share, source.test_share, source.seed}, "documents", splits, notices);
 }
 
 std::optional<int64_t> whole_number(const std::string& label) {

@@ -178,6 +178,23 @@ Documents cut_share(Documents& documents, double share, uint64_t seed) {
   return cut;
 }
 
+void cut_shares(const SplitShares& shares, const std::string& what, DocumentSplits& splits,
+                std::vector<std::string>& notices) {
+  const double all = static_cast<double>(splits.train.size());
+  const auto cut = [&](double share, Documents& split, const char* name) {
+    if (share == 0 || !split.empty()) return;
+    try {
+      split = cut_share(splits.train, share * all / static_cast<double>(splits.train.size()), shares.seed);
+    } catch (const Error& error) {
+      throw Error(text(what, " cut from training for ", name, ": ", error.what()));
+    }
+    notices.push_back(text(split.size(), ' ', what, " were cut from training for ", name, " (share ", share,
+                           ", seed ", shares.seed, ")"));
+  };
+  cut(shares.test, splits.test, "test");
+  cut(shares.validation, splits.validation, "validation");
+}
+
 DocumentSplits divide_by_file(const Documents& documents, const std::string& path,
                               std::vector<std::string>& notices) {
   const nlohmann::json file = parse_json(read_text_file(path), path);

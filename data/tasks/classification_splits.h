@@ -21,6 +21,17 @@ struct DocumentSplits {
 std::vector<LabelledDocument> cut_share(std::vector<LabelledDocument>& documents, double share,
                                         uint64_t seed);
 
+// What is cut from training where there is no such split; 0: nothing.
+struct SplitShares {
+  double validation = 0, test = 0;  // of all that training has
+  uint64_t seed = 0;
+};
+
+// Cuts the splits that are empty, test first (see cut_share), and notices how much went; `what` the documents
+// are: "documents". Throws Error saying which.
+void cut_shares(const SplitShares& shares, const std::string& what, DocumentSplits& splits,
+                std::vector<std::string>& notices);
+
 // Divides documents by a file {"train": [ids], "dev": [ids], "test": [ids]}; "validation" may stand for
 // "dev", and splits may be missing. Ids are texts, or whole numbers that documents' ids have as their value
 // ("0000012" is 12). Ids that are in two splits stay in both, and documents in none are left out; both are

@@ -12,6 +12,7 @@
 #include "core/check.h"
 #include "core/escaped.h"
 #include "data/json_lines.h"
+#include "data/tasks/conll_lines.h"
 #include "data/tasks/distinct_ids.h"
 
 namespace lf {
@@ -24,25 +25,11 @@ int64_t CoreferenceDocument::words() const {
 
 namespace {
 
-constexpr std::string_view kDocumentBegin = "#begin document", kDocumentEnd = "#end document";
 constexpr size_t kWordColumn = 3, kFewestColumns = 2;
-
-std::string_view without_blanks(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
-}
 
 // Between tabs, empty ones too, or between blanks.
 std::vector<std::string_view> columns_of(std::string_view row) {
-  const bool tabs = row.find('\t') != std::string_view::npos;
-  std::vector<std::string_view> columns;
-  for (size_t at = 0; at <= row.size();) {
-    const size_t end = std::min(row.find(tabs ? '\t' : ' ', at), row.size());
-    if (tabs || end > at) columns.push_back(row.substr(at, end - at));
-    at = end + 1;
-  }
-  return columns;
+  return row.find('\t') != std::string_view::npos ? split_at(row, "\t") : split_at_blanks(row);
 }
 
 class CoreferenceReader {
@@ -64,9 +51,9 @@ class CoreferenceReader {
 
  private:
   void take(std::string_view row) {
-    if (row.starts_with(kDocumentBegin)) return begin(without_blanks(row.substr(kDocumentBegin.size())));
+    if (row.starts_with(kDocumentBegin)) return begin(trimmed(row.substr(kDocumentBegin.size())));
     if (row.starts_with(kDocumentEnd)) return end();
-    if (without_blanks(row).empty()) {
+    if (trimmed(row).empty()) {
       in_sentence_ = false;
       return;
     }
@@ -109,7 +96,7 @@ class CoreferenceReader {
     in_sentence_ = true;
     const bool has_words = columns.size() > kWordColumn + 1;
     document_.sentences.back().emplace_back(has_words ? columns[kWordColumn] : std::string_view());
-    std::string_view chains = without_blanks(columns.back());
+    std::string_view chains = trimmed(columns.back());
     // Some writers end a row with a tab.
     if (chains.empty() && columns.size() > kFewestColumns) {
       const std::string_view before = columns[columns.size() - 2];

@@ -35,7 +35,8 @@ struct EntityFile {
 };
 
 FoundEntities found_in_columns(const TaggedText& tagged) {
-  FoundEntities found{.id = tagged.id, .where = tagged.where, .entities = entities_of(tagged.tags)};
+  FoundEntities found{
+      .id = tagged.id, .where = tagged.where, .entities = entities_of(tagged.tags, tagged.sentences)};
   found.words.emplace();
   for (const ByteRange& word : tagged.words) {
     const auto begin = static_cast<size_t>(word.begin);
@@ -45,8 +46,7 @@ FoundEntities found_in_columns(const TaggedText& tagged) {
 }
 
 FoundEntities found_in_record(const JsonRecord& record, int64_t line) {
-  FoundEntities found{.id = std::to_string(line), .where = record.where};
-  if (record.object.contains("id")) found.id = record_id_text(record);
+  FoundEntities found{.id = record_id_or_line(record, line), .where = record.where};
   if (record.object.contains("tokens") && record.object.contains("tags")) {
     CHECK(!record.object.contains("entities"), record.where, ": both tags and entities");
     found.words = tokens_of_record(record);

@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/escaped.h"
 #include "data/json_lines.h"
+#include "data/tasks/conll_lines.h"
 #include "data/tasks/distinct_ids.h"
 #include "data/tasks/labelled_document.h"
 #include "data/word_list.h"
@@ -16,36 +17,7 @@
 namespace lf {
 namespace {
 
-constexpr std::string_view kBegin = "#begin document", kEnd = "#end document", kStart = "-DOCSTART-";
-constexpr const char* kBlanks = " \t";
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
-}
-
-std::vector<std::string_view> split_at_blanks(std::string_view row) {
-  std::vector<std::string_view> fields;
-  for (size_t at = row.find_first_not_of(kBlanks); at != std::string_view::npos;) {
-    const size_t end = std::min(row.find_first_of(kBlanks, at), row.size());
-    fields.push_back(row.substr(at, end - at));
-    at = row.find_first_not_of(kBlanks, end);
-  }
-  return fields;
-}
-
-std::vector<std::string_view> split_at(std::string_view row, const std::string& separator) {
-  std::vector<std::string_view> fields;
-  for (size_t at = 0;;) {
-    const size_t end = row.find(separator, at);
-    fields.push_back(row.substr(at, end == std::string_view::npos ? end : end - at));
-    if (end == std::string_view::npos) break;
-    at = end + separator.size();
-  }
-  while (!fields.empty() && fields.back().empty()) fields.pop_back();
-  return fields;
-}
+constexpr std::string_view kStart = "-DOCSTART-";
 
 // Puts a file's words together.
 class ColumnReader {
@@ -69,8 +41,8 @@ class ColumnReader {
     CHECK(is_utf8(line.text), where_, ": not valid UTF-8");
     const std::string_view row = trimmed(line.text);
     if (row.empty()) return end_sentence();
-    if (row.starts_with(kBegin)) return begin_document(row.substr(kBegin.size()));
-    if (row.starts_with(kEnd)) return end_text();
+    if (row.starts_with(kDocumentBegin)) return begin_document(row.substr(kDocumentBegin.size()));
+    if (row.starts_with(kDocumentEnd)) return end_text();
     if (row.starts_with(kStart)) return begin_document({});
     take_row(line);
   }
@@ -80,8 +52,9 @@ class ColumnReader {
       separator_ = columns_.separator;
       if (separator_->empty() && line.text.find('\t') != std::string::npos) separator_ = "\t";
     }
-    const std::vector<std::string_view> fields =
+    std::vector<std::string_view> fields =
         separator_->empty() ? split_at_blanks(line.text) : split_at(line.text, *separator_);
+    while (!fields.empty() && fields.back().empty()) fields.pop_back();
     if (count_ == 0) choose_columns(fields.size());
     CHECK(fields.size() == count_, where_, ": ", fields.size(), fields.size() == 1 ? " column" : " columns",
           ", the first row (", first_row_, ") has ", count_);

@@ -169,7 +169,7 @@ std::vector<TaggedText> read_tagged_records(const std::string& path, TagScheme s
       CHECK(!has_text || !record.object.contains("tokens"), record.where, ": both text and tokens");
       size_t own = 0;
       TaggedText tagged = has_text ? text_of_spans(record, scheme, own) : text_of_tokens(record);
-      tagged.id = record.object.contains("id") ? record_id_text(record) : std::to_string(number);
+      tagged.id = record_id_or_line(record, number);
       if (own > 0) where_widened.add(shown(tagged.id));
       widened += own;
       texts.push_back(std::move(tagged));

@@ -59,20 +59,13 @@ Texts chosen_texts(const std::vector<LabelledDocument>& documents, const Texts& 
 }
 
 void divide_texts(const TokenClassificationSource& source, TokenClassificationData& data) {
-  const bool cuts_test = source.test_share > 0 && source.test.empty();
-  const bool cuts_validation = source.validation_share > 0 && source.validation.empty();
-  if (source.split_file.empty() && !cuts_test && !cuts_validation) return;
+  const SplitShares shares{.validation = source.validation.empty() ? source.validation_share : 0,
+                           .test = source.test.empty() ? source.test_share : 0,
+                           .seed = source.seed};
+  if (source.split_file.empty() && shares.validation == 0 && shares.test == 0) return;
   DocumentSplits splits{.train = documents_of(data.train)};
   if (!source.split_file.empty()) splits = divide_by_file(splits.train, source.split_file, data.notices);
-  const double all = static_cast<double>(splits.train.size());
-  const auto cut = [&](double share, std::vector<LabelledDocument>& split, const char* name) {
-    if (!split.empty()) return;
-    split = cut_share(splits.train, share * all / static_cast<double>(splits.train.size()), source.seed);
-    data.notices.push_back(text(split.size(), " texts were cut from training for ", name, " (share ", share,
-                                ", seed ", source.seed, ")"));
-  };
-  if (cuts_test) cut(source.test_share, splits.test, "test");
-  if (cuts_validation) cut(source.validation_share, splits.validation, "validation");
+  cut_shares(shares, "texts", splits, data.notices);
   if (source.validation.empty()) data.validation = chosen_texts(splits.validation, data.train);
   if (source.test.empty()) data.test = chosen_texts(splits.test, data.train);
   data.train = chosen_texts(splits.train, data.train);

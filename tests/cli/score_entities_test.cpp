@@ -55,6 +55,13 @@ TEST_F(CliScoreEntities, ColumnsAgainstColumns) {
   EXPECT_EQ(report("both", "both", {"--tag-column", "2", "--prediction-column", "3"}).at("f1"), 0);
 }
 
+// Also where whole documents are texts: sentences are sequences of their own for seqeval.
+TEST_F(CliScoreEntities, NoEntityGoesOnOverTheEndOfASentence) {
+  program_.write("a", "Ann\tI-person\n\nBob\tI-person\n");
+  program_.write("b", "Ann\tB-person\n\nBob\tB-person\n");
+  EXPECT_EQ(report("a", "b", {"--documents"}).at("f1"), 1);
+}
+
 TEST_F(CliScoreEntities, RecordsInAnyOrderAndAsPredictWritesThem) {
   program_.write(
       "a.jsonl",

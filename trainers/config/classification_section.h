@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/tasks/classification_choices.h"
+#include "trainers/config/encoder_training.h"
 #include "trainers/config/fields.h"
 #include "trainers/config/global_attention_choice.h"
 
@@ -20,7 +21,7 @@ inline std::vector<std::string> names_of(ClassificationMetricChoice) {
   return {"accuracy", "macro_f1", "micro_f1", "loss"};
 }
 
-struct ClassificationSection {
+struct ClassificationSection : EncoderTraining {
   std::optional<std::string> model;
   ClassificationCorpus corpus = ClassificationCorpus::records;
   Inherited<std::string> validation;
@@ -42,9 +43,6 @@ struct ClassificationSection {
   GlobalProjections global_projections = GlobalProjections::own;
   ClassificationMetricChoice metric = ClassificationMetricChoice::accuracy;
   ClassWeightChoice class_weights = ClassWeightChoice::none;
-  double dropout = 0.1;
-  double attention_dropout = 0.1;
-  double head_rate_factor = 1.0;
   bool new_head = false;
 
   static void visit(auto& self, auto&& field) {
@@ -99,12 +97,7 @@ struct ClassificationSection {
           "Weights of the classes in the loss: none, or balanced (documents / (classes x documents of the "
           "class))"
           ".");
-    field("dropout", self.dropout, "Probability of dropping an activation during training.",
-          from_below(0, 1));
-    field("attention_dropout", self.attention_dropout, "Probability of dropping an attention weight.",
-          from_below(0, 1));
-    field("head_rate_factor", self.head_rate_factor, "Learning rate of the head in terms of the stage's.",
-          above(0));
+    EncoderTraining::visit_training(self, field);
     field("new_head", self.new_head,
           "A model that has a classification head gets another one, as for other classes.");
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/tasks/token_classification.h"
+#include "trainers/config/encoder_training.h"
 #include "trainers/config/fields.h"
 #include "trainers/config/global_attention_choice.h"
 
@@ -18,7 +19,7 @@ inline std::vector<std::string> names_of(EntityMetricChoice) {
   return {"f1", "macro_f1", "accuracy", "loss"};
 }
 
-struct TokenClassificationSection {
+struct TokenClassificationSection : EncoderTraining {
   std::optional<std::string> model;
   Inherited<std::string> validation, test;
   Inherited<std::string> split_file;
@@ -36,9 +37,6 @@ struct TokenClassificationSection {
   GlobalAttention global_attention = GlobalAttention::none;
   GlobalProjections global_projections = GlobalProjections::own;
   EntityMetricChoice metric = EntityMetricChoice::f1;
-  double dropout = 0.1;
-  double attention_dropout = 0.1;
-  double head_rate_factor = 1.0;
   bool new_head = false;
 
   static void visit(auto& self, auto&& field) {
@@ -86,12 +84,7 @@ struct TokenClassificationSection {
           "windows.");
     field("metric", self.metric,
           "The score of the validation split that decides which checkpoint is best and when patience ends.");
-    field("dropout", self.dropout, "Probability of dropping an activation during training.",
-          from_below(0, 1));
-    field("attention_dropout", self.attention_dropout, "Probability of dropping an attention weight.",
-          from_below(0, 1));
-    field("head_rate_factor", self.head_rate_factor, "Learning rate of the head in terms of the stage's.",
-          above(0));
+    EncoderTraining::visit_training(self, field);
     field("new_head", self.new_head,
           "A model that has a head for tokens gets another one, as for other tags.");
   }

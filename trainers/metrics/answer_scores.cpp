@@ -4,6 +4,7 @@
 #include <set>
 
 #include "trainers/metrics/answers.h"
+#include "trainers/metrics/ratio.h"
 
 namespace lf {
 namespace {
@@ -50,19 +51,15 @@ AnswerScore hotpot_score(const std::string& predicted, const std::string& right)
   return score_answer(predicted, right);
 }
 
-double f1_of(double precision, double recall) {
-  return precision + recall > 0 ? 2 * precision * recall / (precision + recall) : 0;
-}
-
 HotpotScore facts_score(const std::vector<SupportingFact>& predicted,
                         const std::vector<SupportingFact>& right) {
   const std::set<SupportingFact> told(predicted.begin(), predicted.end()), wanted(right.begin(), right.end());
   double same = 0;
   for (const SupportingFact& fact : told) same += wanted.contains(fact) ? 1 : 0;
   HotpotScore score;
-  score.precision = told.empty() ? 0 : same / static_cast<double>(told.size());
-  score.recall = wanted.empty() ? 0 : same / static_cast<double>(wanted.size());
-  score.f1 = f1_of(score.precision, score.recall);
+  score.precision = ratio(same, static_cast<double>(told.size()));
+  score.recall = ratio(same, static_cast<double>(wanted.size()));
+  score.f1 = harmonic_mean(score.precision, score.recall);
   score.exact = told == wanted ? 1 : 0;
   return score;
 }
@@ -137,7 +134,8 @@ HotpotScores hotpot_scores(const std::vector<HotpotAnswer>& questions, const Hot
     add_to(scores.facts, of_facts);
     const double precision = of_answer.precision * of_facts.precision,
                  recall = of_answer.recall * of_facts.recall;
-    add_to(scores.joint, {of_answer.exact * of_facts.exact, f1_of(precision, recall), precision, recall});
+    add_to(scores.joint,
+           {of_answer.exact * of_facts.exact, harmonic_mean(precision, recall), precision, recall});
   }
   scores.questions = static_cast<int64_t>(questions.size());
   for (HotpotScore* score : {&scores.answer, &scores.facts, &scores.joint}) {

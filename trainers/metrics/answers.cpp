@@ -7,6 +7,7 @@
 #include "data/lower_case.h"
 #include "data/tokenizer/unicode_classes.h"
 #include "data/tokenizer/utf8.h"
+#include "trainers/metrics/ratio.h"
 
 namespace lf {
 namespace {
@@ -122,7 +123,7 @@ AnswerScore score_answer(const std::string& predicted, const std::string& right)
   const auto same = static_cast<double>(shared.size());
   score.precision = same / static_cast<double>(told.size());
   score.recall = same / static_cast<double>(wanted.size());
-  score.f1 = 2 * score.precision * score.recall / (score.precision + score.recall);
+  score.f1 = harmonic_mean(score.precision, score.recall);
   return score;
 }
 

@@ -3,14 +3,9 @@
 #include <numeric>
 
 #include "core/check.h"
+#include "trainers/metrics/ratio.h"
 
 namespace lf {
-namespace {
-
-double ratio(double part, double whole) { return whole == 0 ? 0 : part / whole; }
-
-}  // namespace
-
 Confusion::Confusion(int64_t classes)
     : classes_(classes), counts_(static_cast<size_t>(classes * classes), 0) {}
 

@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "trainers/metrics/assignment.h"
+#include "trainers/metrics/ratio.h"
 
 namespace lf {
 namespace {
@@ -14,10 +15,6 @@ namespace {
 constexpr size_t kNoCluster = static_cast<size_t>(-1);
 
 double pairs_of(double mentions) { return mentions * (mentions - 1) / 2; }
-
-double quotient(double part, double whole) { return whole == 0 ? 0 : part / whole; }
-
-double harmonic(double a, double b) { return a + b == 0 ? 0 : 2 * a * b / (a + b); }
 
 // Clusters of one side, and how many mentions each shares with each of the other side's.
 class SharedMentions {
@@ -120,8 +117,8 @@ double common(const SharedMentions& key, const std::vector<Cluster>& response, S
 }
 
 CoreferenceScore ratios_of(double key_right, double key, double response_right, double response) {
-  const double recall = quotient(key_right, key), precision = quotient(response_right, response);
-  return {recall, precision, harmonic(recall, precision)};
+  const double recall = ratio(key_right, key), precision = ratio(response_right, response);
+  return {recall, precision, harmonic_mean(recall, precision)};
 }
 
 }  // namespace

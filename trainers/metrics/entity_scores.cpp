@@ -2,23 +2,18 @@
 
 #include <set>
 
+#include "trainers/metrics/ratio.h"
+
 namespace lf {
-namespace {
-
-double share_of(int64_t part, int64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+double EntityCounts::precision() const {
+  return ratio(static_cast<double>(correct), static_cast<double>(predicted));
 }
 
-}  // namespace
-
-double EntityCounts::precision() const { return share_of(correct, predicted); }
-
-double EntityCounts::recall() const { return share_of(correct, expected); }
-
-double EntityCounts::f1() const {
-  const double p = precision(), r = recall();
-  return p + r == 0 ? 0 : 2 * p * r / (p + r);
+double EntityCounts::recall() const {
+  return ratio(static_cast<double>(correct), static_cast<double>(expected));
 }
+
+double EntityCounts::f1() const { return harmonic_mean(precision(), recall()); }
 
 void EntityScores::add(const std::vector<Entity>& expected, const std::vector<Entity>& predicted) {
   const std::set<Entity> wanted(expected.begin(), expected.end()), found(predicted.begin(), predicted.end());
@@ -43,14 +38,13 @@ EntityCounts EntityScores::all() const {
 double EntityScores::macro_f1() const {
   double sum = 0;
   for (const auto& [type, counts] : types_) sum += counts.f1();
-  return types_.empty() ? 0 : sum / static_cast<double>(types_.size());
+  return ratio(sum, static_cast<double>(types_.size()));
 }
 
 double EntityScores::weighted_f1() const {
   double sum = 0;
   for (const auto& [type, counts] : types_) sum += counts.f1() * static_cast<double>(counts.expected);
-  const int64_t expected = all().expected;
-  return expected == 0 ? 0 : sum / static_cast<double>(expected);
+  return ratio(sum, static_cast<double>(all().expected));
 }
 
 }  // namespace lf

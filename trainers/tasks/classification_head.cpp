@@ -13,21 +13,15 @@ namespace {
 
 constexpr auto kHead = "classifier.";
 
-// Whether the model is said to have another head than this, whose tensors may be called alike.
-bool has_other_head(const ModelConfig& config, const HeadKind& kind) {
-  const auto names = config.json.find("architectures");
-  if (names == config.json.end() || !names->is_array() || names->empty()) return false;
-  return std::none_of(names->begin(), names->end(), [&](const nlohmann::json& name) {
-    return !name.is_string() || name.get<std::string>().ends_with(kind.architecture);
-  });
-}
-
-bool has_head(const ModelConfig& config, const HeadKind& kind) {
-  const auto names = config.json.find("architectures");
-  return names != config.json.end() && names->is_array() &&
-         std::any_of(names->begin(), names->end(), [&](const nlohmann::json& name) {
-           return name.is_string() && name.get<std::string>().ends_with(kind.architecture);
-         });
+// The architectures that the model is said to have.
+std::vector<std::string> architectures_of(const ModelConfig& config) {
+  std::vector<std::string> names;
+  const auto found = config.json.find("architectures");
+  if (found == config.json.end() || !found->is_array()) return names;
+  for (const nlohmann::json& name : *found) {
+    if (name.is_string()) names.push_back(name.get<std::string>());
+  }
+  return names;
 }
 
 // What transformers calls classes to which nobody gave names.
@@ -67,6 +61,14 @@ std::vector<std::string> labels_of_model(const std::string& folder) {
   return labels;
 }
 
+std::vector<ParameterGroup> groups_with_head(const ParameterBlock& block, const OptimizerSection& settings,
+                                             double factor) {
+  const std::vector<ParameterGroup> all = decay_groups(block, settings.weight_decay);
+  if (factor == 1) return all;
+  return with_rate(block, all, "head", factor,
+                   [](const std::string& name) { return name.starts_with(kHead); });
+}
+
 PretrainedHead wanted_head(bool has_data, bool new_head) {
   if (!has_data) return PretrainedHead::needed;
   return new_head ? PretrainedHead::replaced : PretrainedHead::if_present;
@@ -82,15 +84,19 @@ std::vector<std::string> load_classifier(const std::string& folder, const HeadKi
     starts_anew(text(": its ", kind.name, " is not used; one"));
     return load_pretrained(folder, kEncoderNames, {.fresh = {}, .grown = {}, .replaced = {kHead}}, block);
   }
-  const std::vector<std::string> known =
-      has_head(read_model_config(folder), kind) ? labels_of_model(folder) : std::vector<std::string>();
+  const std::vector<std::string> architectures = architectures_of(read_model_config(folder));
+  const bool has_head = std::any_of(architectures.begin(), architectures.end(), [&](const std::string& name) {
+    return name.ends_with(kind.architecture);
+  });
+  const std::vector<std::string> known = has_head ? labels_of_model(folder) : std::vector<std::string>();
   const std::string anew = std::string(kind.section) + ".new_head: true starts a head anew";
   CHECK(known.empty() || known.size() == labels.size(), folder, "'s head tells ", known.size(), ' ',
         kind.classes, " (", list_of_labels(known), "), the data have ", labels.size(), " labels (",
         list_of_labels(labels), "); ", anew);
   LoadRequest request;
-  if (head == PretrainedHead::if_present)
-    (has_other_head(read_model_config(folder), kind) ? request.replaced : request.fresh) = {kHead};
+  // Another head's tensors may be called alike.
+  const bool has_other = !architectures.empty() && !has_head;
+  if (head == PretrainedHead::if_present) (has_other ? request.replaced : request.fresh) = {kHead};
   const std::vector<std::string> fresh = load_pretrained(folder, kEncoderNames, request, block);
   if (!fresh.empty()) starts_anew(text(" has no ", kind.name, ": it"));
   if (known.empty() || known == labels || !fresh.empty()) return fresh;

@@ -5,7 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "layers/encoder_shape.h"
 #include "layers/module.h"
+#include "trainers/config/global_attention_choice.h"
+#include "trainers/config/sections.h"
+#include "trainers/huggingface/model_config.h"
+#include "trainers/optimizer/parameter_groups.h"
 
 namespace lf {
 
@@ -24,6 +29,20 @@ inline constexpr HeadKind kDocumentHead{"ForSequenceClassification", "classifier
                                         "classification head", "classes"};
 inline constexpr HeadKind kTokenHead{"ForTokenClassification", "classifier.", "token_classification",
                                      "head for tokens", "tags"};
+
+// The sizes of the model that a section of such a task names, and what the section says of its training.
+template <class Section>
+EncoderShape fine_tuned_shape(const Section& section) {
+  EncoderShape shape = encoder_shape(read_model_config(*section.model));
+  shape.dropout = section.dropout;
+  shape.attention_dropout = section.attention_dropout;
+  shape.own_global_projections = section.global_projections == GlobalProjections::own;
+  return shape;
+}
+
+// With and without weight decay, and the head's rate times `factor`.
+std::vector<ParameterGroup> groups_with_head(const ParameterBlock& block, const OptimizerSection& settings,
+                                             double factor);
 
 enum class PretrainedHead {
   needed,      // the model answers as it is

@@ -62,14 +62,6 @@ ClassificationSource source_of(const RunConfig& config) {
   return source;
 }
 
-EncoderShape shape_of(const ClassificationSection& section) {
-  EncoderShape shape = encoder_shape(read_model_config(*section.model));
-  shape.dropout = section.dropout;
-  shape.attention_dropout = section.attention_dropout;
-  shape.own_global_projections = section.global_projections == GlobalProjections::own;
-  return shape;
-}
-
 std::vector<int32_t> classes_of(const std::vector<LabelledDocument>& documents,
                                 const std::vector<std::string>& labels) {
   std::vector<int32_t> classes;
@@ -117,7 +109,7 @@ ClassificationTask::ClassificationTask(const RunConfig& config, TaskNeeds needs,
     : config_(config),
       labels_(std::move(data.labels)),
       notices_(std::move(data.notices)),
-      model_(shape_of(config.classification), std::ssize(labels_)),
+      model_(fine_tuned_shape(config.classification), std::ssize(labels_)),
       parameters_(pack(model_, DType::f32, device_of(config), needs.gradients())),
       model_hash_(pretrained_hash(*config.classification.model)) {
   if (needs.data) {
@@ -139,11 +131,7 @@ ClassificationTask::ClassificationTask(const RunConfig& config, TaskNeeds needs,
 }
 
 std::vector<ParameterGroup> ClassificationTask::groups(const OptimizerSection& settings) {
-  const std::vector<ParameterGroup> all = decay_groups(parameters_, settings.weight_decay);
-  const double factor = config_.classification.head_rate_factor;
-  if (factor == 1) return all;
-  return with_rate(parameters_, all, "head", factor,
-                   [](const std::string& name) { return name.starts_with("classifier."); });
+  return groups_with_head(parameters_, settings, config_.classification.head_rate_factor);
 }
 
 std::string ClassificationTask::data_hash() const {
@@ -257,11 +245,7 @@ Evaluation ClassificationTask::evaluation_of(const Confusion& confusion, double 
                     {"macro_f1", confusion.macro_f1(), count},
                     {"micro_f1", confusion.micro_f1(), count},
                     {"loss", loss, count}};
-  const std::string decides = choice_name(config_.classification.metric);
-  const auto found = std::find_if(result.metrics.begin(), result.metrics.end(),
-                                  [&](const Metric& metric) { return metric.name == decides; });
-  result.decides = static_cast<size_t>(found - result.metrics.begin());
-  result.larger_is_better = decides != "loss";
+  decide_by(choice_name(config_.classification.metric), result);
   result.protocol = {{"sequence_length", stage.sequence_length}};
   result.details["labels"] = labels_;
   nlohmann::ordered_json matrix = nlohmann::ordered_json::array(), classes = nlohmann::ordered_json::object();

@@ -11,6 +11,12 @@ std::string spaced(std::string name) {
   return name;
 }
 
+void decide_by(const std::string& metric, Evaluation& evaluation) {
+  const auto found = std::ranges::find(evaluation.metrics, metric, &Metric::name);
+  evaluation.decides = static_cast<size_t>(found - evaluation.metrics.begin());
+  evaluation.larger_is_better = metric != "loss";
+}
+
 bool improves(const Evaluation& now, const std::optional<double>& best) {
   if (!best) return true;
   const double value = now.deciding().value;

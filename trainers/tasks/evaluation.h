@@ -28,6 +28,9 @@ struct Evaluation {
   const Metric& deciding() const { return metrics.at(decides); }
 };
 
+// Compares checkpoints by the metric of this name, of which less is better where it is the loss.
+void decide_by(const std::string& metric, Evaluation& evaluation);
+
 // Whether the evaluation's deciding metric beats `best`, the best value so far; nothing is beaten by all.
 bool improves(const Evaluation& now, const std::optional<double>& best);
 // The same for a draw as well.

@@ -156,10 +156,7 @@ Evaluation Seq2SeqTask::evaluate(Split split, Effort effort, const Stage& stage,
     metric.count = labels.count;
     result.metrics.push_back(std::move(metric));
   }
-  const std::string decides = choice_name(section.metric);
-  const auto found = std::ranges::find(result.metrics, decides, &Metric::name);
-  result.decides = static_cast<size_t>(found - result.metrics.begin());
-  result.larger_is_better = true;
+  decide_by(choice_name(section.metric), result);
   result.protocol["texts"] = texts;
   result.protocol["num_beams"] = section.num_beams;
   return result;

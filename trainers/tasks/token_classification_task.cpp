@@ -15,6 +15,7 @@
 #include "trainers/huggingface/convert.h"
 #include "trainers/huggingface/model_config.h"
 #include "trainers/huggingface/model_folder.h"
+#include "trainers/metrics/ratio.h"
 #include "trainers/tasks/classification_head.h"
 #include "trainers/tasks/classification_prediction.h"
 #include "trainers/tasks/device_notices.h"
@@ -45,14 +46,6 @@ TokenClassificationSource source_of_words(const RunConfig& config) {
           .test_share = c.test_share,
           .seed = static_cast<uint64_t>(c.split_seed),
           .labels = c.labels};
-}
-
-EncoderShape shape_of_words(const TokenClassificationSection& section) {
-  EncoderShape shape = encoder_shape(read_model_config(*section.model));
-  shape.dropout = section.dropout;
-  shape.attention_dropout = section.attention_dropout;
-  shape.own_global_projections = section.global_projections == GlobalProjections::own;
-  return shape;
 }
 
 TokenClassificationData read_words(const RunConfig& config) {
@@ -135,7 +128,7 @@ TokenClassificationTask::TokenClassificationTask(const RunConfig& config, TaskNe
     : config_(config),
       labels_(std::move(data.labels)),
       notices_(std::move(data.notices)),
-      model_(shape_of_words(config.token_classification), std::ssize(labels_)),
+      model_(fine_tuned_shape(config.token_classification), std::ssize(labels_)),
       parameters_(pack(model_, DType::f32, device_of(config), needs.gradients())),
       model_hash_(pretrained_hash(*config.token_classification.model)) {
   if (needs.data) {
@@ -155,11 +148,7 @@ TokenClassificationTask::TokenClassificationTask(const RunConfig& config, TaskNe
 }
 
 std::vector<ParameterGroup> TokenClassificationTask::groups(const OptimizerSection& settings) {
-  const std::vector<ParameterGroup> all = decay_groups(parameters_, settings.weight_decay);
-  const double factor = config_.token_classification.head_rate_factor;
-  if (factor == 1) return all;
-  return with_rate(parameters_, all, "head", factor,
-                   [](const std::string& name) { return name.starts_with("classifier."); });
+  return groups_with_head(parameters_, settings, config_.token_classification.head_rate_factor);
 }
 
 std::string TokenClassificationTask::data_hash() const {
@@ -313,21 +302,14 @@ Evaluation TokenClassificationTask::evaluation_of(const TokenizedWords& texts, c
     entities.add(texts.entities(i), entities_of(tags, texts.sentences(i)));
   }
   const EntityCounts all = entities.all();
-  const auto share = [](double part, int64_t whole) {
-    return whole == 0 ? 0 : part / static_cast<double>(whole);
-  };
   Evaluation result;
   result.metrics = {{"f1", all.f1(), words},
                     {"precision", all.precision(), words},
                     {"recall", all.recall(), words},
                     {"macro_f1", entities.macro_f1(), words},
-                    {"accuracy", share(static_cast<double>(right), words), words},
-                    {"loss", share(loss, learned), learned}};
-  const std::string decides = choice_name(config_.token_classification.metric);
-  const auto found = std::find_if(result.metrics.begin(), result.metrics.end(),
-                                  [&](const Metric& metric) { return metric.name == decides; });
-  result.decides = static_cast<size_t>(found - result.metrics.begin());
-  result.larger_is_better = decides != "loss";
+                    {"accuracy", ratio(static_cast<double>(right), static_cast<double>(words)), words},
+                    {"loss", ratio(loss, static_cast<double>(learned)), learned}};
+  decide_by(choice_name(config_.token_classification.metric), result);
   result.protocol = {{"sequence_length", stage.sequence_length},
                      {"overlap", overlap_of(config_.token_classification, stage)}};
   nlohmann::ordered_json types = nlohmann::ordered_json::object();
