@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/files.h"
+#include "tests/cli/started_ranks.h"
 #include "tests/program.h"
 #include "tests/temporary_folder.h"
 #include "tests/tiny_model.h"
@@ -216,7 +217,7 @@ TEST_F(TokenClassificationTaskTest, AnswersRecordsFromTheCommandLine) {
   const auto predicted = [&](const Strings& more) {
     Strings command = {"predict", run, folder_ / "new.jsonl"};
     command.insert(command.end(), more.begin(), more.end());
-    const ProgramResult outcome = program.run(command);
+    const ProgramResult outcome = program.run(command, "", kRanksEnvironment);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_NE(outcome.err.find("new.jsonl:4: an empty text"), std::string::npos) << outcome.err;
     std::map<std::string, json> answers;
