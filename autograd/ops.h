@@ -52,6 +52,11 @@ Var softmax(const Var& x);  // over the last axis; a row of -inf only gives zero
 // f32. Its gradient is written over logits that nobody else holds. Label smoothing: that share of a loss is
 // the mean over all V targets (a weight of each class or target: multiply the losses).
 Var cross_entropy(const Var& logits, const Tensor& targets, double smoothing = 0);
+// How little of a group's softmax falls on what is marked in it, in nats: -log(sum of the softmax over the
+// marked), as where any of several answers will do (Clark & Gardner 2018). Down each column of logits (N, C),
+// of the rows [groups[g], groups[g + 1]); marks (N, C) i32, 0: not marked; groups (G+1) i32, from 0 to N ->
+// (G, C) f32, 0 where nothing is marked.
+Var marked_cross_entropy(const Var& logits, const Tensor& marks, const Tensor& groups);
 
 // --- shape: views and moves ---
 Var reshape(const Var& x, const Shape& shape);

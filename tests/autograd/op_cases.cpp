@@ -170,6 +170,25 @@ std::vector<OpCase> row_cases() {
        {{{203, 257}, {}, 3.0}},
        [](In x, DType) { return cross_entropy(x[0], many_indices({203}, 257)); },
        true},
+      {"marked_cross_entropy",  // an empty group, columns without and with several marks
+       {{{9, 2}, {}, 2.0}},
+       [](In x, DType) {
+         return marked_cross_entropy(x[0],
+                                     indices({9, 2}, {0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1}),
+                                     indices({5}, {0, 3, 3, 6, 9}));
+       }},
+      {"marked_cross_entropy_of_hidden_rows",
+       {{{3, 4}}},
+       [](In x, DType) {
+         const Var some = gather_columns(x[0], indices({3, 2}, {0, -1, -1, 1, 2, 3}), kMinusInfinity);
+         return marked_cross_entropy(some, indices({3, 2}, {1, 0, 1, 1, 0, 0}), indices({2}, {0, 3}));
+       }},
+      {"marked_cross_entropy_large",
+       {{{1301, 3}, {}, 3.0}},
+       [](In x, DType) {
+         return marked_cross_entropy(x[0], many_indices({1301, 3}, 1), indices({4}, {0, 31, 700, 1301}));
+       },
+       true},
   };
 }
 

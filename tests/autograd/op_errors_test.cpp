@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "autograd/ops.h"
@@ -81,6 +82,17 @@ TEST(OpErrors, CrossEntropy) {
                     "cross_entropy: target 5 at position 1 is outside the vocabulary of 5");
   EXPECT_ERROR_TEXT(cross_entropy(zeros({2, 5}), indices({2}, {-2, 0})),
                     "cross_entropy: target -2 at position 0 is outside the vocabulary of 5");
+}
+
+TEST(OpErrors, MarkedCrossEntropy) {
+  EXPECT_ERROR_TEXT(
+      marked_cross_entropy(zeros({2, 5}), indices({2, 1}, {0, 1}), indices({2}, {0, 2})),
+      "marked_cross_entropy: logits are (2, 5), marks (2, 1) i32, groups (2) i32; needed (N, C), "
+      "(N, C) i32 and (G+1) i32");
+  for (const std::vector<int32_t>& groups : {std::vector{0, 1}, {1, 2}, {0, 2, 1, 2}, {0, 3}})
+    EXPECT_ERROR_TEXT(
+        marked_cross_entropy(zeros({2, 1}), indices({2, 1}, {0, 1}), indices({std::ssize(groups)}, groups)),
+        "marked_cross_entropy: groups must rise from 0 to 2, the rows of logits");
 }
 
 TEST(OpErrors, Moves) {
